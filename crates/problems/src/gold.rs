@@ -1,0 +1,38 @@
+//! What a judge needs to know of a problem: names, parents and values. Nothing of how it was made.
+
+use serde::{Deserialize, Serialize};
+
+use crate::linear::Linear;
+
+/// Which quantity is asked for (paper, Section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// The last quantity of the topological order is asked for. The reference calls it `normalforward`.
+    Forward,
+    /// One quantity is unknown, another's value is given. The reference calls it `forwardreverse`.
+    Reverse,
+}
+
+/// The graph a solution is judged against: the nodes on the path to the query, in topological order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gold {
+    /// The quantities of the solution; every parent comes before its children.
+    pub nodes: Vec<GoldNode>,
+    /// The answer.
+    pub answer: i64,
+    /// Forward or reverse.
+    pub mode: Mode,
+}
+
+/// One quantity of the solution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoldNode {
+    /// The name as the text has it, e.g. `adult wolf in South Zoo`.
+    pub name: String,
+    /// Indices into [`Gold::nodes`] of the quantities it is computed from; literals are no parents.
+    /// Sorted and without repeats.
+    pub parents: Vec<u32>,
+    /// The value; in reverse mode possibly an expression in the unknown.
+    pub value: Linear,
+}

@@ -1,0 +1,4 @@
+//! The problem world: dependency graphs, contexts, rendering, and the judge that verifies solutions.
+
+pub mod gold;
+pub mod linear;

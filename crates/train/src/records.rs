@@ -1,0 +1,227 @@
+//! What a run folder holds, as data. The run folder is the interface between training and everything
+//! that looks at it: the report, the live page, `compare`. Each file carries a format version.
+//!
+//! ```text
+//! RUN/
+//!   manifest.json            Manifest: recipe hash, code revision, arms × seeds → stages
+//!   recipe.toml              the recipe, resolved
+//!   data/tokenizer/          tokenizer.json, tokenizer_config.json
+//!   data/suites/NAME.jsonl   the held-out problems of a suite (problems::Record a line)
+//!   stages/NAME-KEY/         one stage; KEY is the hash of all that determines it
+//!     stage.json             StageInfo
+//!     metrics.jsonl          one MetricsRow a line: names and numbers, reproducible to the byte
+//!     timings.jsonl          one MetricsRow a line: seconds and rates, not reproducible
+//!     rollouts/step-000010.jsonl.gz   some prompts' rollouts, one Response a line
+//!     checkpoints/step-000100/        Hugging Face directory plus optimizer and loop state
+//!     evals/SUITE.jsonl.gz            one EvalRow a line, one line a problem
+//!     evals/SUITE.responses.jsonl.gz  one Response a line
+//!     exposure.json          Exposure: how often each op, context, … was trained on
+//!     done.json              StageDone; written last: a stage without it is not finished
+//!   results.json             the table and the claims' verdicts
+//!   report.html
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Version of every file format in this module.
+pub const FORMAT: u32 = 1;
+
+/// `manifest.json`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT`]
+    pub format: u32,
+    /// The recipe's name, e.g. `quickstart`.
+    pub name: String,
+    /// The question the recipe asks (its opening comment).
+    pub question: String,
+    /// The command that makes the run, e.g. `tercet run recipes/quickstart.toml`.
+    pub command: String,
+    /// blake3 of the resolved recipe, hexadecimal.
+    pub recipe_hash: String,
+    /// Version of the program, with the source revision if it was built from a checkout.
+    pub revision: String,
+    /// Bands of op that the results are reported in, e.g. `ID` = 2..=5.
+    pub bands: Vec<Band>,
+    /// Every arm at every seed.
+    pub runs: Vec<ArmRun>,
+}
+
+/// A named range of op, both ends included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Band {
+    /// e.g. `edge`
+    pub name: String,
+    /// Smallest op.
+    pub from: u32,
+    /// Largest op.
+    pub to: u32,
+}
+
+/// One arm at one seed: the stages it goes through, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmRun {
+    /// e.g. `rl-edge`; a recipe without arms has one named `main`.
+    pub arm: String,
+    /// The seed.
+    pub seed: u64,
+    /// Folder names under `stages/`.
+    pub stages: Vec<String>,
+}
+
+/// What a stage does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageKind {
+    /// Next-token prediction from scratch.
+    PreTraining,
+    /// The same objective on narrower data, from a model.
+    MidTraining,
+    /// Reinforcement learning on verified rollouts.
+    Rl,
+}
+
+/// `stage.json`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageInfo {
+    /// [`FORMAT`]
+    pub format: u32,
+    /// The stage's name in the recipe, e.g. `pre`.
+    pub name: String,
+    /// What it does.
+    pub kind: StageKind,
+    /// Hash of all that determines it.
+    pub key: String,
+    /// The folder name of the stage it starts from.
+    pub parent: Option<String>,
+    /// The seed.
+    pub seed: u64,
+    /// How many optimizer steps it will take.
+    pub steps: u64,
+    /// How many tokens it will train on (for RL: an upper bound).
+    pub tokens: u64,
+    /// Trainable parameters.
+    pub parameters: u64,
+}
+
+/// `done.json`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageDone {
+    /// [`FORMAT`]
+    pub format: u32,
+    /// Steps taken.
+    pub steps: u64,
+    /// What it cost.
+    pub cost: Cost,
+    /// blake3 of the final weights file, hexadecimal.
+    pub weights_hash: String,
+}
+
+/// What was spent, in tokens and floating-point operations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Tokens that went through forward and backward.
+    pub trained_tokens: u64,
+    /// Tokens sampled, prompts not included.
+    pub sampled_tokens: u64,
+    /// Prompt tokens processed for sampling (once a group).
+    pub prompt_tokens: u64,
+    /// Tokens scored without gradient (the KL reference).
+    pub scored_tokens: u64,
+    /// Floating-point operations of all of them: 6·P a trained token, 2·P any other.
+    pub flops: f64,
+    /// The paper's nominal token equivalents (Section 5): trained tokens, and (4/3 + γ/3)·N·r·L for RL.
+    pub nominal_tokens: f64,
+}
+
+/// A line of `metrics.jsonl` or `timings.jsonl`: names follow TRL and verl (`loss`, `reward/mean`,
+/// `actor/grad_norm`, `response_length/mean`, …).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricsRow {
+    /// Optimizer step within the stage, from 1. Timings use the same number.
+    pub step: u64,
+    /// Name → number. A number that is not finite is written as null and read as NaN.
+    pub values: BTreeMap<String, Option<f64>>,
+}
+
+/// A line of `evals/SUITE.jsonl.gz`: one problem.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvalRow {
+    /// Position in the suite's problem file.
+    pub problem: u64,
+    /// Difficulty.
+    pub op: u32,
+    /// Name of the context.
+    pub context: String,
+    /// `forward` or `reverse`.
+    pub mode: String,
+    /// Samples drawn.
+    pub n: u32,
+    /// Samples that are right in process and answer (the paper's VerifiedCorrect).
+    pub verified: u32,
+    /// Samples with the right answer, whatever the process.
+    pub right: u32,
+    /// Samples that hit the length limit.
+    pub truncated: u32,
+    /// Mean of ProcessAcc over the samples.
+    pub process_acc: f64,
+    /// Mean response length in tokens.
+    pub tokens: f64,
+    /// How many samples had each answer (their normal form; missing answers are under the empty
+    /// string), for maj@k.
+    pub answers: BTreeMap<String, u32>,
+    /// The right answer's normal form.
+    pub answer: String,
+    /// How many samples had each kind of first fault.
+    pub first_faults: BTreeMap<String, u32>,
+    /// Negative log-likelihood of the gold solution, nats a token.
+    pub gold_nll: f64,
+}
+
+/// A line of a responses or rollouts file: one sample.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Response {
+    /// Position in the suite's problem file; for rollouts, the prompt's position in the step.
+    pub problem: u64,
+    /// Sample number.
+    pub sample: u32,
+    /// The text after `<solution>`, end token not included.
+    pub text: String,
+    /// Whether it is right in process and answer.
+    pub verified: bool,
+    /// Reward, for rollouts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward: Option<f64>,
+    /// The problem's record, for rollouts (a suite's problems are in the suite's file).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<serde_json::Value>,
+}
+
+/// `exposure.json`: what a stage was trained on, counted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Exposure {
+    /// [`FORMAT`]
+    pub format: u32,
+    /// One row for each combination that occurred.
+    pub cells: Vec<ExposureCell>,
+}
+
+/// How often one kind of problem was trained on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExposureCell {
+    /// Difficulty.
+    pub op: u32,
+    /// Name of the context.
+    pub context: String,
+    /// `forward` or `reverse`.
+    pub mode: String,
+    /// Longest chain of the graph.
+    pub depth: u32,
+    /// Problems.
+    pub problems: u64,
+    /// Tokens.
+    pub tokens: u64,
+}
