@@ -1,1 +1,39 @@
-//! The tokens crate.
+//! Text to token ids and back, and packing documents into rows.
+//!
+//! The tokenizer is a byte-level BPE with Qwen2's normaliser, pre-tokeniser and decoder, because that is
+//! the one pipeline that every transformers version leaves alone for a Qwen2 checkpoint: the ids computed
+//! here are the ids computed there. See `docs/decisions/0060-own-bpe-trainer.md` for what is ours and what
+//! is the `tokenizers` crate's.
+
+mod bpe;
+mod bytes;
+mod error;
+mod file;
+mod pack;
+mod split;
+mod tokenizer;
+
+pub use error::TokenizerError;
+pub use pack::{PackError, Row, pack};
+pub use tokenizer::{Encoded, Tokenizer};
+
+/// The padding token. Never part of a document.
+pub const PAD: &str = "<|endoftext|>";
+/// The token that ends a document. transformers, verl and vLLM find it under this name.
+pub const EOS: &str = "<|im_end|>";
+/// The six tags of the paper's text format. They are ordinary tokens for a decoder that skips specials,
+/// so that a reward function downstream still sees them.
+pub const TAGS: [&str; 6] =
+    ["<question>", "</question>", "<solution>", "</solution>", "<answer>", "</answer>"];
+
+/// Ids of the specials: PAD is 0, EOS is 1, the tags follow.
+pub(crate) const PAD_ID: u32 = 0;
+pub(crate) const EOS_ID: u32 = 1;
+
+/// All specials in the order of their ids.
+pub(crate) fn specials() -> impl Iterator<Item = &'static str> {
+    [PAD, EOS].into_iter().chain(TAGS)
+}
+
+/// Specials and single bytes: the smallest vocabulary that can write every text.
+pub const LEAST_VOCABULARY: usize = 2 + TAGS.len() + 256;

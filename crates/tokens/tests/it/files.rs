@@ -1,0 +1,83 @@
+use std::fs;
+use std::path::Path;
+
+use tokens::Tokenizer;
+
+use crate::trained;
+
+#[test]
+fn a_saved_tokenizer_opens_as_the_same() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let tokenizer = trained();
+    tokenizer.save(dir.path()).expect("writable");
+    let opened = Tokenizer::open(dir.path()).expect("readable");
+    let text = "The number of adult owl in Bundle Ranch equals 12.";
+    assert_eq!(opened.encode(text), tokenizer.encode(text));
+    let first = fs::read(dir.path().join("tokenizer.json")).expect("there");
+    opened.save(dir.path()).expect("writable");
+    assert_eq!(fs::read(dir.path().join("tokenizer.json")).expect("there"), first);
+}
+
+#[test]
+fn the_configuration_is_the_one_that_transformers_and_verl_need() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    trained().save_for(dir.path(), 512).expect("writable");
+    let text = fs::read_to_string(dir.path().join("tokenizer_config.json")).expect("there");
+    let config: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(config["tokenizer_class"], "Qwen2Tokenizer");
+    assert_eq!(config["eos_token"], "<|im_end|>");
+    assert_eq!(config["pad_token"], "<|endoftext|>");
+    assert_eq!(config["model_max_length"], 512);
+    assert!(config["chat_template"].as_str().is_some_and(|t| t.contains("<solution>")));
+    let text = fs::read_to_string(dir.path().join("tokenizer.json")).expect("there");
+    let file: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let special: Vec<bool> = file["added_tokens"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|t| t["special"] == serde_json::Value::Bool(true))
+        .collect();
+    assert_eq!(special, [true, true, false, false, false, false, false, false]);
+}
+
+fn refusal(change: impl Fn(&Path)) -> String {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    trained().save(dir.path()).expect("writable");
+    change(&dir.path().join("tokenizer.json"));
+    let error = Tokenizer::open(dir.path()).expect_err("refused").to_string();
+    error.replace(&dir.path().display().to_string(), "DIR")
+}
+
+fn edit(path: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(path).expect("there");
+    assert!(text.contains(from), "{from}");
+    fs::write(path, text.replacen(from, to, 1)).expect("writable");
+}
+
+#[test]
+fn a_missing_damaged_or_foreign_file_is_refused_with_its_reason() {
+    let check = |change: &dyn Fn(&Path), says: &str| {
+        let message = refusal(change);
+        assert!(message.contains(says), "{message}");
+    };
+    check(&|p| fs::remove_file(p).expect("there"), "cannot read DIR/tokenizer.json");
+    check(
+        &|p| fs::write(p, "{").expect("writable"),
+        "DIR/tokenizer.json is not a tokenizer of this program: EOF",
+    );
+    check(&|p| edit(p, "\"NFC\"", "\"NFD\""), "its normalizer differs");
+    check(&|p| edit(p, "Isolated", "Removed"), "its pre_tokenizer differs");
+    check(&|p| edit(p, "\"dropout\": null", "\"dropout\": 0.5"), "its model's dropout differs");
+    check(&|p| edit(p, "\"zoo\"", "\"z zoo\""), "is not byte-level");
+    check(&|p| edit(p, "\"a\": ", "\"a\": 9"), "its ids have gaps");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_written_is_an_error() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = dir.path().join("file");
+    fs::write(&file, "").expect("writable");
+    let error = trained().save(&file.join("under")).expect_err("a file is no folder").to_string();
+    assert!(error.starts_with("cannot write"), "{error}");
+}
