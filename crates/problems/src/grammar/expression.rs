@@ -1,0 +1,136 @@
+//! Chains and expressions.
+//!
+//! ```text
+//! chain      := member { '=' member }
+//! member     := expression [remark]            a remark begins with ',' or a word after a number
+//! expression := [sign] term { ('+' | '-') term }
+//! term       := factor { ('*' | '/') factor }
+//! factor     := [sign] ( number | phrase | '(' expression ')' )
+//! ```
+
+use super::{Atom, Clause, DEPTH_MAX, Factor, Member, NONE, Parser, Span, Symbol, Term, TermId};
+
+impl Parser<'_> {
+    /// `= member = member …` up to the end of the clause; the next byte is the first `=`.
+    pub(super) fn chain(&mut self, start: usize, target: Option<Symbol>) {
+        let first = self.solution.members.len() as u32;
+        while self.peek() == Some(b'=') {
+            self.at += 1;
+            self.member();
+        }
+        let members = first..self.solution.members.len() as u32;
+        self.solution.clauses.push(Clause { target, span: Span::new(start, self.at), members });
+    }
+
+    /// One member; afterwards the parser is at the next `=` or at the end of the clause.
+    pub(super) fn member(&mut self) {
+        self.skip_blanks();
+        let start = self.at;
+        let expression = self.expression();
+        let mut end = self.at;
+        self.skip_blanks();
+        let remark = match self.peek() {
+            Some(b',') => true,
+            Some(b) => {
+                // Words after a number or a parenthesis: `= 8 animals`.
+                (b.is_ascii_alphabetic() || b >= 0x80)
+                    && end > 0
+                    && matches!(self.bytes[end - 1], b'0'..=b'9' | b')')
+            }
+            None => false,
+        };
+        let complete = remark || self.at_clause_end() || self.peek() == Some(b'=');
+        self.skip_remark();
+        if !complete || expression.is_none() {
+            end = self.at;
+        }
+        let end = start + self.bytes[start..end.max(start)].trim_ascii_end().len();
+        let expression = expression.filter(|_| complete);
+        self.solution.members.push(Member { span: Span::new(start, end), expression });
+    }
+
+    fn expression(&mut self) -> Option<TermId> {
+        if self.depth == DEPTH_MAX {
+            return None;
+        }
+        self.depth += 1;
+        let expression = self.terms();
+        self.depth -= 1;
+        expression
+    }
+
+    fn terms(&mut self) -> Option<TermId> {
+        let mut first = NONE;
+        let mut last = NONE;
+        let mut negative = false;
+        loop {
+            let product = self.product()?;
+            let id = self.solution.terms.len() as u32;
+            self.solution.terms.push(Term { negative, first: product, next: NONE });
+            match last {
+                NONE => first = id,
+                _ => self.solution.terms[last as usize].next = id,
+            }
+            last = id;
+            let before = self.at;
+            if self.take(b'+') {
+                negative = false;
+            } else if self.take(b'-') {
+                negative = true;
+            } else {
+                self.at = before;
+                return Some(first);
+            }
+        }
+    }
+
+    fn product(&mut self) -> Option<u32> {
+        let mut first = NONE;
+        let mut last = NONE;
+        let mut divides = false;
+        loop {
+            let factor = self.factor(divides)?;
+            let id = self.solution.factors.len() as u32;
+            self.solution.factors.push(factor);
+            match last {
+                NONE => first = id,
+                _ => self.solution.factors[last as usize].next = id,
+            }
+            last = id;
+            let before = self.at;
+            if self.take(b'*') {
+                divides = false;
+            } else if self.take(b'/') {
+                divides = true;
+            } else {
+                self.at = before;
+                return Some(first);
+            }
+        }
+    }
+
+    fn factor(&mut self, divides: bool) -> Option<Factor> {
+        let mut negative = false;
+        while self.take(b'-') {
+            negative = !negative;
+        }
+        let start = self.at;
+        let atom = match self.peek()? {
+            b'0'..=b'9' => Atom::Number(self.number()?.0),
+            b'(' => {
+                self.at += 1;
+                let inner = self.expression()?;
+                if !self.take(b')') {
+                    return None;
+                }
+                Atom::Group(inner)
+            }
+            _ => {
+                let span = self.phrase()?;
+                Atom::Name(self.solution.symbols.intern(self.text, span))
+            }
+        };
+        let span = Span::new(start, self.at);
+        Some(Factor { divides, negative, atom, span, next: NONE })
+    }
+}

@@ -1,0 +1,87 @@
+//! Rewards made from verdicts. Each returns its parts, so that a run can log them.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::verify::Verdict;
+
+/// How a response is rewarded (paper, Sections 2 and 6).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Reward {
+    /// 1 for the right answer.
+    Outcome {},
+    /// `alpha · outcome + (1 − alpha) · process`.
+    Blend {
+        /// Weight of the answer, 0 to 1.
+        alpha: f64,
+    },
+    /// The outcome, if the response is verified under the verdict's policy; otherwise 0.
+    Strict {},
+    /// The published code's: `w · outcome + (1 − w) · process` where process is 1 minus its penalties, and 0
+    /// altogether when the answer is wrong.
+    Reference {
+        /// Weight of the answer, 0 to 1.
+        answer_weight: f64,
+    },
+}
+
+/// A reward and what it is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct RewardParts {
+    /// What the policy gradient uses, 0 to 1.
+    pub reward: f64,
+    /// 1 if the answer is right.
+    pub outcome: f64,
+    /// The process part: share of quantities that are right, or the reference's penalty form.
+    pub process: f64,
+    /// 1 if the response is verified.
+    pub verified: f64,
+    /// 1 if the tags are as they should be.
+    pub format: f64,
+    /// 1 if the text stops before its answer.
+    pub truncated: f64,
+}
+
+impl Reward {
+    /// The reward of a judged response.
+    pub fn score(&self, verdict: &Verdict) -> RewardParts {
+        let flag = |b: bool| f64::from(u8::from(b));
+        let outcome = flag(verdict.answer_right);
+        let mut process = verdict.process_acc;
+        let reward = match *self {
+            Self::Outcome {} => outcome,
+            Self::Blend { alpha } => alpha * outcome + (1.0 - alpha) * process,
+            Self::Strict {} => flag(verdict.verified),
+            Self::Reference { answer_weight: w } => {
+                process = penalised(verdict);
+                outcome * (w * outcome + (1.0 - w) * process)
+            }
+        };
+        RewardParts {
+            reward,
+            outcome,
+            process,
+            verified: flag(verdict.verified),
+            format: flag(verdict.well_formed),
+            truncated: flag(verdict.truncated),
+        }
+    }
+}
+
+/// One minus the published code's penalties over the number of quantities, at least 0.
+pub(crate) fn penalised(verdict: &Verdict) -> f64 {
+    let nodes = verdict.nodes.len().max(1);
+    let penalty = verdict.wrong_values()
+        + verdict.wrong_parents()
+        + verdict.missing()
+        + (verdict.extra as usize).min(nodes)
+        + usize::from(!verdict.answer_right);
+    1.0 - penalty.min(nodes) as f64 / nodes as f64
+}
+
+/// Which bytes of the response were right: one entry a step, in the order of the text.
+pub fn step_credit(verdict: &Verdict) -> Vec<(Range<usize>, bool)> {
+    verdict.steps.iter().map(|step| (step.range.clone(), step.right)).collect()
+}
