@@ -1,0 +1,184 @@
+//! The reference's English.
+
+use std::fmt::Write as _;
+
+use crate::graph::{Act, Join, Quantity, Rule};
+use crate::linear::Linear;
+
+use super::clauses::{Clause, Steps, Symbol, Term};
+use super::{Sentence, Source, Texts};
+
+const REVERSE_START: &str = "The question is difficult, so we use equations to solve it. ";
+
+pub(super) fn texts(source: &Source<'_>) -> Option<Texts> {
+    let mut problem = String::with_capacity(96 * source.layout.order.len());
+    for &sentence in &source.layout.order {
+        push_sentence(&mut problem, source, sentence);
+        problem.push_str(". ");
+    }
+    let question = source.words.question(source.node(source.graph.query()).quantity);
+    Some(Texts { problem, question, solution: solution(source)? })
+}
+
+/// `the number of adult wolf in South Zoo`
+fn push_reference(out: &mut String, source: &Source<'_>, quantity: Quantity) {
+    let (before, after) = source.words.phrase(quantity);
+    out.push_str(before);
+    out.push_str(source.words.name(quantity));
+    out.push_str(after);
+}
+
+/// The same at the start of a sentence.
+fn push_subject(out: &mut String, source: &Source<'_>, quantity: Quantity) {
+    let start = out.len();
+    push_reference(out, source, quantity);
+    if let Some(first) = out.get_mut(start..=start) {
+        first.make_ascii_uppercase();
+    }
+}
+
+fn push_sentence(out: &mut String, source: &Source<'_>, sentence: Sentence) {
+    match sentence {
+        Sentence::Known => {
+            let last = source.node(source.graph.last());
+            push_subject(out, source, last.quantity);
+            let _ = write!(out, " equals {}", last.value);
+        }
+        Sentence::Defines(i) => {
+            let node = source.node(usize::from(i));
+            push_subject(out, source, node.quantity);
+            if source.graph.unknown == Some(i) {
+                out.push_str(match node.quantity {
+                    Quantity::Count { .. } => " exists, and its number is greater than 0",
+                    _ => " is greater than 0",
+                });
+                return;
+            }
+            out.push_str(" equals ");
+            match node.rule {
+                Rule::Literal(c) => {
+                    let _ = write!(out, "{c}");
+                }
+                Rule::Joined(join, literal) => {
+                    match literal {
+                        None => {}
+                        Some((Act::Plus, c)) => {
+                            let _ = write!(out, "{c} plus ");
+                        }
+                        Some((Act::Times, c)) => {
+                            let _ = write!(out, "{c} times ");
+                        }
+                    }
+                    push_operands(out, source, join, node.operands.as_slice());
+                }
+                Rule::Total | Rule::Grand => push_operands(out, source, Join::Sum, node.operands.as_slice()),
+            }
+        }
+    }
+}
+
+fn push_operands(out: &mut String, source: &Source<'_>, join: Join, operands: &[u8]) {
+    if operands.len() > 1 {
+        out.push_str(if join == Join::Difference { "the difference between " } else { "the sum of " });
+    }
+    for (k, &operand) in operands.iter().enumerate() {
+        out.push_str(match (k, operands.len()) {
+            (0, _) => "",
+            (1, 2) => " and ",
+            (k, n) if k + 1 == n => ", and ",
+            _ => ", ",
+        });
+        push_reference(out, source, source.node(usize::from(operand)).quantity);
+    }
+}
+
+fn solution(source: &Source<'_>) -> Option<String> {
+    let reverse = source.graph.unknown.is_some();
+    let mut out =
+        String::with_capacity(112 * usize::from(source.graph.path) + if reverse { 512 } else { 16 });
+    if reverse {
+        out.push_str(REVERSE_START);
+    }
+    let mut steps = Steps::new(source, true);
+    let mut clauses = Vec::with_capacity(8);
+    for i in 0..usize::from(source.graph.path) {
+        let variable = steps.define(&mut clauses)?;
+        out.push_str("Define ");
+        out.push_str(source.name(i));
+        out.push_str(" as ");
+        push_symbol(&mut out, source, variable);
+        out.push_str("; ");
+        if clauses.is_empty() {
+            out.push_str("we don't know its value yet but will find it out later; ");
+        }
+        let plain = source.node(i).rule == Rule::Grand && clauses.len() > 1;
+        for clause in &clauses {
+            out.push_str(if clause.last && !plain { "so " } else { "" });
+            push_clause(&mut out, source, clause);
+            out.push_str("; ");
+        }
+        out.truncate(out.len() - 2);
+        out.push_str(". ");
+    }
+    if reverse {
+        push_tail(&mut out, source, steps.known())?;
+    }
+    let _ = write!(out, "Answer: {}.", source.graph.answer());
+    Some(out)
+}
+
+fn push_symbol(out: &mut String, source: &Source<'_>, symbol: Symbol) {
+    match symbol {
+        Symbol::Number(n) => {
+            let _ = write!(out, "{n}");
+        }
+        Symbol::Letter(l) => out.push(char::from(l)),
+        Symbol::Name(i) => out.push_str(source.name(usize::from(i))),
+    }
+}
+
+fn push_clause(out: &mut String, source: &Source<'_>, clause: &Clause) {
+    push_symbol(out, source, clause.target);
+    out.push_str(" = ");
+    let literal = matches!(clause.left.symbol, Symbol::Number(_)) && clause.right.is_none();
+    if !literal {
+        push_symbol(out, source, clause.left.symbol);
+        if let Some((sign, right)) = clause.right {
+            let _ = write!(out, " {sign} ");
+            push_symbol(out, source, right.symbol);
+        }
+        out.push_str(" = ");
+        if let Some((sign, right)) = clause.right {
+            let parentheses = sign != '+' && source.graph.unknown.is_some();
+            push_value(out, clause.left, parentheses);
+            let _ = write!(out, " {sign} ");
+            push_value(out, right, parentheses);
+            out.push_str(" = ");
+        }
+    }
+    let _ = write!(out, "{}", clause.value);
+}
+
+fn push_value(out: &mut String, term: Term, parentheses: bool) {
+    let _ = if parentheses { write!(out, "({})", term.value) } else { write!(out, "{}", term.value) };
+}
+
+fn push_tail(
+    out: &mut String,
+    source: &Source<'_>,
+    (symbol, expression, known): (Symbol, Linear, i64),
+) -> Option<()> {
+    let Linear { a, b } = expression;
+    let moved = expression.minus(Linear::number(known))?;
+    let right = known.checked_sub(b)?;
+    out.push_str("We know ");
+    push_symbol(out, source, symbol);
+    write!(
+        out,
+        " = {known}, so we have {expression} = {known} and we solve it through the following steps: \
+         Simplifying the equation: {expression} = {known}. Move all terms to one side: {moved} = 0. \
+         Isolate the term with x: {a}*x = {right}. Divide both sides by {a}: x = {right} / {a}. Solution: x = {}. ",
+        source.graph.answer()
+    )
+    .ok()
+}
