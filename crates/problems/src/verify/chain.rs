@@ -128,7 +128,7 @@ fn factors(
         [Part { value: x, .. }, Part { value: c, .. }] if !divides && c.a == 0 && x == Linear::X => Some(c.b),
         _ => None,
     };
-    if let Some(a) = monomial {
+    if let Some(a) = monomial.filter(|&a| a != 0) {
         parts.truncate(start);
         summand(Linear { a: if negative { a.checked_neg()? } else { a }, b: 0 }, parts);
     }

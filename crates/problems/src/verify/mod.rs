@@ -150,9 +150,9 @@ pub fn verify(gold: &Gold, response: &str, policy: Policy) -> Verdict {
     let tags = &solution.tags;
     let (answer, answer_fault) = judge_answer(gold, tags, response.len().min(grammar::TEXT_MAX));
     let answer_right = answer_fault.is_none();
-    let mut walk = steps::Walk::new(gold, &solution);
+    let mut walk = steps::Walk::new(gold, &solution, policy);
     walk.run();
-    let mut found = walk.finish(policy);
+    let mut found = walk.finish();
 
     let clean = found.arithmetic_sound
         && found.redefined + found.duplicate + found.used_before_defined + found.self_reference == 0

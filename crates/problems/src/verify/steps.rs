@@ -54,6 +54,7 @@ struct Defined {
 }
 
 pub(super) struct Walk<'a, 't> {
+    policy: Policy,
     pub(super) gold: &'a Gold,
     pub(super) solution: &'a Solution<'t>,
     pub(super) scope: Scope,
@@ -77,10 +78,18 @@ pub(super) struct Walk<'a, 't> {
     parts: [Vec<Part>; 2],
 }
 
+/// Which member of a chain is read, and whether a value in its first one depends on the unknown.
+struct Uses {
+    symbolic: bool,
+    has_unknown: bool,
+}
+
 /// What a step adds up to while its clauses are read.
 struct Progress {
     index: u32,
     variable: Option<Symbol>,
+    /// What the variable stood for before this step.
+    shadowed: Meaning,
     parents: Parents,
     value: Option<Linear>,
     value_span: Option<Span>,
@@ -91,8 +100,9 @@ struct Progress {
 }
 
 impl<'a, 't> Walk<'a, 't> {
-    pub(super) fn new(gold: &'a Gold, solution: &'a Solution<'t>) -> Self {
+    pub(super) fn new(gold: &'a Gold, solution: &'a Solution<'t>, policy: Policy) -> Self {
         Self {
+            policy,
             gold,
             solution,
             scope: Scope::new(solution.symbols.count(), gold.nodes.len()),
@@ -162,6 +172,7 @@ impl<'a, 't> Walk<'a, 't> {
         let mut progress = Progress {
             index,
             variable: step.variable,
+            shadowed: step.variable.map_or(Meaning::Nothing, |v| self.scope.meaning(v)),
             parents,
             value: None,
             value_span: None,
@@ -253,8 +264,13 @@ impl<'a, 't> Walk<'a, 't> {
         let members = &solution.members[clause.members.start as usize..clause.members.end as usize];
         let Some((first, target)) = members.first().zip(clause.target) else { return };
         let mut parents = self.scope.empty();
+        let mut uses = Uses { symbolic: true, has_unknown: false };
         if let Some(expression) = first.expression {
-            self.collect(expression, &mut parents, progress);
+            self.collect(expression, &mut parents, &mut uses, progress);
+        }
+        uses.symbolic = false;
+        for expression in members[1..].iter().filter_map(|m| m.expression) {
+            self.collect(expression, &mut parents, &mut uses, progress);
         }
         let value = self.chain(clause, progress);
         let last = members.last().map_or(clause.span, |m| m.span);
@@ -307,8 +323,14 @@ impl<'a, 't> Walk<'a, 't> {
         !both || left == right || (last && chain::is_simple(right))
     }
 
-    /// The quantities that an expression uses.
-    fn collect(&mut self, expression: TermId, parents: &mut Parents, progress: &mut Progress) {
+    /// The quantities that an expression uses. After the first member of a chain these should be none.
+    fn collect(
+        &mut self,
+        expression: TermId,
+        parents: &mut Parents,
+        uses: &mut Uses,
+        progress: &mut Progress,
+    ) {
         let solution = self.solution;
         let mut term_id = expression;
         while term_id != NONE {
@@ -318,13 +340,23 @@ impl<'a, 't> Walk<'a, 't> {
                 let factor = solution.factors[factor_id as usize];
                 match factor.atom {
                     Atom::Number(_) => {}
-                    Atom::Group(inner) => self.collect(inner, parents, progress),
+                    Atom::Group(inner) => self.collect(inner, parents, uses, progress),
+                    Atom::Name(symbol) if self.stands_in_a_value(symbol, uses) => {}
                     Atom::Name(symbol) => self.collect_name(symbol, factor.span, parents, progress),
                 }
                 factor_id = factor.next;
             }
             term_id = term.next;
         }
+    }
+
+    /// Is this the unknown as part of a value (`x + b = x + 2*x`) instead of a quantity that is used?
+    fn stands_in_a_value(&self, symbol: Symbol, uses: &mut Uses) -> bool {
+        if uses.symbolic {
+            uses.has_unknown |= chain::Values::value(&self.scope, symbol).is_some_and(|v| v.a != 0);
+            return false;
+        }
+        uses.has_unknown && self.unknown == Some(symbol)
     }
 
     fn collect_name(&mut self, symbol: Symbol, span: Span, parents: &mut Parents, progress: &mut Progress) {
@@ -335,6 +367,12 @@ impl<'a, 't> Walk<'a, 't> {
             }
             // What the step's own quantity was computed from is among its parents already.
             Meaning::Own if progress.assigned => parents.extend(&progress.parents),
+            // The published code gives a letter its new meaning only after the step, and ignores unknown ones.
+            Meaning::Own if self.policy == Policy::Reference => {
+                if let Meaning::Quantity(node) = progress.shadowed {
+                    self.scope.add(node, parents);
+                }
+            }
             Meaning::Own => {
                 progress.refers_to_itself = true;
                 self.scope.add(None, parents);
@@ -342,7 +380,9 @@ impl<'a, 't> Walk<'a, 't> {
                 progress.judged.clean = false;
             }
             Meaning::Nothing | Meaning::Intermediate(_) => {
-                self.scope.add(None, parents);
+                if self.policy != Policy::Reference {
+                    self.scope.add(None, parents);
+                }
                 self.unresolved.push(symbol);
                 if progress.judged.fault.is_none() {
                     progress.judged.unresolved = Some(symbol);
@@ -354,7 +394,7 @@ impl<'a, 't> Walk<'a, 't> {
     }
 
     /// Closes the books.
-    pub(super) fn finish(mut self, policy: Policy) -> Found {
+    pub(super) fn finish(mut self) -> Found {
         if let Some(node) = self.unknown_node {
             // In reverse mode the unknown's value is what the equation gives.
             let verdict = &mut self.nodes[node as usize];
@@ -380,7 +420,7 @@ impl<'a, 't> Walk<'a, 't> {
                 } else {
                     folded(&text[judged.name.range()]).into_owned()
                 },
-                right: judged.right && (judged.clean || policy != Policy::Strict),
+                right: judged.right && (judged.clean || self.policy != Policy::Strict),
                 fault: judged.fault.as_ref().map(|f| f.0),
                 fault_range: judged.fault.map(|f| f.1.range()),
             })
