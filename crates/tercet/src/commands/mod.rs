@@ -1,0 +1,48 @@
+//! The commands, in the order in which `--help` lists them.
+
+mod compare;
+mod completions;
+mod tokenizer;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Parser, Subcommand};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Yellow.on_default())
+    .usage(AnsiColor::Yellow.on_default())
+    .literal(AnsiColor::Green.on_default())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// A laboratory for how pre-training, mid-training and reinforcement learning shape a small language model
+///
+/// Tercet makes the problems, trains the models, verifies every step of every solution, and says with
+/// intervals what each stage changed. A recipe is one question; `tercet run` answers it and writes a report.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, styles = STYLES, propagate_version = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or recipe.
+
+Examples:
+  tercet run recipes/quickstart.toml       problems, tokenizer, three stages, evaluation, report
+  tercet plan recipes/quickstart.toml      what that would cost
+  tercet show --op 4 --context zoo         one problem with its graph and its solution")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Compare(compare::Args),
+    #[command(subcommand)]
+    Tokenizer(tokenizer::Command),
+    Completions(completions::Args),
+}
+
+/// Runs what was asked for.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Compare(args) => compare::run(&args),
+        Command::Tokenizer(command) => tokenizer::run(&command),
+        Command::Completions(args) => completions::run(&args),
+    }
+}

@@ -1,0 +1,138 @@
+//! `tercet tokenizer train` and `tercet tokenizer inspect`
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use tokens::Tokenizer;
+
+use crate::output::{self, Output};
+use crate::progress::say;
+
+/// Train a tokenizer, or see what one does to a text
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Train(TrainArgs),
+    Inspect(InspectArgs),
+}
+
+/// Learn a byte-level BPE from texts, one a line
+///
+/// Lines that are JSON objects count with their `problem`, `question` and `solution` (as `tercet problems`
+/// writes them) or their `text`; any other line counts as it is. The result is read by transformers as
+/// Qwen2's tokenizer, with the same ids.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tercet problems --op 2-8 --context zoo -n 2000 | tercet tokenizer train - --vocab 2200 --out tok
+  tercet tokenizer train corpus.jsonl.gz --vocab 2200 --out tok")]
+pub(crate) struct TrainArgs {
+    /// Texts: lines or JSONL, `.gz` or not; `-` is stdin
+    #[arg(required = true)]
+    texts: Vec<PathBuf>,
+    /// Largest vocabulary, specials and single bytes included
+    #[arg(long, value_name = "N", default_value_t = 2200)]
+    vocab: usize,
+    /// Folder to write tokenizer.json and tokenizer_config.json to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Show how a tokenizer cuts a text
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tercet tokenizer inspect runs/quickstart/data/tokenizer ' crow zoo =23; owl zoo =2 * crow zoo;'
+  tercet tokenizer inspect tok --vocabulary")]
+pub(crate) struct InspectArgs {
+    /// Folder with a tokenizer.json: a tokenizer's or a checkpoint's
+    dir: PathBuf,
+    /// The text; without it, sizes only
+    text: Option<String>,
+    /// List every token with its id
+    #[arg(long)]
+    vocabulary: bool,
+}
+
+pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Train(args) => train(args),
+        Command::Inspect(args) => inspect(args),
+    }
+}
+
+fn train(args: &TrainArgs) -> anyhow::Result<()> {
+    let mut failed = None;
+    let lines = args.texts.iter().flat_map(|path| text_lines(path));
+    let texts = lines.map_while(|line| match line {
+        Ok(text) => Some(text),
+        Err(error) => {
+            failed = Some(error);
+            None
+        }
+    });
+    let tokenizer = Tokenizer::train(texts, args.vocab).map_err(|error| match error {
+        tokens::TokenizerError::TooSmall { .. } => crate::failure::Usage::error(error),
+        other => other.into(),
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    tokenizer.save(&args.out)?;
+    say(&format!("{} tokens in {}", tokenizer.vocab_size(), args.out.display()));
+    Ok(())
+}
+
+type Lines = Box<dyn Iterator<Item = anyhow::Result<String>>>;
+
+fn text_lines(path: &Path) -> Lines {
+    match output::lines(path) {
+        Ok(lines) => Box::new(lines.map(|line| line.map(|line| text_of(&line)))),
+        Err(error) => Box::new(std::iter::once(Err(error))),
+    }
+}
+
+/// The text of a line as training would lay it out.
+fn text_of(line: &str) -> String {
+    let Ok(serde_json::Value::Object(row)) = serde_json::from_str(line) else { return line.to_owned() };
+    let field = |name: &str| row.get(name).and_then(serde_json::Value::as_str);
+    match (field("text"), field("problem"), field("question"), field("solution")) {
+        (Some(text), ..) => text.to_owned(),
+        (None, Some(problem), Some(question), Some(solution)) => {
+            format!("<question> {problem} {question} </question> <solution> {solution} </solution>")
+        }
+        _ => line.to_owned(),
+    }
+}
+
+fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
+    let tokenizer = Tokenizer::open(&args.dir)?;
+    let mut output = Output::open(None)?;
+    if args.vocabulary {
+        for id in 0..tokenizer.vocab_size() as u32 {
+            let bytes = tokenizer.bytes(id).unwrap_or_default();
+            writeln!(output, "{id}\t{}", shown(&String::from_utf8_lossy(bytes)))?;
+        }
+    }
+    if let Some(text) = &args.text {
+        let encoded = tokenizer.encode_with_offsets(text);
+        for (id, range) in &encoded {
+            let piece = text.get(range.clone()).context("a token's range is no text")?;
+            writeln!(output, "{id}\t{}\t{}", range.start, shown(piece))?;
+        }
+        let per_token = text.chars().count() as f64 / encoded.len().max(1) as f64;
+        say(&format!("{} tokens, {per_token:.2} characters a token", encoded.len()));
+    } else if !args.vocabulary {
+        let words = tokenizer.vocab_size() - tokens::LEAST_VOCABULARY;
+        writeln!(
+            output,
+            "{} tokens: {} specials, 256 bytes, {words} learned",
+            tokenizer.vocab_size(),
+            tokens::LEAST_VOCABULARY - 256
+        )?;
+    }
+    output.finish()
+}
+
+/// A piece with its blanks visible.
+fn shown(piece: &str) -> String {
+    format!("{piece:?}")
+}

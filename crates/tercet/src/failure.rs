@@ -1,0 +1,82 @@
+//! The one place that prints errors and chooses exit codes: 0 done, 1 failed, 2 bad usage or recipe.
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+/// What the user asked for is impossible or contradictory: exit code 2.
+#[derive(Debug)]
+pub(crate) struct Usage(String);
+
+impl Usage {
+    /// An error in the request, as a sentence fragment.
+    pub(crate) fn error(message: impl fmt::Display) -> anyhow::Error {
+        anyhow::Error::new(Usage(message.to_string()))
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Prints an error as one sentence and says how the program ends.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if reader_is_gone(error) {
+        return ExitCode::SUCCESS;
+    }
+    // Nothing is left to do if stderr is gone as well.
+    let _ = writeln!(io::stderr(), "error: {}", sentence(error));
+    ExitCode::from(if is_usage(error) { 2 } else { 1 })
+}
+
+/// The chain of causes, outermost first, without a cause that its context already quotes.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.ends_with(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
+}
+
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.is::<Usage>())
+}
+
+/// Whoever read our output has closed it (`tercet problems … | head`): that is no failure of ours.
+fn reader_is_gone(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn a_chain_is_one_sentence_and_repeats_nothing() {
+        let error = Err::<(), _>(io::Error::other("disk full")).context("cannot write a.jsonl");
+        assert_eq!(sentence(&error.expect_err("an error")), "cannot write a.jsonl: disk full");
+        let quoted = Err::<(), _>(io::Error::other("disk full")).context("cannot write: disk full");
+        assert_eq!(sentence(&quoted.expect_err("an error")), "cannot write: disk full");
+    }
+
+    #[test]
+    fn usage_is_recognised_under_its_context() {
+        let error = Err::<(), _>(Usage::error("no such op")).context("the mix");
+        assert!(is_usage(&error.expect_err("an error")));
+        assert!(!is_usage(&anyhow::anyhow!("no such op")));
+    }
+}

@@ -1,0 +1,30 @@
+use std::fs;
+
+use crate::{temporary, tercet};
+
+#[test]
+fn a_tokenizer_is_trained_from_lines_and_records_and_shows_its_work() {
+    let dir = temporary();
+    let texts = " owl zoo =12;\n".repeat(20)
+        + r#"{"problem": "owl zoo =1;", "question": "owl zoo?", "solution": "owl zoo: a =1."}"#;
+    fs::write(dir.path().join("texts"), texts).expect("writable");
+    let trained = tercet(dir.path(), &["tokenizer", "train", "texts", "--vocab", "300", "--out", "tok"]);
+    assert_eq!((trained.code, trained.stdout.as_str()), (0, ""), "{}", trained.stderr);
+    insta::assert_snapshot!(tercet(dir.path(), &["tokenizer", "inspect", "tok"]).stdout, @"269 tokens: 8 specials, 256 bytes, 5 learned");
+    insta::assert_snapshot!(tercet(dir.path(), &["tokenizer", "inspect", "tok", " owl zoo =12;"]).all(), @r#"
+    exit 0
+    --- stdout
+    "#);
+}
+
+#[test]
+fn what_cannot_be_read_or_made_is_one_sentence() {
+    let dir = temporary();
+    insta::assert_snapshot!(tercet(dir.path(), &["tokenizer", "train", "none", "--out", "tok"]).all(), @"");
+    fs::write(dir.path().join("texts"), "owl").expect("writable");
+    let small = tercet(dir.path(), &["tokenizer", "train", "texts", "--vocab", "9", "--out", "tok"]);
+    insta::assert_snapshot!(small.all(), @"");
+    assert!(!dir.path().join("tok").exists());
+    fs::write(dir.path().join("tokenizer.json"), "{}").expect("writable");
+    insta::assert_snapshot!(tercet(dir.path(), &["tokenizer", "inspect", "."]).all(), @"");
+}
