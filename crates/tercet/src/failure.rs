@@ -49,14 +49,14 @@ fn sentence(error: &anyhow::Error) -> String {
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<Usage>())
+    error.chain().any(<dyn std::error::Error>::is::<Usage>)
 }
 
 /// Whoever read our output has closed it (`tercet problems … | head`): that is no failure of ours.
 fn reader_is_gone(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
-    })
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
 }
 
 #[cfg(test)]

@@ -3,10 +3,8 @@
 
 mod commands;
 mod failure;
-mod interrupt;
 mod output;
 mod progress;
-mod threads;
 
 use std::process::ExitCode;
 

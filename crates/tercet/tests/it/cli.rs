@@ -24,7 +24,8 @@ fn help_goes_to_stdout_and_names_every_command_with_examples() {
 /// The commands that `--help` lists.
 fn commands() -> Vec<String> {
     let help = tercet(temporary().path(), &["--help"]).stdout;
-    let list = help.split("Commands:").nth(1).and_then(|rest| rest.split("Options:").next()).unwrap_or_default();
+    let list =
+        help.split("Commands:").nth(1).and_then(|rest| rest.split("Options:").next()).unwrap_or_default();
     let name = |line: &str| line.strip_prefix("  ")?.split(' ').next().map(str::to_owned);
     list.lines().filter_map(name).filter(|name| !name.is_empty() && name != "help").collect()
 }

@@ -37,6 +37,14 @@ fn it_says_what_differs_first_and_causes_before_effects() {
     run(dir.path(), "a", "3.25");
     run(dir.path(), "b", "3.125");
     fs::write(dir.path().join("b/stages/pre-1a2b/done.json"), "{}").expect("writable");
-    insta::assert_snapshot!(tercet(dir.path(), &["compare", "--assert-equal", "a", "b"]).all(), @"");
+    insta::assert_snapshot!(tercet(dir.path(), &["compare", "--assert-equal", "a", "b"]).all(), @r"
+    exit 1
+    --- stdout
+    stages/pre-1a2b/metrics.jsonl: step 2: values.loss is 3.25 and 3.125
+    stages/pre-1a2b/done.json: only in the second run
+    results.json: line 1: loss is 3.25 and 3.125
+    --- stderr
+    error: 3 of 3 files differ
+    ");
     assert_eq!(tercet(dir.path(), &["compare", "a", "b"]).code, 0);
 }

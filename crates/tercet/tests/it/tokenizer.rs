@@ -10,21 +10,44 @@ fn a_tokenizer_is_trained_from_lines_and_records_and_shows_its_work() {
     fs::write(dir.path().join("texts"), texts).expect("writable");
     let trained = tercet(dir.path(), &["tokenizer", "train", "texts", "--vocab", "300", "--out", "tok"]);
     assert_eq!((trained.code, trained.stdout.as_str()), (0, ""), "{}", trained.stderr);
-    insta::assert_snapshot!(tercet(dir.path(), &["tokenizer", "inspect", "tok"]).stdout, @"269 tokens: 8 specials, 256 bytes, 5 learned");
+    insta::assert_snapshot!(tercet(dir.path(), &["tokenizer", "inspect", "tok"]).stdout, @"271 tokens: 8 specials, 256 bytes, 7 learned");
     insta::assert_snapshot!(tercet(dir.path(), &["tokenizer", "inspect", "tok", " owl zoo =12;"]).all(), @r#"
     exit 0
     --- stdout
+    269	0	" owl"
+    268	4	" zoo"
+    270	8	" ="
+    24	10	"1"
+    25	11	"2"
+    34	12	";"
+    --- stderr
+    6 tokens, 2.17 characters a token
     "#);
 }
 
 #[test]
 fn what_cannot_be_read_or_made_is_one_sentence() {
     let dir = temporary();
-    insta::assert_snapshot!(tercet(dir.path(), &["tokenizer", "train", "none", "--out", "tok"]).all(), @"");
+    insta::assert_snapshot!(tercet(dir.path(), &["tokenizer", "train", "none", "--out", "tok"]).all(), @r"
+    exit 1
+    --- stdout
+    --- stderr
+    error: cannot read none: No such file or directory (os error 2)
+    ");
     fs::write(dir.path().join("texts"), "owl").expect("writable");
     let small = tercet(dir.path(), &["tokenizer", "train", "texts", "--vocab", "9", "--out", "tok"]);
-    insta::assert_snapshot!(small.all(), @"");
+    insta::assert_snapshot!(small.all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: a vocabulary of 9 tokens is too small: specials and single bytes alone are 264
+    ");
     assert!(!dir.path().join("tok").exists());
     fs::write(dir.path().join("tokenizer.json"), "{}").expect("writable");
-    insta::assert_snapshot!(tercet(dir.path(), &["tokenizer", "inspect", "."]).all(), @"");
+    insta::assert_snapshot!(tercet(dir.path(), &["tokenizer", "inspect", "."]).all(), @r"
+    exit 1
+    --- stdout
+    --- stderr
+    error: ./tokenizer.json is not a tokenizer of this program: its added_tokens differs
+    ");
 }

@@ -37,7 +37,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// Both files as text, decompressed; `None` if one is no text.
 fn texts(name: &str, a: &[u8], b: &[u8]) -> Option<[String; 2]> {
     let text = |bytes: &[u8]| {
-        if !name.ends_with(".gz") {
+        if Path::new(name).extension().is_none_or(|e| e != "gz") {
             return String::from_utf8(bytes.to_vec()).ok();
         }
         let mut text = String::new();
@@ -74,8 +74,10 @@ fn line(n: usize, x: &str, y: &str) -> String {
     let (Ok(left), Ok(right)) = (serde_json::from_str::<Value>(x), serde_json::from_str::<Value>(y)) else {
         return format!("line {n} differs");
     };
-    let row: Vec<String> =
-        ["step", "problem", "sample"].iter().filter_map(|key| Some(format!("{key} {}", left.get(key)?))).collect();
+    let row: Vec<String> = ["step", "problem", "sample"]
+        .iter()
+        .filter_map(|key| Some(format!("{key} {}", left.get(key)?)))
+        .collect();
     let place = if row.is_empty() { format!("line {n}") } else { row.join(", ") };
     match field(&left, &right) {
         Some((path, a, b)) if path.is_empty() => format!("{place}: {a} and {b}"),
@@ -93,7 +95,8 @@ fn field(a: &Value, b: &Value) -> Option<(String, String, String)> {
         (Value::Object(left), Value::Object(right)) => {
             let keys = left.keys().chain(right.keys().filter(|key| !left.contains_key(*key)));
             for key in keys {
-                let side = |map: &serde_json::Map<String, Value>| map.get(key).cloned().unwrap_or(Value::Null);
+                let side =
+                    |map: &serde_json::Map<String, Value>| map.get(key).cloned().unwrap_or(Value::Null);
                 if let Some(found) = field(&side(left), &side(right)) {
                     return Some(under(key, found));
                 }
@@ -128,7 +131,13 @@ fn tensors(a: &[u8], b: &[u8]) -> Option<String> {
             return Some(format!("{name} is in one of the runs only"));
         };
         if x.shape() != y.shape() || x.dtype() != y.dtype() {
-            return Some(format!("{name} is {:?} {:?} and {:?} {:?}", x.dtype(), x.shape(), y.dtype(), y.shape()));
+            return Some(format!(
+                "{name} is {:?} {:?} and {:?} {:?}",
+                x.dtype(),
+                x.shape(),
+                y.dtype(),
+                y.shape()
+            ));
         }
         if x.data() != y.data() {
             return Some(values(name, x.dtype(), x.data(), y.data()));

@@ -40,10 +40,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if a.recipe_hash != b.recipe_hash {
         writeln!(output, "recipes differ: {} and {}", short(&a.recipe_hash), short(&b.recipe_hash))?;
     }
-    let files: BTreeSet<PathBuf> =
-        [&args.left, &args.right].into_iter().map(|run| files(run)).collect::<Result<Vec<_>, _>>()?.concat()
-            .into_iter()
-            .collect();
+    let files: BTreeSet<PathBuf> = [&args.left, &args.right]
+        .into_iter()
+        .map(|run| files(run))
+        .collect::<Result<Vec<_>, _>>()?
+        .concat()
+        .into_iter()
+        .collect();
     let mut files: Vec<PathBuf> = files.into_iter().collect();
     let stages: Vec<&String> = manifests.iter().flat_map(|m| &m.runs).flat_map(|r| &r.stages).collect();
     files.sort_by_key(|file| rank(file, &stages));
@@ -115,7 +118,8 @@ fn rank(file: &Path, stages: &[&String]) -> (usize, usize, usize, PathBuf) {
         _ => 3,
     };
     let stage = parts.get(1).and_then(|name| stages.iter().position(|stage| *stage == name));
-    let order = ["stage.json", "metrics.jsonl", "rollouts", "checkpoints", "evals", "exposure.json", "done.json"];
+    let order =
+        ["stage.json", "metrics.jsonl", "rollouts", "checkpoints", "evals", "exposure.json", "done.json"];
     let within = parts.get(2).and_then(|name| order.iter().position(|known| known == name));
     (place, stage.unwrap_or(usize::MAX), within.unwrap_or(order.len()), file.to_owned())
 }
