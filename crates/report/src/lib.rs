@@ -1,1 +1,17 @@
-//! The report crate.
+//! Reads run folders and says what happened: statistics with intervals, verdicts, tables, figures, one
+//! self-contained HTML file. Knows no model and never trains; the same folder gives the same bytes.
+
+#![expect(non_snake_case, reason = "axes are part of names (`values_SP`), as everywhere in the field")]
+
+pub mod chart;
+pub mod claims;
+pub mod draw;
+pub mod error;
+pub mod figures;
+pub mod folder;
+pub mod measure;
+pub mod stats;
+pub mod table;
+
+pub use error::ReportError;
+pub use table::{Table, table};

@@ -1,0 +1,67 @@
+//! Stacked horizontal bars.
+
+use std::fmt::Write;
+
+use super::frame::{Canvas, Placed, SLOTS, WIDTH, escape, n};
+use super::{Axis, Bars, Scale};
+
+const ROW: f64 = 26.0;
+
+pub(super) fn svg(bars: &Bars) -> String {
+    let mut c = Canvas::new();
+    let mut top = c.title(&bars.title);
+    let entries: Vec<(usize, &str)> =
+        bars.parts.iter().enumerate().map(|(i, p)| (i % SLOTS, p.as_str())).collect();
+    if entries.len() > 1 {
+        top = c.legend(&entries, top, |c, slot, x, y| {
+            c.raw(&format!(
+                r#"<rect class="tc-bar tc-s{slot}" x="{}" y="{}" width="22" height="10"/>"#,
+                n(x + 2.0),
+                n(y - 5.0)
+            ));
+        });
+    }
+    let longest = bars.bars.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let left = (8.0 + 6.6 * longest as f64).clamp(40.0, 170.0);
+    let bottom = top + 6.0 + ROW * bars.bars.len() as f64;
+    let most = bars.bars.iter().map(|(_, parts)| parts.iter().sum::<f64>()).fold(0.0, f64::max);
+    let axis = Axis { label: bars.label.clone(), scale: Scale::Linear, format: bars.format, range: None };
+    let x = Placed::new(&axis, (0.0, most), left, WIDTH - 16.0);
+    for tick in x.ticks(5) {
+        c.line("tc-grid", (x.at(tick), top), (x.at(tick), bottom));
+        c.text("tc-tick", "middle", x.at(tick), bottom + 15.0, &bars.format.text(tick));
+    }
+    for (row, (name, parts)) in bars.bars.iter().enumerate() {
+        let y = top + 6.0 + ROW * row as f64;
+        c.text("tc-tick", "end", left - 6.0, y + 14.0, name);
+        let mut from = 0.0;
+        for (slot, (part, length)) in bars.parts.iter().zip(parts).enumerate().filter(|(_, (_, l))| **l > 0.0)
+        {
+            let (a, b) = (x.at(from), x.at(from + length));
+            c.raw(&format!(
+                r#"<g class="tc-point"><rect class="tc-bar tc-s{}" x="{}" y="{}" width="{}" height="19"/><title>{}</title></g>"#,
+                slot % SLOTS,
+                n(a),
+                n(y),
+                n(b - a),
+                escape(&format!("{name}\n{part}: {}", bars.format.text(*length)))
+            ));
+            from += length;
+        }
+    }
+    c.line("tc-axis", (left, top), (left, bottom));
+    c.text("tc-label", "middle", f64::midpoint(left, WIDTH - 16.0), bottom + 32.0, &bars.label);
+    c.height = bottom + 38.0;
+    c.finish(&describe(bars))
+}
+
+fn describe(bars: &Bars) -> String {
+    let mut text = format!("{}: {}.", bars.title, bars.label);
+    for (name, parts) in &bars.bars {
+        let _ = write!(text, " {name}:");
+        for (part, length) in bars.parts.iter().zip(parts) {
+            let _ = write!(text, " {part} {},", bars.format.text(*length));
+        }
+    }
+    text
+}

@@ -1,0 +1,468 @@
+//! The figures of a run. Each is a set of panels with one caption, one CSV file and one SVG file a panel.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use train::records::{EvalRow, StageKind};
+
+use crate::chart::{self, Axis, Bars, Chart, Format, Heat, Plot, Point, Scale, Series};
+use crate::error::ReportError;
+use crate::folder::write_atomically;
+use crate::measure::{Measure, Metric, Model, Slice};
+
+/// One figure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figure {
+    /// Its name in file names and links, e.g. `pass-at-k`.
+    pub id: String,
+    /// Its heading.
+    pub title: String,
+    /// What is shown and how to read it.
+    pub caption: String,
+    /// The panels.
+    pub panels: Vec<Chart>,
+}
+
+/// Lines of more points than this are drawn as means of neighbours.
+const POINTS_MAX: usize = 120;
+/// Fault kinds that get a part of their own; the rest are one.
+const FAULTS_MAX: usize = 7;
+
+impl Figure {
+    /// The numbers of all panels.
+    pub fn csv(&self) -> String {
+        let header = self.panels.first().map(Chart::csv_header).unwrap_or_default();
+        chart::csv(&header, self.panels.iter().flat_map(Chart::csv_rows))
+    }
+
+    fn new(id: &str, title: &str, caption: &str, panels: Vec<Chart>) -> Option<Self> {
+        (!panels.is_empty()).then(|| Self {
+            id: id.into(),
+            title: title.into(),
+            caption: caption.into(),
+            panels,
+        })
+    }
+}
+
+/// All figures that the run has data for.
+pub fn figures(measure: &Measure) -> Vec<Figure> {
+    let suites = measure.folder.suites();
+    let mut figures = Vec::new();
+    for suite in &suites {
+        let suffix = if suites.len() > 1 { format!("-{suite}") } else { String::new() };
+        figures.extend(pass_at_k(measure, suite, &suffix));
+        figures.extend(by_op(measure, suite, &suffix));
+    }
+    figures.extend(curve(
+        measure,
+        "reward",
+        "Reward",
+        "reward/mean",
+        "Mean reward of the rollouts at each step of reinforcement learning.",
+        |k| k == StageKind::Rl,
+    ));
+    figures.extend(groups(measure));
+    figures.extend(curve(
+        measure,
+        "loss",
+        "Loss",
+        "loss",
+        "Training loss, in nats a token, at each step of pre-training and mid-training.",
+        |k| k != StageKind::Rl,
+    ));
+    for suite in &suites {
+        let suffix = if suites.len() > 1 { format!("-{suite}") } else { String::new() };
+        figures.extend(outcomes(measure, suite, &suffix));
+        figures.extend(faults(measure, suite, &suffix));
+        figures.extend(nll(measure, suite, &suffix));
+    }
+    figures.extend(exposure(measure));
+    figures.extend(budget(measure));
+    figures
+}
+
+/// Writes every figure under `RUN/figures/`: `ID.csv`, and `ID.svg` or `ID-1.svg`, `ID-2.svg`, ….
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn export(run_dir: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>, ReportError> {
+    let dir = run_dir.join("figures");
+    fs::create_dir_all(&dir).map_err(ReportError::file(&dir))?;
+    let mut written = Vec::new();
+    let mut write = |name: String, text: String| {
+        let path = dir.join(name);
+        write_atomically(&path, text.as_bytes())?;
+        written.push(path);
+        Ok::<_, ReportError>(())
+    };
+    for figure in figures {
+        write(format!("{}.csv", figure.id), figure.csv())?;
+        for (i, panel) in figure.panels.iter().enumerate() {
+            let number = if figure.panels.len() > 1 { format!("-{}", i + 1) } else { String::new() };
+            write(format!("{}{number}.svg", figure.id), panel.standalone())?;
+        }
+    }
+    Ok(written)
+}
+
+fn rate(label: &str) -> Axis {
+    Axis { label: label.into(), scale: Scale::Linear, format: Format::Percent, range: Some((0.0, 1.0)) }
+}
+
+fn plain(label: &str, scale: Scale) -> Axis {
+    Axis { label: label.into(), scale, format: Format::Number, range: None }
+}
+
+fn pass_at_k(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let ks = crate::stats::ks(measure.samples(suite));
+    let contexts = measure.contexts(suite);
+    let apart = contexts.iter().filter(|_| contexts.len() > 1).map(Some);
+    let mut panels = Vec::new();
+    for context in std::iter::once(None).chain(apart) {
+        for band in &measure.folder.manifest.bands {
+            let slice = Slice { context: context.cloned(), ..Slice::ops(band.from, band.to) };
+            let series = each_model(measure, true, |model| {
+                ks.iter()
+                    .filter_map(|&k| {
+                        let e = measure.mean(model, suite, &slice, Metric::PassAt(k))?;
+                        Some(Point { x: f64::from(k), y: e.value, interval: Some((e.low, e.high)) })
+                    })
+                    .collect()
+            });
+            let skin = context.map_or_else(String::new, |c| format!(", {c}"));
+            let title = format!("{} (op {}–{}){skin}", band.name, band.from, band.to);
+            if !series.is_empty() {
+                panels.push(Chart::Plot(Plot {
+                    title,
+                    x: plain("k", Scale::Log2),
+                    y: rate("pass@k"),
+                    series,
+                }));
+            }
+        }
+    }
+    Figure::new(
+        &format!("pass-at-k{suffix}"),
+        "pass@k by band, after each stage",
+        "Chance that at least one of k samples is right in its answer and in every step. Bands are 95% intervals (bootstrap by problem).",
+        panels,
+    )
+}
+
+fn by_op(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let ops = ops(measure, suite);
+    let (first, last) = (f64::from(*ops.first()?), f64::from(*ops.last()?));
+    let most = measure.samples(suite);
+    let mut panels = Vec::new();
+    let metrics = [Metric::PassAt(1), Metric::PassAt(most), Metric::Right, Metric::ProcessAcc];
+    for metric in metrics.into_iter().filter(|m| *m != Metric::PassAt(most) || most > 1) {
+        let series = each_model(measure, true, |model| {
+            ops.iter()
+                .filter_map(|&op| {
+                    let e = measure.mean(model, suite, &Slice::ops(op, op), metric)?;
+                    Some(Point { x: f64::from(op), y: e.value, interval: Some((e.low, e.high)) })
+                })
+                .collect()
+        });
+        let x = Axis { range: Some((first, last)), ..plain("op", Scale::Whole) };
+        panels.push(Chart::Plot(Plot { title: metric.name(), x, y: rate("share"), series }));
+    }
+    Figure::new(
+        &format!("by-op{suffix}"),
+        "Accuracy by difficulty",
+        "The same models by number of operations. Right answer counts answers whatever the steps; process accuracy is the share of quantities a solution gets right. Bands are 95% intervals.",
+        panels,
+    )
+}
+
+fn ops(measure: &Measure, suite: &str) -> Vec<u32> {
+    let rows = measure.folder.stages.values().filter_map(|s| s.evals.get(suite)).flatten();
+    let ops: std::collections::BTreeSet<u32> = rows.map(|row| row.op).collect();
+    ops.into_iter().collect()
+}
+
+/// One line for each model that has points.
+fn each_model(measure: &Measure, markers: bool, points: impl Fn(&Model) -> Vec<Point>) -> Vec<Series> {
+    let line = |(slot, model): (usize, &Model)| {
+        let points = points(model);
+        (!points.is_empty()).then(|| Series { name: model.label.clone(), slot, markers, points })
+    };
+    measure.models.iter().enumerate().filter_map(line).collect()
+}
+
+/// A metric over the steps, a panel for each stage name, a line for each model and seed.
+fn curve(
+    measure: &Measure,
+    id: &str,
+    title: &str,
+    metric: &str,
+    caption: &str,
+    kinds: impl Fn(StageKind) -> bool,
+) -> Option<Figure> {
+    let mut panels: BTreeMap<usize, (String, Vec<Series>)> = BTreeMap::new();
+    let mut order: Vec<&str> = Vec::new();
+    for (slot, model) in measure.models.iter().enumerate().filter(|(_, m)| kinds(m.kind)) {
+        for (seed, stage) in measure.stages(model) {
+            let points = thin(&stage.series(metric));
+            if points.is_empty() {
+                continue;
+            }
+            let position = order.iter().position(|s| *s == model.stage).unwrap_or_else(|| {
+                order.push(&model.stage);
+                order.len() - 1
+            });
+            let name = if model.folders.len() > 1 {
+                format!("{}, seed {seed}", model.label)
+            } else {
+                model.label.clone()
+            };
+            let panel = panels.entry(position).or_insert_with(|| (model.stage.clone(), Vec::new()));
+            panel.1.push(Series { name, slot, markers: false, points });
+        }
+    }
+    let draw = |(stage, series): (String, Vec<Series>)| {
+        Chart::Plot(Plot {
+            title: stage,
+            x: plain("step", Scale::Linear),
+            y: plain(metric, Scale::Linear),
+            series,
+        })
+    };
+    let caption = format!(
+        "{caption} Lines of more than {POINTS_MAX} steps show means of neighbouring steps; the band reaches from the smallest to the largest of them."
+    );
+    Figure::new(id, title, &caption, panels.into_values().map(draw).collect())
+}
+
+/// At most [`POINTS_MAX`] points: means of equal runs of neighbours with their extremes.
+fn thin(series: &[(f64, f64)]) -> Vec<Point> {
+    let run = series.len().div_ceil(POINTS_MAX).max(1);
+    let point = |part: &[(f64, f64)]| {
+        let mean = |f: fn(&(f64, f64)) -> f64| part.iter().map(f).sum::<f64>() / part.len() as f64;
+        let ends = part.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.1), h.max(p.1)));
+        Point { x: mean(|p| p.0), y: mean(|p| p.1), interval: (run > 1).then_some(ends) }
+    };
+    series.chunks(run).map(point).collect()
+}
+
+/// Shares of rollout groups by whether they can teach anything.
+fn groups(measure: &Measure) -> Option<Figure> {
+    let mut panels = Vec::new();
+    for model in measure.models.iter().filter(|m| m.kind == StageKind::Rl) {
+        for (seed, stage) in measure.stages(model) {
+            let kinds = [
+                ("group/mixed", "mixed"),
+                ("group/all_right", "all right"),
+                ("group/all_wrong", "all wrong"),
+            ];
+            let series: Vec<Series> = kinds
+                .iter()
+                .zip([2, 4, 0])
+                .filter_map(|((metric, name), slot)| {
+                    let points = thin(&stage.series(metric));
+                    (!points.is_empty()).then(|| Series {
+                        name: (*name).into(),
+                        slot,
+                        markers: false,
+                        points,
+                    })
+                })
+                .collect();
+            let title = if model.folders.len() > 1 {
+                format!("{}, seed {seed}", model.label)
+            } else {
+                model.label.clone()
+            };
+            if !series.is_empty() {
+                panels.push(Chart::Plot(Plot {
+                    title,
+                    x: plain("step", Scale::Linear),
+                    y: rate("share of groups"),
+                    series,
+                }));
+            }
+        }
+    }
+    Figure::new(
+        "groups",
+        "Groups that teach",
+        "Share of prompts whose rollouts have different rewards (mixed: only they carry a gradient), or all the best, or all the worst.",
+        panels,
+    )
+}
+
+/// Rows of a model in a slice, over all seeds.
+fn rows<'a>(measure: &Measure<'a>, model: &Model, suite: &str, slice: &Slice) -> Vec<&'a EvalRow> {
+    measure
+        .stages(model)
+        .filter_map(|(_, s)| s.evals.get(suite))
+        .flatten()
+        .filter(|r| slice.holds(r))
+        .collect()
+}
+
+fn outcomes(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let parts = ["right in every step", "right answer, wrong process", "wrong answer", "cut off"];
+    let panel = |title: String, slice: &Slice| {
+        let bar = |model: &Model| {
+            let rows = rows(measure, model, suite, slice);
+            let sum = |f: fn(&EvalRow) -> u32| rows.iter().map(|r| f64::from(f(r))).sum::<f64>();
+            let n = sum(|r| r.n);
+            let counts = [
+                sum(|r| r.verified),
+                sum(|r| r.right.saturating_sub(r.verified)),
+                sum(|r| r.n.saturating_sub(r.right).saturating_sub(r.truncated)),
+                sum(|r| r.truncated.min(r.n - r.right.min(r.n))),
+            ];
+            (n > 0.0).then(|| (model.label.clone(), counts.iter().map(|c| c / n).collect()))
+        };
+        stacked(
+            title,
+            "share of samples",
+            &parts.map(str::to_owned),
+            measure.models.iter().filter_map(bar).collect(),
+        )
+    };
+    Figure::new(
+        &format!("outcomes{suffix}"),
+        "What the samples are",
+        "Every sample is one of four; unparsable and empty ones are wrong answers. Intervals of the first two are in the table.",
+        by_band(measure, panel),
+    )
+}
+
+fn faults(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
+    for row in measure.folder.stages.values().filter_map(|s| s.evals.get(suite)).flatten() {
+        for (fault, count) in &row.first_faults {
+            *totals.entry(fault).or_default() += u64::from(*count);
+        }
+    }
+    let mut kinds: Vec<(&str, u64)> = totals.into_iter().collect();
+    kinds.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+    let rest = kinds.split_off(kinds.len().min(FAULTS_MAX));
+    let mut parts: Vec<String> = kinds.iter().map(|(name, _)| (*name).to_owned()).collect();
+    if !rest.is_empty() {
+        parts.push("others".into());
+    }
+    let panel = |title: String, slice: &Slice| {
+        let bar = |model: &Model| {
+            let rows = rows(measure, model, suite, slice);
+            let n: f64 = rows.iter().map(|r| f64::from(r.n)).sum();
+            let count = |name: &str| {
+                rows.iter().filter_map(|r| r.first_faults.get(name)).map(|c| f64::from(*c)).sum::<f64>()
+            };
+            let mut counts: Vec<f64> = kinds.iter().map(|(name, _)| count(name) / n).collect();
+            if !rest.is_empty() {
+                counts.push(rest.iter().map(|(name, _)| count(name)).sum::<f64>() / n);
+            }
+            (n > 0.0).then(|| (model.label.clone(), counts))
+        };
+        stacked(title, "share of samples", &parts, measure.models.iter().filter_map(bar).collect())
+    };
+    if parts.is_empty() {
+        return None;
+    }
+    Figure::new(
+        &format!("faults{suffix}"),
+        "First faults",
+        "What goes wrong first in the samples that are not right in every step.",
+        by_band(measure, panel),
+    )
+}
+
+fn by_band(measure: &Measure, panel: impl Fn(String, &Slice) -> Option<Chart>) -> Vec<Chart> {
+    let bands = &measure.folder.manifest.bands;
+    let of = |b: &train::records::Band| {
+        panel(format!("{} (op {}–{})", b.name, b.from, b.to), &Slice::ops(b.from, b.to))
+    };
+    bands.iter().filter_map(of).collect()
+}
+
+fn stacked(title: String, label: &str, parts: &[String], bars: Vec<(String, Vec<f64>)>) -> Option<Chart> {
+    let chart = Bars { title, label: label.into(), format: Format::Percent, parts: parts.to_vec(), bars };
+    (!chart.bars.is_empty()).then_some(Chart::Bars(chart))
+}
+
+fn nll(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let ops = ops(measure, suite);
+    let row = |model: &Model| {
+        let parent = &measure.models[model.parent?];
+        let change = |op: &u32| {
+            measure.difference(model, parent, suite, &Slice::ops(*op, *op), Metric::GoldNll).map(|e| e.value)
+        };
+        let values: Vec<Option<f64>> = ops.iter().map(change).collect();
+        values.iter().any(Option::is_some).then(|| (model.label.clone(), values))
+    };
+    let rows: Vec<_> = measure.models.iter().filter_map(row).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let heat = Heat {
+        title: "change against the stage before".into(),
+        label: "nats a token; negative: gold solutions became likelier".into(),
+        columns: ops.iter().map(|op| format!("op {op}")).collect(),
+        rows,
+    };
+    Figure::new(
+        &format!("nll{suffix}"),
+        "Likelihood of the gold solutions",
+        "How much each stage changed the negative log-likelihood of the reference solutions, by difficulty.",
+        vec![Chart::Heat(heat)],
+    )
+}
+
+fn exposure(measure: &Measure) -> Option<Figure> {
+    let mut panels = Vec::new();
+    for model in &measure.models {
+        let Some(exposure) = measure.stages(model).find_map(|(_, s)| s.exposure.as_ref()) else { continue };
+        let mut counts: BTreeMap<u32, BTreeMap<&str, u64>> = BTreeMap::new();
+        let mut contexts = std::collections::BTreeSet::new();
+        for cell in &exposure.cells {
+            contexts.insert(cell.context.as_str());
+            *counts.entry(cell.op).or_default().entry(&cell.context).or_default() += cell.tokens;
+        }
+        let lengths = |of: &BTreeMap<&str, u64>| {
+            contexts.iter().map(|c| of.get(c).copied().unwrap_or(0) as f64).collect()
+        };
+        let bars: Vec<_> = counts.iter().map(|(op, of)| (format!("op {op}"), lengths(of))).collect();
+        if !bars.is_empty() {
+            panels.push(Chart::Bars(Bars {
+                title: model.label.clone(),
+                label: "tokens".into(),
+                format: Format::Number,
+                parts: contexts.iter().map(|c| (*c).to_owned()).collect(),
+                bars,
+            }));
+        }
+    }
+    Figure::new(
+        "exposure",
+        "What the models were trained on",
+        "Tokens by number of operations and context, as counted while training (first seed).",
+        panels,
+    )
+}
+
+fn budget(measure: &Measure) -> Option<Figure> {
+    let bar = |model: &Model| {
+        let cost = measure.stages(model).find_map(|(_, s)| s.done.as_ref())?.cost;
+        let tokens = [cost.trained_tokens, cost.sampled_tokens, cost.prompt_tokens, cost.scored_tokens];
+        Some((model.label.clone(), tokens.map(|t| t as f64).to_vec()))
+    };
+    let bars: Vec<_> = measure.models.iter().filter_map(bar).collect();
+    if bars.is_empty() {
+        return None;
+    }
+    let parts = ["trained", "sampled", "prompts", "scored"].map(str::to_owned).to_vec();
+    let chart =
+        Bars { title: "tokens by stage".into(), label: "tokens".into(), format: Format::Number, parts, bars };
+    Figure::new(
+        "budget",
+        "Where the tokens went",
+        "Tokens through forward and backward, sampled, read as prompts, and scored by the frozen reference (first seed).",
+        vec![Chart::Bars(chart)],
+    )
+}

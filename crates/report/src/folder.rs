@@ -1,0 +1,226 @@
+//! A run folder in memory. Responses and rollouts are large: they stay on disk and are read line by line.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use train::records::{EvalRow, Exposure, FORMAT, Manifest, MetricsRow, StageDone, StageInfo};
+
+use crate::error::ReportError;
+
+/// Everything small in a run folder.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// Where it is.
+    pub path: PathBuf,
+    /// `manifest.json`
+    pub manifest: Manifest,
+    /// `recipe.toml`, as written; empty when absent.
+    pub recipe: String,
+    /// The stages named by the manifest that have started, by folder name.
+    pub stages: BTreeMap<String, Stage>,
+}
+
+/// One stage of a run.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// Its folder.
+    pub path: PathBuf,
+    /// `stage.json`
+    pub info: StageInfo,
+    /// `done.json`; absent while the stage runs.
+    pub done: Option<StageDone>,
+    /// `metrics.jsonl`
+    pub metrics: Vec<MetricsRow>,
+    /// `timings.jsonl`
+    pub timings: Vec<MetricsRow>,
+    /// `evals/SUITE.jsonl.gz`, by suite.
+    pub evals: BTreeMap<String, Vec<EvalRow>>,
+    /// `exposure.json`
+    pub exposure: Option<Exposure>,
+}
+
+impl Folder {
+    /// Reads the folder. Stages that have not started are left out, unfinished ones are read as far as
+    /// they are written.
+    ///
+    /// # Errors
+    /// If the manifest is missing, or any file is unreadable, malformed or of another format.
+    pub fn read(path: &Path) -> Result<Self, ReportError> {
+        let manifest_path = path.join("manifest.json");
+        let manifest: Manifest = read_json(&manifest_path)?;
+        check_format(&manifest_path, manifest.format)?;
+        let recipe_path = path.join("recipe.toml");
+        let recipe = match fs::read_to_string(&recipe_path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(ReportError::file(&recipe_path)(e)),
+        };
+        let mut stages = BTreeMap::new();
+        for name in manifest.runs.iter().flat_map(|run| &run.stages) {
+            if stages.contains_key(name) {
+                continue;
+            }
+            check_name(&manifest_path, name)?;
+            let stage_path = path.join("stages").join(name);
+            if stage_path.join("stage.json").is_file() {
+                stages.insert(name.clone(), Stage::read(&stage_path)?);
+            }
+        }
+        Ok(Self { path: path.to_owned(), manifest, recipe, stages })
+    }
+
+    /// Suites that any stage was evaluated on, sorted.
+    pub fn suites(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.stages.values().flat_map(|s| s.evals.keys().cloned()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The problems of a suite as stored, one JSON value a line; empty when the file is absent.
+    ///
+    /// # Errors
+    /// If the file is unreadable or malformed.
+    pub fn suite<T: DeserializeOwned>(&self, suite: &str) -> Result<Vec<T>, ReportError> {
+        let path = self.path.join("data/suites").join(format!("{suite}.jsonl"));
+        if path.is_file() { read_lines(&path) } else { Ok(Vec::new()) }
+    }
+}
+
+impl Stage {
+    fn read(path: &Path) -> Result<Self, ReportError> {
+        let info_path = path.join("stage.json");
+        let info: StageInfo = read_json(&info_path)?;
+        check_format(&info_path, info.format)?;
+        let mut evals = BTreeMap::new();
+        for file in list(&path.join("evals"))? {
+            let name = file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+            if let Some(suite) = name.strip_suffix(".jsonl.gz")
+                && !suite.ends_with(".responses")
+            {
+                evals.insert(suite.to_owned(), read_lines(&file)?);
+            }
+        }
+        Ok(Self {
+            info,
+            done: read_optional(&path.join("done.json"))?,
+            metrics: read_growing(&path.join("metrics.jsonl"))?,
+            timings: read_growing(&path.join("timings.jsonl"))?,
+            evals,
+            exposure: read_optional(&path.join("exposure.json"))?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// The file with the responses to a suite.
+    pub fn responses_path(&self, suite: &str) -> PathBuf {
+        self.path.join("evals").join(format!("{suite}.responses.jsonl.gz"))
+    }
+
+    /// A metric over the steps; steps without it or with a non-finite value are left out.
+    pub fn series(&self, name: &str) -> Vec<(f64, f64)> {
+        series(&self.metrics, name)
+    }
+}
+
+/// A column of metrics rows: (step, finite value).
+pub fn series(rows: &[MetricsRow], name: &str) -> Vec<(f64, f64)> {
+    let value = |row: &MetricsRow| row.values.get(name).copied().flatten().filter(|v| v.is_finite());
+    rows.iter().filter_map(|row| Some((row.step as f64, value(row)?))).collect()
+}
+
+/// Calls `each` with every line of a (possibly gzipped) JSON-lines file, numbered from 0.
+///
+/// # Errors
+/// If the file is unreadable or a line malformed; a truncated file is an error too.
+pub fn for_each_line<T: DeserializeOwned>(
+    path: &Path,
+    mut each: impl FnMut(usize, T),
+) -> Result<(), ReportError> {
+    let file = File::open(path).map_err(ReportError::file(path))?;
+    let reader: Box<dyn BufRead> = if path.extension().is_some_and(|e| e == "gz") {
+        Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(BufReader::new(file))))
+    } else {
+        Box::new(BufReader::new(file))
+    };
+    for (i, line) in reader.lines().enumerate() {
+        let line = line.map_err(ReportError::file(path))?;
+        let value = serde_json::from_str(&line).map_err(|e| ReportError::malformed(path, Some(i + 1), &e))?;
+        each(i, value);
+    }
+    Ok(())
+}
+
+fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ReportError> {
+    let mut rows = Vec::new();
+    for_each_line(path, |_, row| rows.push(row))?;
+    Ok(rows)
+}
+
+/// A file that is being appended to: a last line without its newline is not finished and not read.
+fn read_growing<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ReportError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(ReportError::file(path)(e)),
+    };
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let row = |(i, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|e| ReportError::malformed(path, Some(i + 1), &e))
+    };
+    whole.lines().enumerate().map(row).collect()
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ReportError> {
+    let bytes = fs::read(path).map_err(ReportError::file(path))?;
+    serde_json::from_slice(&bytes).map_err(|e| ReportError::malformed(path, None, &e))
+}
+
+fn read_optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ReportError> {
+    if path.is_file() { read_json(path).map(Some) } else { Ok(None) }
+}
+
+fn check_format(path: &Path, found: u32) -> Result<(), ReportError> {
+    if found == FORMAT {
+        return Ok(());
+    }
+    Err(ReportError::Format { path: path.to_owned(), found, known: FORMAT })
+}
+
+/// A stage's name is a single path component: a manifest cannot lead out of its folder.
+fn check_name(path: &Path, name: &str) -> Result<(), ReportError> {
+    let plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\']);
+    if plain { Ok(()) } else { Err(ReportError::malformed(path, None, &format!("stage name {name:?}"))) }
+}
+
+/// The entries of a folder, sorted; none if it is absent.
+pub(crate) fn list(path: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(ReportError::file(path)(e)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        paths.push(entry.map_err(ReportError::file(path))?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Writes a file so that it is either the old one or the whole new one.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    let write = || {
+        let mut file = File::create(&part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    };
+    write().map_err(ReportError::file(path))
+}

@@ -1,0 +1,139 @@
+//! Percentile intervals by resampling problems, and seeds where there are several.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use problems::stream::Stream;
+use serde::{Deserialize, Serialize};
+
+/// A mean with its 95% interval. In the units of what was averaged.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Estimate {
+    /// The mean over seeds and problems.
+    pub value: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+    /// How many problems it rests on.
+    pub problems: u32,
+    /// How many seeds it rests on.
+    pub seeds: u32,
+}
+
+impl Estimate {
+    /// Whether the interval lies on one side of zero.
+    pub fn excludes_zero(&self) -> bool {
+        self.low > 0.0 || self.high < 0.0
+    }
+}
+
+/// Draws the same resamples for the same number of seeds and problems, so that everything computed
+/// from one set of problems is paired.
+#[derive(Debug)]
+pub struct Bootstrap {
+    stream: Stream,
+    drawn: RefCell<BTreeMap<(usize, usize), Rc<Resamples>>>,
+}
+
+/// Which seeds and problems each resample holds.
+#[derive(Debug)]
+struct Resamples {
+    seeds: Vec<u32>,
+    problems: Vec<u32>,
+}
+
+const RESAMPLES: usize = 2000;
+/// Share of the resamples below and above the interval.
+const TAIL: f64 = 0.025;
+
+impl Default for Bootstrap {
+    fn default() -> Self {
+        Self { stream: Stream::root(0).fork("bootstrap"), drawn: RefCell::default() }
+    }
+}
+
+impl Bootstrap {
+    /// The mean of `values_SP` (one row a seed, one column a problem, columns alike in all rows).
+    ///
+    /// Problems are drawn with replacement, once for all seeds of a resample, since all seeds are asked
+    /// the same ones. Of several seeds one fewer is drawn than there are, which makes the variance
+    /// between seeds unbiased (Rao and Wu's rescaling) where drawing all would halve it for two.
+    /// `range` bounds the values, e.g. 0..1 for a rate: if all values are alike the resamples are too
+    /// and say nothing; then the interval reaches as far as a value that occurs with such a chance that
+    /// none among these problems would be seen in 2.5% of cases. Without a range it has no width.
+    ///
+    /// `None` without problems, or if the rows differ in length.
+    pub fn mean(&self, values_SP: &[Vec<f64>], range: Option<(f64, f64)>) -> Option<Estimate> {
+        let (seeds, problems) = (values_SP.len(), values_SP.first()?.len());
+        if problems == 0 || values_SP.iter().any(|row| row.len() != problems) {
+            return None;
+        }
+        let total: f64 = values_SP.iter().flatten().sum();
+        let value = total / (seeds * problems) as f64;
+        let first = values_SP[0][0];
+        let alike = values_SP.iter().flatten().all(|v| *v == first);
+        let (low, high) = match range {
+            Some(range) if alike => {
+                let unseen = 1.0 - TAIL.powf(1.0 / problems as f64);
+                (first + (range.0 - first) * unseen, first + (range.1 - first) * unseen)
+            }
+            _ => self.resamples(seeds, problems).interval(values_SP),
+        };
+        Some(Estimate { value, low, high, problems: problems as u32, seeds: seeds as u32 })
+    }
+
+    /// The mean of `a_SP − b_SP`, paired by seed and problem.
+    ///
+    /// `None` as for [`Bootstrap::mean`], or if the shapes differ.
+    pub fn difference(
+        &self,
+        a_SP: &[Vec<f64>],
+        b_SP: &[Vec<f64>],
+        range: Option<(f64, f64)>,
+    ) -> Option<Estimate> {
+        if a_SP.len() != b_SP.len() || a_SP.iter().zip(b_SP).any(|(a, b)| a.len() != b.len()) {
+            return None;
+        }
+        let minus = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| a - b).collect();
+        let range = range.map(|(low, high)| (low - high, high - low));
+        self.mean(&a_SP.iter().zip(b_SP).map(minus).collect::<Vec<_>>(), range)
+    }
+
+    fn resamples(&self, seeds: usize, problems: usize) -> Rc<Resamples> {
+        let draw = || Rc::new(Resamples::draw(&self.stream, seeds, problems));
+        Rc::clone(self.drawn.borrow_mut().entry((seeds, problems)).or_insert_with(draw))
+    }
+}
+
+impl Resamples {
+    fn draw(stream: &Stream, seeds: usize, problems: usize) -> Self {
+        let mut of_problems = stream.fork("problems").index(problems as u64).draws();
+        let mut of_seeds = stream.fork("seeds").index(seeds as u64).draws();
+        let kept = (seeds - 1).max(1);
+        Self {
+            problems: (0..RESAMPLES * problems).map(|_| of_problems.below(problems) as u32).collect(),
+            seeds: (0..RESAMPLES * kept).map(|_| of_seeds.below(seeds) as u32).collect(),
+        }
+    }
+
+    fn interval(&self, values_SP: &[Vec<f64>]) -> (f64, f64) {
+        let (problems, kept) = (values_SP[0].len(), self.seeds.len() / RESAMPLES);
+        let mut means: Vec<f64> = (0..RESAMPLES)
+            .map(|r| {
+                let columns = &self.problems[r * problems..(r + 1) * problems];
+                let rows = &self.seeds[r * kept..(r + 1) * kept];
+                let row_sum = |&s: &u32| -> f64 {
+                    let row = &values_SP[s as usize];
+                    columns.iter().map(|&p| row[p as usize]).sum()
+                };
+                rows.iter().map(row_sum).sum::<f64>() / (problems * kept) as f64
+            })
+            .collect();
+        means.sort_by(f64::total_cmp);
+        let cut = (RESAMPLES as f64 * TAIL) as usize;
+        (means[cut], means[RESAMPLES - 1 - cut])
+    }
+}

@@ -1,0 +1,103 @@
+//! What `n` samples of one problem say of it. All are unbiased over which `k` of the `n` samples are kept.
+
+/// Chance that at least one of `k` samples is right, from `c` right ones among `n`:
+/// 1 − C(n−c, k)/C(n, k), as a product that neither overflows nor cancels. `None` if `k` is 0 or more
+/// than `n`, or `c` is more than `n`.
+///
+/// ```
+/// assert_eq!(report::stats::pass_at_k(4, 1, 1), Some(0.25));
+/// assert_eq!(report::stats::pass_at_k(4, 1, 4), Some(1.0));
+/// assert_eq!(report::stats::pass_at_k(4, 1, 5), None);
+/// ```
+pub fn pass_at_k(n: u32, c: u32, k: u32) -> Option<f64> {
+    if k == 0 || k > n || c > n {
+        return None;
+    }
+    if k > n - c {
+        return Some(1.0);
+    }
+    let miss: f64 = (n - c + 1..=n).map(|i| 1.0 - f64::from(k) / f64::from(i)).product();
+    Some(1.0 - miss)
+}
+
+/// Chance that all of `k` samples are right (pass^k): C(c, k)/C(n, k). `None` as for [`pass_at_k`].
+pub fn pass_pow_k(n: u32, c: u32, k: u32) -> Option<f64> {
+    if k == 0 || k > n || c > n {
+        return None;
+    }
+    if k > c {
+        return Some(0.0);
+    }
+    Some((0..k).map(|i| f64::from(c - i) / f64::from(n - i)).product())
+}
+
+/// Whether at least a share `tau` of the samples is right (cover@τ of one problem): 1 or 0.
+pub fn cover(n: u32, c: u32, tau: f64) -> Option<f64> {
+    (n > 0 && c <= n).then(|| f64::from(u8::from(f64::from(c) >= tau * f64::from(n))))
+}
+
+/// Chance that the most frequent answer among `k` of the `n` samples is the right one (maj@k); ties are
+/// broken by lot. Samples without an answer do not vote. Exact, by counting the draws.
+///
+/// `right` samples gave the right answer, `missing` gave none, and `others` holds the count of each
+/// wrong answer. `None` if `k` is 0 or more than `n`, or `n` is above 1,000 (the counts overflow).
+///
+/// ```
+/// // Two right and one wrong: every pair has the right answer in front or level.
+/// assert_eq!(report::stats::maj_at_k(2, 0, &[1], 3), Some(1.0));
+/// assert!((report::stats::maj_at_k(2, 0, &[1], 2).unwrap() - 2.0 / 3.0).abs() < 1e-12);
+/// ```
+pub fn maj_at_k(right: u32, missing: u32, others: &[u32], k: u32) -> Option<f64> {
+    let n = right.checked_add(missing)?.checked_add(others.iter().copied().sum())?;
+    if k == 0 || k > n || n > 1000 {
+        return None;
+    }
+    let mut won = 0.0;
+    for r in 1..=right.min(k) {
+        let rest = (k - r) as usize;
+        // ways_TK[t][j]: ways to draw j others, none more often than r, exactly t of them r times.
+        let mut ways_TK = vec![vec![0.0_f64; rest + 1]];
+        for j in 0..=rest.min(missing as usize) {
+            ways_TK[0][j] = choose(missing, j as u32);
+        }
+        for &count in others {
+            ways_TK = with_answer(&ways_TK, count, r as usize);
+        }
+        let level = ways_TK.iter().enumerate().map(|(t, row)| row[rest] / (t as f64 + 1.0));
+        won += choose(right, r) * level.sum::<f64>();
+    }
+    Some(won / choose(n, k))
+}
+
+/// One more wrong answer, drawn 0..=r times of its `count`.
+fn with_answer(ways_TK: &[Vec<f64>], count: u32, r: usize) -> Vec<Vec<f64>> {
+    let rest = ways_TK[0].len() - 1;
+    let ties = usize::from(count as usize >= r && ways_TK.len() * r <= rest);
+    let mut next_TK = vec![vec![0.0; rest + 1]; ways_TK.len() + ties];
+    for (t, row) in ways_TK.iter().enumerate() {
+        for (j, &ways) in row.iter().enumerate().filter(|(_, w)| **w > 0.0) {
+            for m in 0..=(count as usize).min(r).min(rest - j) {
+                next_TK[t + usize::from(m == r)][j + m] += ways * choose(count, m as u32);
+            }
+        }
+    }
+    next_TK
+}
+
+/// C(n, k) for n ≤ 1,000.
+fn choose(n: u32, k: u32) -> f64 {
+    (0..k.min(n - k.min(n))).fold(f64::from(u8::from(k <= n)), |c, i| c * f64::from(n - i) / f64::from(i + 1))
+}
+
+/// The `k` that a curve is drawn at: powers of two up to `n`, and `n`.
+///
+/// ```
+/// assert_eq!(report::stats::ks(12), [1, 2, 4, 8, 12]);
+/// ```
+pub fn ks(n: u32) -> Vec<u32> {
+    let mut ks: Vec<u32> = (0..32).map(|i| 1_u32 << i).take_while(|&k| k < n).collect();
+    if n > 0 {
+        ks.push(n);
+    }
+    ks
+}

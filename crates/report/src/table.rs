@@ -1,0 +1,279 @@
+//! The result table: what each stage's model can do in each band, and what the stage changed.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use train::records::FORMAT;
+
+use crate::claims::Ruling;
+use crate::error::ReportError;
+use crate::folder::{Folder, write_atomically};
+use crate::measure::{Measure, Metric, Model, Slice};
+use crate::stats::Estimate;
+
+/// The results of a run; `results.json` is its serialised form.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// [`FORMAT`]
+    pub format: u32,
+    /// The recipe's name.
+    pub name: String,
+    /// blake3 of the resolved recipe, hexadecimal.
+    pub recipe_hash: String,
+    /// Version of the program that made the run.
+    pub revision: String,
+    /// One row for each suite, model, band and context.
+    pub rows: Vec<Row>,
+    /// The claims' verdicts.
+    pub claims: Vec<Ruling>,
+}
+
+/// One model in one band. Rates are between 0 and 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// The suite of held-out problems.
+    pub suite: String,
+    /// The model: its stage, and its arm unless all arms share it.
+    pub model: String,
+    /// The band's name.
+    pub band: String,
+    /// Smallest and largest op of the band.
+    pub ops: (u32, u32),
+    /// The context; `None`: all of the suite together.
+    pub context: Option<String>,
+    /// Samples a problem.
+    pub samples: u32,
+    /// The largest k.
+    pub k: u32,
+    /// pass@1: the chance that a sample is right in answer and process.
+    pub pass_1: Estimate,
+    /// pass@k at the largest k.
+    pub pass_k: Estimate,
+    /// Share of samples with a right answer and a wrong process.
+    pub right_wrong_process: Option<Estimate>,
+    /// The model it was trained from; `None` for the first stage.
+    pub parent: Option<String>,
+    /// Change of pass@1 against the parent, on the same problems.
+    pub change_1: Option<Change>,
+    /// Change of pass@k against the parent, on the same problems.
+    pub change_k: Option<Change>,
+}
+
+/// A paired difference and what to call it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// This model minus its parent.
+    pub difference: Estimate,
+    /// Its name.
+    pub word: Word,
+}
+
+/// What a difference amounts to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Word {
+    /// The interval lies above zero.
+    Up,
+    /// The interval lies below zero.
+    Down,
+    /// The interval holds zero.
+    WithinNoise,
+}
+
+impl Word {
+    /// The word for an estimated difference.
+    pub fn of(difference: &Estimate) -> Self {
+        match difference {
+            d if d.low > 0.0 => Self::Up,
+            d if d.high < 0.0 => Self::Down,
+            _ => Self::WithinNoise,
+        }
+    }
+
+    /// As text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::WithinNoise => "within noise",
+        }
+    }
+}
+
+/// Reads a run folder and makes its table.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn table(run_dir: &Path) -> Result<Table, ReportError> {
+    Ok(of_measure(&Measure::new(&Folder::read(run_dir)?)))
+}
+
+/// Writes the table as `results.json` into the run folder.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_results(run_dir: &Path, table: &Table) -> Result<(), ReportError> {
+    let path = run_dir.join("results.json");
+    let mut json = serde_json::to_vec_pretty(table).map_err(|e| ReportError::malformed(&path, None, &e))?;
+    json.push(b'\n');
+    write_atomically(&path, &json)
+}
+
+pub(crate) fn of_measure(measure: &Measure) -> Table {
+    let manifest = &measure.folder.manifest;
+    let mut rows = Vec::new();
+    for suite in measure.folder.suites() {
+        let contexts = measure.contexts(&suite);
+        let apart = contexts.iter().filter(|_| contexts.len() > 1).cloned().map(Some);
+        let contexts: Vec<Option<String>> = std::iter::once(None).chain(apart).collect();
+        for context in &contexts {
+            for band in &manifest.bands {
+                let slice = Slice { context: context.clone(), ..Slice::ops(band.from, band.to) };
+                let of = |model| row(measure, &suite, &band.name, &slice, model);
+                rows.extend(measure.models.iter().filter_map(of));
+            }
+        }
+    }
+    Table {
+        format: FORMAT,
+        name: manifest.name.clone(),
+        recipe_hash: manifest.recipe_hash.clone(),
+        revision: manifest.revision.clone(),
+        rows,
+        claims: Vec::new(),
+    }
+}
+
+fn row(measure: &Measure, suite: &str, band: &str, slice: &Slice, model: &Model) -> Option<Row> {
+    let k = measure.samples(suite);
+    let mean = |metric| measure.mean(model, suite, slice, metric);
+    let parent = model.parent.map(|p| &measure.models[p]);
+    let change = |metric| {
+        let difference = measure.difference(model, parent?, suite, slice, metric)?;
+        Some(Change { difference, word: Word::of(&difference) })
+    };
+    Some(Row {
+        suite: suite.to_owned(),
+        model: model.label.clone(),
+        band: band.to_owned(),
+        ops: slice.ops?,
+        context: slice.context.clone(),
+        samples: k,
+        k,
+        pass_1: mean(Metric::PassAt(1))?,
+        pass_k: mean(Metric::PassAt(k))?,
+        right_wrong_process: mean(Metric::RightWrongProcess),
+        parent: parent.map(|p| p.label.clone()),
+        change_1: change(Metric::PassAt(1)),
+        change_k: change(Metric::PassAt(k)),
+    })
+}
+
+impl Table {
+    /// The table for a terminal: aligned, without colour, at most about 110 columns for short names.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        let mut suites: Vec<&str> = self.rows.iter().map(|r| r.suite.as_str()).collect();
+        suites.dedup();
+        for suite in suites {
+            let rows: Vec<&Row> = self.rows.iter().filter(|r| r.suite == suite).collect();
+            let Some(first) = rows.first() else { continue };
+            let k = first.k;
+            let head = [
+                "band",
+                "model",
+                "pass@1",
+                &format!("pass@{k}"),
+                "change of pass@1",
+                &format!("change of pass@{k}"),
+            ]
+            .map(str::to_owned);
+            let mut lines = vec![head];
+            let mut last = String::new();
+            for row in &rows {
+                let mut line = cells(row);
+                if line[0] == last {
+                    line[0].clear();
+                } else {
+                    last.clone_from(&line[0]);
+                }
+                lines.push(line);
+            }
+            let _ = writeln!(out, "{} · suite {suite}\n", self.name);
+            align(&mut out, &lines);
+            let _ = writeln!(
+                out,
+                "\nPercent, with 95% intervals (bootstrap by problem). {} samples a problem, {} problems a band, seeds: {}.\nChanges are in points against the model it was trained from, on the same problems.",
+                first.samples,
+                range(rows.iter().map(|r| r.pass_1.problems)),
+                range(rows.iter().map(|r| r.pass_1.seeds)),
+            );
+        }
+        if out.is_empty() {
+            out.push_str("No stage has been evaluated yet.\n");
+        }
+        out
+    }
+}
+
+fn range(values: impl Iterator<Item = u32> + Clone) -> String {
+    match (values.clone().min(), values.max()) {
+        (Some(low), Some(high)) if low != high => format!("{low}–{high}"),
+        (Some(low), _) => low.to_string(),
+        _ => "none".into(),
+    }
+}
+
+fn cells(row: &Row) -> [String; 6] {
+    let mut band = format!("{} (op {}–{})", row.band, row.ops.0, row.ops.1);
+    if let Some(context) = &row.context {
+        let _ = write!(band, ", {context}");
+    }
+    let change = |c: &Option<Change>| {
+        c.as_ref().map_or_else(String::new, |c| format!("{}  {}", points(&c.difference), c.word.name()))
+    };
+    [
+        band,
+        row.model.clone(),
+        percent(&row.pass_1),
+        percent(&row.pass_k),
+        change(&row.change_1),
+        change(&row.change_k),
+    ]
+}
+
+/// A rate as percent, e.g. `41.2 [38.0, 44.1]`.
+pub fn percent(e: &Estimate) -> String {
+    format!("{:.1} [{:.1}, {:.1}]", e.value * 100.0, e.low * 100.0, e.high * 100.0)
+}
+
+/// A difference of rates as points, e.g. `+3.1 [−0.4, +6.2]`.
+pub fn points(e: &Estimate) -> String {
+    format!("{} [{}, {}]", signed(e.value), signed(e.low), signed(e.high))
+}
+
+/// A signed number of points with a true minus; what rounds to zero has no sign.
+fn signed(rate: f64) -> String {
+    let tenths = (rate * 1000.0).round() / 10.0;
+    match tenths {
+        t if t > 0.0 => format!("+{t:.1}"),
+        t if t < 0.0 => format!("−{:.1}", -t),
+        _ => "0.0".into(),
+    }
+}
+
+fn align<const N: usize>(out: &mut String, lines: &[[String; N]]) {
+    let width = |c: usize| lines.iter().map(|l| l[c].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    for line in lines {
+        let mut text = String::new();
+        for (cell, width) in line.iter().zip(widths) {
+            let _ = write!(text, "{cell:width$}  ");
+        }
+        let _ = writeln!(out, "{}", text.trim_end());
+    }
+}

@@ -1,0 +1,223 @@
+//! A run folder that nobody trained: plausible numbers written in the run folder's format.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use problems::stream::{Draws, Stream};
+use serde::Serialize;
+use train::records::*;
+
+/// What to make up.
+pub(crate) struct Synthetic {
+    pub(crate) arms: Vec<&'static str>,
+    pub(crate) seeds: Vec<u64>,
+    pub(crate) problems_per_op: u64,
+    pub(crate) samples: u32,
+}
+
+impl Default for Synthetic {
+    fn default() -> Self {
+        Self { arms: vec!["main"], seeds: vec![1], problems_per_op: 20, samples: 16 }
+    }
+}
+
+const STAGES: [(&str, StageKind); 3] =
+    [("pre", StageKind::PreTraining), ("mid", StageKind::MidTraining), ("rl", StageKind::Rl)];
+
+impl Synthetic {
+    /// Writes the folder: three stages an arm, of which the arms share the first two.
+    pub(crate) fn write(&self, dir: &Path) {
+        let mut runs = Vec::new();
+        for arm in &self.arms {
+            for &seed in &self.seeds {
+                let mut stages = Vec::new();
+                for (position, (name, kind)) in STAGES.iter().enumerate() {
+                    let shared = position < 2;
+                    let folder =
+                        if shared { format!("{name}-{seed:04}") } else { format!("{name}-{arm}-{seed:04}") };
+                    let parent = stages.last().cloned();
+                    self.stage(dir, &folder, name, *kind, position, seed, parent);
+                    stages.push(folder);
+                }
+                runs.push(ArmRun { arm: (*arm).to_owned(), seed, stages });
+            }
+        }
+        let band = |name: &str, from, to| Band { name: name.into(), from, to };
+        let manifest = Manifest {
+            format: FORMAT,
+            name: "synthetic".into(),
+            question: "Does reinforcement learning at the edge of competence extend what a model can do?"
+                .into(),
+            command: "tercet run recipes/synthetic.toml".into(),
+            recipe_hash: "5f1c".repeat(16),
+            revision: "0.1.0 (fixture)".into(),
+            bands: vec![band("ID", 2, 5), band("edge", 6, 7), band("hard", 9, 10)],
+            runs,
+        };
+        write_json(&dir.join("manifest.json"), &manifest);
+        fs::write(dir.join("recipe.toml"), "# A fixture\nname = \"synthetic\"\n").unwrap();
+    }
+
+    fn stage(
+        &self,
+        dir: &Path,
+        folder: &str,
+        name: &str,
+        kind: StageKind,
+        position: usize,
+        seed: u64,
+        parent: Option<String>,
+    ) {
+        let path = dir.join("stages").join(folder);
+        fs::create_dir_all(path.join("evals")).unwrap();
+        let steps = 120;
+        write_json(
+            &path.join("stage.json"),
+            &StageInfo {
+                format: FORMAT,
+                name: name.into(),
+                kind,
+                key: folder.into(),
+                parent,
+                seed,
+                steps,
+                tokens: 400_000,
+                parameters: 800_000,
+            },
+        );
+        let mut draws = Stream::root(seed).fork(folder).draws();
+        let mut lines = Vec::new();
+        let mut timings = Vec::new();
+        for step in 1..=steps {
+            lines.push(MetricsRow {
+                step,
+                values: metrics(kind, step as f64 / steps as f64, position, &mut draws),
+            });
+            timings.push(MetricsRow { step, values: BTreeMap::from([("seconds".into(), Some(0.5))]) });
+        }
+        write_lines(&path.join("metrics.jsonl"), &lines);
+        write_lines(&path.join("timings.jsonl"), &timings);
+        let mut rows = Vec::new();
+        for op in [2, 3, 4, 5, 6, 7, 9, 10] {
+            for i in 0..self.problems_per_op {
+                rows.push(self.row(
+                    rows.len() as u64,
+                    op,
+                    position,
+                    Stream::root(9).fork("problem").index(u64::from(op) * 1000 + i).draws(),
+                    &mut draws,
+                ));
+            }
+        }
+        write_lines_gz(&path.join("evals/heldout.jsonl.gz"), &rows);
+        write_json(
+            &path.join("exposure.json"),
+            &Exposure {
+                format: FORMAT,
+                cells: (2..=7)
+                    .map(|op| ExposureCell {
+                        op,
+                        context: "terse".into(),
+                        mode: "forward".into(),
+                        depth: op / 2 + 1,
+                        problems: 1000 * u64::from(9 - op),
+                        tokens: 50_000 * u64::from(9 - op),
+                    })
+                    .collect(),
+            },
+        );
+        write_json(
+            &path.join("done.json"),
+            &StageDone {
+                format: FORMAT,
+                steps,
+                cost: Cost {
+                    trained_tokens: 400_000,
+                    sampled_tokens: if kind == StageKind::Rl { 300_000 } else { 0 },
+                    prompt_tokens: 0,
+                    scored_tokens: 0,
+                    flops: 2.0e12,
+                    nominal_tokens: 400_000.0,
+                },
+                weights_hash: "ab".repeat(32),
+            },
+        );
+    }
+
+    fn row(
+        &self,
+        problem: u64,
+        op: u32,
+        position: usize,
+        mut of_problem: Draws,
+        draws: &mut Draws,
+    ) -> EvalRow {
+        let ease = of_problem.below(100) as f64 / 100.0;
+        let level = [0.0, 0.4, 1.3][position] + 5.0 - f64::from(op) + 2.0 * (ease - 0.5);
+        let chance = 1000.0 / (1.0 + (-1.4 * level).exp());
+        let verified = (0..self.samples).filter(|_| (draws.below(1000) as f64) < chance).count() as u32;
+        let lucky = (self.samples - verified) / 8;
+        let wrong = self.samples - verified - lucky;
+        EvalRow {
+            problem,
+            op,
+            context: if problem.is_multiple_of(2) { "terse" } else { "zoo" }.into(),
+            mode: "forward".into(),
+            n: self.samples,
+            verified,
+            right: verified + lucky,
+            truncated: wrong / 10,
+            process_acc: 0.5 + 0.5 * f64::from(verified) / f64::from(self.samples),
+            tokens: 12.0 * f64::from(op),
+            answers: BTreeMap::from([("8".into(), verified + lucky), ("9".into(), wrong)]),
+            answer: "8".into(),
+            first_faults: BTreeMap::from([
+                ("wrong-value".into(), wrong / 2 + lucky),
+                ("missing-parent".into(), wrong - wrong / 2),
+            ]),
+            gold_nll: 0.3 + 0.02 * f64::from(op) - 0.02 * position as f64,
+        }
+    }
+}
+
+fn metrics(kind: StageKind, t: f64, position: usize, draws: &mut Draws) -> BTreeMap<String, Option<f64>> {
+    let noise = |draws: &mut Draws| draws.below(1000) as f64 / 1000.0 - 0.5;
+    let mut put = BTreeMap::new();
+    if kind == StageKind::Rl {
+        let reward = 0.12 + 0.15 * t + 0.06 * noise(draws);
+        put.insert("reward/mean".into(), Some(reward));
+        put.insert("loss".into(), Some(0.02 * noise(draws)));
+        put.insert("group/all_wrong".into(), Some(0.55 - 0.2 * t));
+        put.insert("group/all_right".into(), Some(0.1 + 0.1 * t));
+        put.insert("group/mixed".into(), Some(0.35 + 0.1 * t));
+    } else {
+        let loss = 0.5 + (2.2 - position as f64) * (-5.0 * t).exp() + 0.05 * noise(draws);
+        put.insert("loss".into(), Some(loss));
+    }
+    put
+}
+
+fn write_json(path: &Path, value: &impl Serialize) {
+    fs::write(path, serde_json::to_vec_pretty(value).unwrap()).unwrap();
+}
+
+fn lines(rows: &[impl Serialize]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for row in rows {
+        serde_json::to_writer(&mut out, row).unwrap();
+        out.push(b'\n');
+    }
+    out
+}
+
+fn write_lines(path: &Path, rows: &[impl Serialize]) {
+    fs::write(path, lines(rows)).unwrap();
+}
+
+fn write_lines_gz(path: &Path, rows: &[impl Serialize]) {
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gz.write_all(&lines(rows)).unwrap();
+    fs::write(path, gz.finish().unwrap()).unwrap();
+}

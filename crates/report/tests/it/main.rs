@@ -1,0 +1,5 @@
+//! Tests of the report on synthetic run folders.
+
+mod fixture;
+mod statistics;
+mod tables;

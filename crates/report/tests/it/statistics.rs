@@ -1,0 +1,124 @@
+//! Estimators against enumeration of every draw; intervals against what they promise.
+
+use proptest::prelude::*;
+use report::stats::{Bootstrap, cover, maj_at_k, pass_at_k, pass_pow_k};
+
+/// Every subset of `k` of `n` samples, as index lists.
+fn subsets(n: usize, k: u32) -> Vec<Vec<usize>> {
+    (0..1_u32 << n)
+        .filter(|set| set.count_ones() == k)
+        .map(|set| (0..n).filter(|i| set >> i & 1 == 1).collect())
+        .collect()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+proptest! {
+    #[test]
+    fn pass_estimators_are_means_over_all_draws(n in 1_u32..9, c in 0_u32..9, k in 1_u32..9) {
+        prop_assume!(c <= n && k <= n);
+        let draws = subsets(n as usize, k);
+        let right = |s: &Vec<usize>| s.iter().filter(|&&i| i < c as usize).count();
+        let any: Vec<f64> = draws.iter().map(|s| f64::from(u8::from(right(s) > 0))).collect();
+        let all: Vec<f64> = draws.iter().map(|s| f64::from(u8::from(right(s) == k as usize))).collect();
+        prop_assert!((pass_at_k(n, c, k).unwrap() - mean(&any)).abs() < 1e-12);
+        prop_assert!((pass_pow_k(n, c, k).unwrap() - mean(&all)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn majority_is_the_mean_over_all_draws(
+        answers in prop::collection::vec(0_usize..5, 1..9), k in 1_u32..9
+    ) {
+        // Answer 0 is no answer, 1 is right, the others are wrong.
+        prop_assume!(k as usize <= answers.len());
+        let count = |answer| answers.iter().filter(|a| **a == answer).count() as u32;
+        let others: Vec<u32> = (2..5).map(count).collect();
+        let share = |s: &Vec<usize>| {
+            let votes: Vec<usize> = (1..5).map(|a| s.iter().filter(|&&i| answers[i] == a).count()).collect();
+            let most = *votes.iter().max().unwrap();
+            let tied = votes.iter().filter(|v| **v == most).count();
+            if votes[0] == most && most > 0 { 1.0 / tied as f64 } else { 0.0 }
+        };
+        let brute = mean(&subsets(answers.len(), k).iter().map(share).collect::<Vec<_>>());
+        let exact = maj_at_k(count(1), count(0), &others, k).unwrap();
+        prop_assert!((exact - brute).abs() < 1e-12, "{exact} {brute}");
+    }
+
+    #[test]
+    fn pass_at_k_rises_and_pass_pow_k_falls_with_k(n in 2_u32..300, c in 0_u32..300, k in 1_u32..299) {
+        prop_assume!(c <= n && k < n);
+        prop_assert!(pass_at_k(n, c, k).unwrap() <= pass_at_k(n, c, k + 1).unwrap() + 1e-12);
+        prop_assert!(pass_pow_k(n, c, k).unwrap() >= pass_pow_k(n, c, k + 1).unwrap() - 1e-12);
+        prop_assert!((pass_at_k(n, c, 1).unwrap() - f64::from(c) / f64::from(n)).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn no_estimate_beyond_the_samples() {
+    assert_eq!(pass_at_k(8, 3, 9), None);
+    assert_eq!(pass_at_k(8, 9, 1), None);
+    assert_eq!(pass_at_k(0, 0, 0), None);
+    assert_eq!(maj_at_k(1, 0, &[1], 3), None);
+    assert_eq!(cover(0, 0, 0.5), None);
+    assert_eq!(cover(8, 4, 0.5), Some(1.0));
+}
+
+#[test]
+fn large_counts_neither_overflow_nor_cancel() {
+    let p = pass_at_k(100_000, 1, 128).unwrap();
+    assert!((p - 128.0 / 100_000.0).abs() < 1e-12, "{p}");
+    let m = maj_at_k(128, 0, &[64; 8], 128).unwrap();
+    assert!((0.0..=1.0).contains(&m), "{m}");
+}
+
+/// Known chances, many problem sets drawn from them: the interval must hold the truth about 19 times in 20.
+#[test]
+fn intervals_cover_the_truth() {
+    let bootstrap = Bootstrap::default();
+    let mut draws = problems::stream::Stream::root(7).fork("coverage").draws();
+    let mut held = 0;
+    for _ in 0..400 {
+        // Chances uniform on 0..1 (mean 0.5), 16 samples of each of 60 problems.
+        let mut rate = || {
+            let p = draws.below(1000);
+            f64::from((0..16).map(|_| u8::from(draws.below(1000) < p)).sum::<u8>()) / 16.0
+        };
+        let values: Vec<f64> = (0..60).map(|_| rate()).collect();
+        let e = bootstrap.mean(&[values], Some((0.0, 1.0))).unwrap();
+        held += u32::from(e.low <= 0.5 && 0.5 <= e.high);
+    }
+    assert!((365..=392).contains(&held), "{held} of 400");
+}
+
+#[test]
+fn an_all_or_nothing_sample_is_not_certainty() {
+    let bootstrap = Bootstrap::default();
+    let none = bootstrap.mean(&[vec![0.0; 100]], Some((0.0, 1.0))).unwrap();
+    // Rule of three at the 97.5% level: about 3.7 in 100.
+    assert!(none.low == 0.0 && (0.03..0.04).contains(&none.high), "{none:?}");
+    let same = bootstrap.difference(&[vec![0.0; 100]], &[vec![0.0; 100]], Some((0.0, 1.0))).unwrap();
+    assert!(same.low < 0.0 && same.high > 0.0, "{same:?}");
+}
+
+#[test]
+fn pairing_takes_the_problems_own_spread_out() {
+    let bootstrap = Bootstrap::default();
+    let before: Vec<f64> = (0..100).map(|i| f64::from(i % 10) / 10.0).collect();
+    let after: Vec<f64> = before.iter().enumerate().map(|(i, v)| v + 0.02 + 0.01 * (i % 3) as f64).collect();
+    let range = Some((0.0, 1.0));
+    let alone = bootstrap.mean(std::slice::from_ref(&after), range).unwrap();
+    let paired = bootstrap.difference(&[after], &[before], range).unwrap();
+    assert!(paired.excludes_zero() && (paired.high - paired.low) < (alone.high - alone.low) / 10.0);
+}
+
+/// Two seeds that disagree widen the interval to their disagreement, however many problems there are.
+#[test]
+fn seeds_count_as_units() {
+    let bootstrap = Bootstrap::default();
+    let seed = |shift: f64| (0..500).map(|i| shift + f64::from(i % 7) / 100.0).collect::<Vec<f64>>();
+    let e = bootstrap.mean(&[seed(0.1), seed(0.3)], Some((0.0, 1.0))).unwrap();
+    assert!(e.low < 0.14 && e.high > 0.32, "{e:?}");
+    assert_eq!((e.seeds, e.problems), (2, 500));
+}
