@@ -253,9 +253,9 @@ fn groups(measure: &Measure) -> Option<Figure> {
     for model in measure.models.iter().filter(|m| m.kind == StageKind::Rl) {
         for (seed, stage) in measure.stages(model) {
             let kinds = [
-                ("group/mixed", "mixed"),
-                ("group/all_right", "all right"),
-                ("group/all_wrong", "all wrong"),
+                ("groups/mixed", "mixed"),
+                ("groups/all_right", "all right"),
+                ("groups/all_equal_not_right", "all alike, not right"),
             ];
             let series: Vec<Series> = kinds
                 .iter()
@@ -288,7 +288,7 @@ fn groups(measure: &Measure) -> Option<Figure> {
     Figure::new(
         "groups",
         "Groups that teach",
-        "Share of prompts whose rollouts have different rewards (mixed: only they carry a gradient), or all the best, or all the worst.",
+        "Share of prompts whose rollouts have different rewards (mixed: only they carry a gradient), or are all right, or all alike and not right.",
         panels,
     )
 }

@@ -9,6 +9,7 @@ pub mod draw;
 pub mod error;
 pub mod figures;
 pub mod folder;
+pub mod html;
 pub mod measure;
 pub mod stats;
 pub mod table;

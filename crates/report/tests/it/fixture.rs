@@ -95,7 +95,7 @@ impl Synthetic {
                 step,
                 values: metrics(kind, step as f64 / steps as f64, position, &mut draws),
             });
-            timings.push(MetricsRow { step, values: BTreeMap::from([("seconds".into(), Some(0.5))]) });
+            timings.push(MetricsRow { step, values: BTreeMap::from([("time/step".into(), Some(0.5))]) });
         }
         write_lines(&path.join("metrics.jsonl"), &lines);
         write_lines(&path.join("timings.jsonl"), &timings);
@@ -189,9 +189,9 @@ fn metrics(kind: StageKind, t: f64, position: usize, draws: &mut Draws) -> BTree
         let reward = 0.12 + 0.15 * t + 0.06 * noise(draws);
         put.insert("reward/mean".into(), Some(reward));
         put.insert("loss".into(), Some(0.02 * noise(draws)));
-        put.insert("group/all_wrong".into(), Some(0.55 - 0.2 * t));
-        put.insert("group/all_right".into(), Some(0.1 + 0.1 * t));
-        put.insert("group/mixed".into(), Some(0.35 + 0.1 * t));
+        put.insert("groups/all_equal_not_right".into(), Some(0.55 - 0.2 * t));
+        put.insert("groups/all_right".into(), Some(0.1 + 0.1 * t));
+        put.insert("groups/mixed".into(), Some(0.35 + 0.1 * t));
     } else {
         let loss = 0.5 + (2.2 - position as f64) * (-5.0 * t).exp() + 0.05 * noise(draws);
         put.insert("loss".into(), Some(loss));
