@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use minijinja::{Environment, Value};
+use minijinja::value::Serde;
+use minijinja::{Environment, syntax::SyntaxConfig};
 use serde::Serialize;
 use train::records::{Manifest, StageDone, StageKind};
 
@@ -37,8 +38,8 @@ pub fn write(run_dir: &Path) -> Result<PathBuf, ReportError> {
 /// Everything the template shows.
 #[derive(Serialize)]
 struct Page<'a> {
-    style: &'static str,
-    page_style: &'static str,
+    drawing_css: &'static str,
+    css: &'static str,
     script: &'static str,
     manifest: &'a Manifest,
     seeds: Vec<u64>,
@@ -56,8 +57,8 @@ fn render(measure: &Measure, table: &Table, figures: &[Figure]) -> Result<String
     let unfinished = |name: &&String| folder.stages.get(*name).is_none_or(|s| s.done.is_none());
     let names = folder.manifest.runs.iter().flat_map(|run| &run.stages).filter(unfinished);
     let page = Page {
-        style: STYLE,
-        page_style: include_str!("../templates/report.css"),
+        drawing_css: STYLE,
+        css: include_str!("../templates/report.css"),
         script: include_str!("../templates/report.js"),
         manifest: &folder.manifest,
         seeds: seeds(folder),
@@ -70,8 +71,9 @@ fn render(measure: &Measure, table: &Table, figures: &[Figure]) -> Result<String
         stages: costs(measure),
     };
     let mut env = Environment::new();
+    env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     env.add_template("report.html", include_str!("../templates/report.html"))?;
-    Ok(env.get_template("report.html")?.render(Value::serialize(&page))?)
+    Ok(env.get_template("report.html")?.render(Serde(&page))?)
 }
 
 fn seeds(folder: &Folder) -> Vec<u64> {
@@ -324,7 +326,7 @@ fn data_uri(csv: &str) -> String {
     for byte in csv.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b',' | b':' | b'/' => {
-                uri.push(byte as char)
+                uri.push(byte as char);
             }
             _ => {
                 let _ = write!(uri, "%{byte:02X}");

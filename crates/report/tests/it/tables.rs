@@ -9,7 +9,6 @@ fn the_table_has_a_row_for_each_model_and_band() {
     let dir = tempfile::tempdir().unwrap();
     Synthetic::default().write(dir.path());
     let table = report::table(dir.path()).unwrap();
-    eprintln!("{}", table.render());
     // 3 stages × 3 bands × (together + 2 contexts)
     assert_eq!(table.rows.len(), 27);
     let row = |model: &str, band: &str| {
