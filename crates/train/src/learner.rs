@@ -261,4 +261,10 @@ pub struct ModelConfig {
     pub init_std: f64,
     /// Whether the initial output projections of attention and MLP are scaled by 1/√(2·layers).
     pub scale_residual_init: bool,
+    /// The token that ends a sample; none in a recipe: the tokenizer's. Without one, samples end by length.
+    #[serde(default)]
+    pub eos: Option<u32>,
+    /// The padding token, only written to the checkpoint's configuration.
+    #[serde(default)]
+    pub pad: Option<u32>,
 }

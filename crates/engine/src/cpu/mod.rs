@@ -1,0 +1,373 @@
+//! The CPU device: rows in chunks over a thread pool.
+//!
+//! Work is cut the same way whatever the number of threads, and partial sums are added in order, so one
+//! thread and many give the same bytes.
+
+mod attention;
+mod gradient;
+mod head;
+mod layer;
+mod pages;
+mod sampler;
+mod scratch;
+mod weights;
+
+use std::sync::Arc;
+
+use rayon::ThreadPool;
+use rayon::prelude::*;
+use train::learner::AdamW;
+
+use self::attention::Heads;
+use self::gradient::CHUNK;
+use self::head::Head;
+use self::layer::LayerView;
+pub(crate) use self::weights::Packed;
+use crate::device::{Device, Flat, Optimizer, Prediction, Saved, Scores, Weights};
+use crate::kernels::matrix::MatMut;
+use crate::kernels::{Isa, rows};
+use crate::layout::Layout;
+
+/// Parameters in a unit of the optimizer's work.
+const RUN: usize = 1 << 14;
+
+/// The processor: its instruction set and a pool of threads.
+#[derive(Debug, Clone)]
+pub(crate) struct Cpu {
+    pub(crate) isa: Isa,
+    pub(crate) pool: Arc<ThreadPool>,
+}
+
+fn heads(layout: &Layout) -> Heads {
+    Heads { query: layout.config.heads, kv: layout.config.kv_heads, dim: layout.head_dim() }
+}
+
+impl Cpu {
+    fn view<'a>(&self, w: &Weights<'a, Cpu>, layer: usize) -> LayerView<'a> {
+        LayerView {
+            isa: self.isa,
+            layout: w.layout,
+            flat: w.flat,
+            spans: &w.layout.layers[layer],
+            packed: &w.packed.layers[layer],
+            all: w.packed,
+        }
+    }
+
+    fn head_view<'a>(&self, w: &Weights<'a, Cpu>, x: &'a [f32]) -> Head<'a> {
+        Head { isa: self.isa, layout: w.layout, flat: w.flat, packed: w.packed, x }
+    }
+}
+
+/// Chunks of `width`-wide rows.
+fn chunks(buf: &[f32], width: usize) -> rayon::slice::Chunks<'_, f32> {
+    buf.par_chunks(CHUNK * width)
+}
+
+/// Sizes a buffer and gives its chunks of `width`-wide rows.
+fn chunks_mut(buf: &mut Vec<f32>, count: usize, width: usize) -> rayon::slice::ChunksMut<'_, f32> {
+    buf.resize(count * width, 0.0);
+    buf.par_chunks_mut(CHUNK * width)
+}
+
+impl Device for Cpu {
+    type Buf = Vec<f32>;
+    type Packed = Packed;
+
+    fn empty(&self) -> Vec<f32> {
+        Vec::new()
+    }
+
+    fn upload(&self, values: &[f32]) -> Vec<f32> {
+        values.to_vec()
+    }
+
+    fn download(&self, buf: &Vec<f32>) -> Vec<f32> {
+        buf.clone()
+    }
+
+    fn pack(&self, layout: &Layout, flat: &Vec<f32>, backward: bool, packed: Option<Packed>) -> Packed {
+        let mut packed = packed.unwrap_or_default();
+        self.pool.install(|| packed.update(layout, flat, backward));
+        packed
+    }
+
+    fn embed(&self, w: &Weights<'_, Cpu>, batch: &Flat, x: &mut Vec<f32>) {
+        let hidden = w.layout.config.hidden;
+        let table = &w.flat[w.layout.embed.clone()];
+        x.resize(batch.tokens_T.len() * hidden, 0.0);
+        for (x, token) in x.chunks_exact_mut(hidden).zip(&batch.tokens_T) {
+            x.copy_from_slice(&table[*token as usize * hidden..][..hidden]);
+        }
+    }
+
+    fn qkv(&self, w: &Weights<'_, Cpu>, layer: usize, batch: &Flat, x: &Vec<f32>, qkv: &mut Vec<f32>) {
+        let view = self.view(w, layer);
+        let (hidden, width) = (w.layout.config.hidden, w.layout.qkv_width());
+        self.pool.install(|| {
+            chunks(x, hidden)
+                .zip(batch.positions_T.par_chunks(CHUNK))
+                .zip(chunks_mut(qkv, batch.tokens_T.len(), width))
+                .for_each(|((x, positions), qkv)| view.qkv(x, positions, qkv));
+        });
+    }
+
+    fn attention(
+        &self,
+        w: &Weights<'_, Cpu>,
+        batch: &Flat,
+        qkv: &Vec<f32>,
+        attended: &mut Vec<f32>,
+        lse: &mut Vec<f32>,
+    ) {
+        let heads = heads(w.layout);
+        let (count, q_width) = (batch.tokens_T.len(), heads.query * heads.dim);
+        attended.resize(count * q_width, 0.0);
+        lse.resize(count * heads.query, 0.0);
+        let lengths = || batch.starts_S.windows(2).map(|s| s[1] - s[0]);
+        let outs = MatMut::new(attended, count, q_width, q_width).grid(lengths(), heads.group() * heads.dim);
+        let lses = MatMut::new(lse, count, heads.query, heads.query).grid(lengths(), heads.group());
+        self.pool.install(|| {
+            outs.into_par_iter().zip(lses).enumerate().with_max_len(1).for_each(|(i, (mut out, mut lse))| {
+                let (sequence, kv) = (i / heads.kv, i % heads.kv);
+                let rows = &qkv[batch.starts_S[sequence] * heads.width()..];
+                attention::forward(self.isa, heads, kv, rows, &mut out, &mut lse);
+            });
+        });
+    }
+
+    fn project(
+        &self,
+        w: &Weights<'_, Cpu>,
+        layer: usize,
+        attended: &Vec<f32>,
+        x: &Vec<f32>,
+        middle: &mut Vec<f32>,
+    ) {
+        let view = self.view(w, layer);
+        let hidden = w.layout.config.hidden;
+        self.pool.install(|| {
+            chunks(attended, w.layout.q_width())
+                .zip(chunks(x, hidden))
+                .zip(chunks_mut(middle, x.len() / hidden, hidden))
+                .for_each(|((attended, x), middle)| view.project(attended, x, middle));
+        });
+    }
+
+    fn mlp(
+        &self,
+        w: &Weights<'_, Cpu>,
+        layer: usize,
+        middle: &Vec<f32>,
+        gate_up: &mut Vec<f32>,
+        out: &mut Vec<f32>,
+    ) {
+        let view = self.view(w, layer);
+        let (hidden, count) = (w.layout.config.hidden, middle.len() / w.layout.config.hidden);
+        self.pool.install(|| {
+            chunks(middle, hidden)
+                .zip(chunks_mut(gate_up, count, 2 * w.layout.config.mlp))
+                .zip(chunks_mut(out, count, hidden))
+                .for_each(|((middle, gate_up), out)| view.mlp(middle, gate_up, out));
+        });
+    }
+
+    fn head(&self, w: &Weights<'_, Cpu>, x: &Vec<f32>, predictions_N: &[Prediction]) -> Scores {
+        self.pool.install(|| self.head_view(w, x).scores(predictions_N))
+    }
+
+    fn logits(&self, w: &Weights<'_, Cpu>, x: &Vec<f32>) -> Vec<f32> {
+        let c = &w.layout.config;
+        let mut logits = vec![0.0; x.len() / c.hidden * c.vocab];
+        let mut h = vec![0.0; x.len()];
+        layer::logits(self.isa, w.layout, w.flat, w.packed, x, &mut h, &mut logits);
+        logits
+    }
+
+    fn head_backward(
+        &self,
+        w: &Weights<'_, Cpu>,
+        tokens: usize,
+        x: &Vec<f32>,
+        predictions_N: &[Prediction],
+        dx: &mut Vec<f32>,
+        gradient: &mut Vec<f32>,
+    ) -> Scores {
+        dx.clear();
+        dx.resize(tokens * w.layout.config.hidden, 0.0);
+        self.pool.install(|| self.head_view(w, x).backward(predictions_N, dx, gradient))
+    }
+
+    fn mlp_backward(
+        &self,
+        w: &Weights<'_, Cpu>,
+        layer: usize,
+        saved: &mut Saved<Vec<f32>>,
+        dx: &mut Vec<f32>,
+        gradient: &mut Vec<f32>,
+    ) {
+        let view = self.view(w, layer);
+        let c = &w.layout.config;
+        let count = dx.len() / c.hidden;
+        let mut act_panels = vec![0.0; gradient::panelled_len(count, c.mlp)];
+        let mut h_panels = vec![0.0; gradient::panelled_len(count, c.hidden)];
+        let mut gains = vec![0.0; count.div_ceil(CHUNK) * c.hidden];
+        let mut dmiddle = vec![0.0; dx.len()];
+        self.pool.install(|| {
+            let panels = act_panels
+                .par_chunks_mut(gradient::chunk_len(c.mlp))
+                .zip(h_panels.par_chunks_mut(gradient::chunk_len(c.hidden)));
+            chunks(dx, c.hidden)
+                .zip(chunks(&saved.middle, c.hidden))
+                .zip(saved.gate_up.par_chunks_mut(CHUNK * 2 * c.mlp))
+                .zip(dmiddle.par_chunks_mut(CHUNK * c.hidden))
+                .zip(panels)
+                .zip(gains.par_chunks_mut(c.hidden))
+                .for_each(|(((((dx, middle), gate_up), dmiddle), (act_panels, h_panels)), gain)| {
+                    view.mlp_backward(dx, middle, gate_up, dmiddle, (act_panels, h_panels), gain);
+                });
+            let dw = &mut gradient[view.spans.down.clone()];
+            gradient::add_product(self.isa, dx, &act_panels, count, c.hidden, c.mlp, dw);
+            let dw = &mut gradient[view.spans.gate_up.clone()];
+            gradient::add_product(self.isa, &saved.gate_up, &h_panels, count, 2 * c.mlp, c.hidden, dw);
+            gradient::add_parts(self.isa, &gains, &mut gradient[view.spans.post_norm.clone()]);
+        });
+        *dx = dmiddle;
+    }
+
+    fn attention_backward(
+        &self,
+        w: &Weights<'_, Cpu>,
+        layer: usize,
+        batch: &Flat,
+        x: &Vec<f32>,
+        saved: &mut Saved<Vec<f32>>,
+        dx: &mut Vec<f32>,
+        gradient: &mut Vec<f32>,
+    ) {
+        let view = self.view(w, layer);
+        let (hidden, heads) = (w.layout.config.hidden, heads(w.layout));
+        let (count, q_width, width) = (dx.len() / hidden, heads.query * heads.dim, heads.width());
+        let mut dattended = vec![0.0; count * q_width];
+        let mut panels = vec![0.0; gradient::panelled_len(count, q_width.max(hidden))];
+        let mut dqkv = vec![0.0; count * width];
+        self.pool.install(|| {
+            chunks(dx, hidden)
+                .zip(chunks(&saved.attended, q_width))
+                .zip(dattended.par_chunks_mut(CHUNK * q_width))
+                .zip(panels.par_chunks_mut(gradient::chunk_len(q_width)))
+                .for_each(|(((dx, attended), dattended), panels)| {
+                    view.project_backward(dx, attended, dattended, panels);
+                });
+            let dw = &mut gradient[view.spans.out.clone()];
+            gradient::add_product(self.isa, dx, &panels, count, hidden, q_width, dw);
+
+            self.attention_core_backward(heads, batch, saved, &dattended, &mut dqkv);
+
+            let chunk_count = count.div_ceil(CHUNK);
+            let mut gains = vec![0.0; chunk_count * hidden];
+            let mut biases = vec![0.0; chunk_count * width];
+            chunks(x, hidden)
+                .zip(batch.positions_T.par_chunks(CHUNK))
+                .zip(dqkv.par_chunks_mut(CHUNK * width))
+                .zip(dx.par_chunks_mut(CHUNK * hidden))
+                .zip(panels.par_chunks_mut(gradient::chunk_len(hidden)))
+                .zip(gains.par_chunks_mut(hidden).zip(biases.par_chunks_mut(width)))
+                .for_each(|(((((x, positions), dqkv), dx), panels), sums)| {
+                    view.qkv_backward(x, positions, dqkv, dx, panels, sums);
+                });
+            let dw = &mut gradient[view.spans.qkv.clone()];
+            gradient::add_product(self.isa, &dqkv, &panels, count, width, hidden, dw);
+            gradient::add_parts(self.isa, &gains, &mut gradient[view.spans.input_norm.clone()]);
+            gradient::add_parts(self.isa, &biases, &mut gradient[view.spans.qkv_bias.clone()]);
+        });
+    }
+
+    fn embed_backward(&self, layout: &Layout, batch: &Flat, dx: &Vec<f32>, gradient: &mut Vec<f32>) {
+        let hidden = layout.config.hidden;
+        let table = &mut gradient[layout.embed.clone()];
+        for (dx, token) in dx.chunks_exact(hidden).zip(&batch.tokens_T) {
+            rows::add(self.isa, &mut table[*token as usize * hidden..][..hidden], dx);
+        }
+    }
+
+    fn norm(&self, gradient: &Vec<f32>) -> f64 {
+        let squares: Vec<f64> = self
+            .pool
+            .install(|| gradient.par_chunks(RUN).map(|g| rows::sum_of_squares(self.isa, g)).collect());
+        squares.iter().sum::<f64>().sqrt()
+    }
+
+    fn adamw(&self, layout: &Layout, adamw: &AdamW, step: u64, scale: f32, state: Optimizer<'_, Vec<f32>>) {
+        let correction = |beta: f32| 1.0 - f64::from(beta).powf(step as f64);
+        let constants = rows::AdamwStep {
+            scale,
+            beta1: adamw.beta1,
+            beta2: adamw.beta2,
+            rate: (f64::from(adamw.lr) / correction(adamw.beta1)) as f32,
+            second: (1.0 / correction(adamw.beta2).sqrt()) as f32,
+            eps: adamw.eps,
+            keep: 1.0,
+        };
+        let mut runs = Vec::new();
+        let (mut w, mut g) = (state.weights.as_mut_slice(), state.gradient.as_mut_slice());
+        let (mut m, mut v) = (state.first.as_mut_slice(), state.second.as_mut_slice());
+        for tensor in &layout.tensors {
+            let decay = if tensor.shape.len() >= 2 { adamw.lr * adamw.weight_decay } else { 0.0 };
+            let mut left = tensor.span.len();
+            while left > 0 {
+                let n = left.min(RUN);
+                left -= n;
+                runs.push((
+                    rows::AdamwStep { keep: 1.0 - decay, ..constants },
+                    w.split_off_mut(..n),
+                    g.split_off_mut(..n),
+                    m.split_off_mut(..n),
+                    v.split_off_mut(..n),
+                ));
+            }
+        }
+        self.pool.install(|| {
+            runs.into_par_iter().for_each(|(step, w, g, m, v)| {
+                if let (Some(w), Some(g), Some(m), Some(v)) = (w, g, m, v) {
+                    rows::adamw(self.isa, step, w, g, m, v);
+                }
+            });
+        });
+    }
+}
+
+impl Cpu {
+    /// Attention's own backward: `dqkv` gets the gradients of rotated queries and keys, and of values.
+    fn attention_core_backward(
+        &self,
+        heads: Heads,
+        batch: &Flat,
+        saved: &Saved<Vec<f32>>,
+        dattended: &[f32],
+        dqkv: &mut [f32],
+    ) {
+        let (count, q_width, width) = (batch.tokens_T.len(), heads.query * heads.dim, heads.width());
+        let lengths = || batch.starts_S.windows(2).map(|s| s[1] - s[0]);
+        let (dq, dkv) = MatMut::new(dqkv, count, width, width).split_cols(q_width);
+        let (dk, dv) = dkv.split_cols(heads.kv * heads.dim);
+        let dq = dq.grid(lengths(), heads.group() * heads.dim);
+        let dk = dk.grid(lengths(), heads.dim);
+        let dv = dv.grid(lengths(), heads.dim);
+        dq.into_par_iter().zip(dk).zip(dv).enumerate().with_max_len(1).for_each(
+            |(i, ((mut dq, mut dk), mut dv))| {
+                let (first, kv) = (batch.starts_S[i / heads.kv], i % heads.kv);
+                let inputs = attention::Backward {
+                    isa: self.isa,
+                    heads,
+                    kv,
+                    qkv: &saved.qkv[first * width..],
+                    attended: &saved.attended[first * q_width..],
+                    lse: &saved.lse[first * heads.query..],
+                    dout: &dattended[first * q_width..],
+                };
+                attention::backward(inputs, &mut dq, &mut dk, &mut dv);
+            },
+        );
+    }
+}

@@ -1,0 +1,108 @@
+//! Weights packed for the matrix products.
+
+use rayon::prelude::*;
+
+use crate::kernels::gemm::{Left, NR, Right, Write, gemm, pack_rows, pack_transposed};
+use crate::kernels::matrix::MatMut;
+use crate::kernels::{Isa, rows};
+use crate::layout::Layout;
+
+/// One matrix W [out, in].
+#[derive(Debug, Default)]
+pub(crate) struct Matrix {
+    /// Rows of W.
+    pub(crate) out: usize,
+    /// Columns of W.
+    pub(crate) input: usize,
+    forward: Vec<f32>,
+    backward: Vec<f32>,
+}
+
+impl Matrix {
+    fn pack(&mut self, w: &[f32], out: usize, input: usize, backward: bool) {
+        (self.out, self.input) = (out, input);
+        pack_transposed(w, out, input, input, &mut self.forward);
+        if backward {
+            pack_rows(w, out, input, input, &mut self.backward);
+        }
+    }
+
+    /// y = x · Wᵀ (+ bias) for row-major `x`.
+    pub(crate) fn apply(&self, isa: Isa, x: &[f32], y: &mut MatMut<'_>, bias: Option<&[f32]>, write: Write) {
+        let left = Left { data: x, rs: self.input, cs: 1 };
+        let right = Right { data: &self.forward, stride: NR * self.input };
+        gemm(isa, left, right, self.input, y, bias, write);
+    }
+
+    /// dx = dy · W for row-major `dy`.
+    pub(crate) fn apply_backward(&self, isa: Isa, dy: &[f32], dx: &mut MatMut<'_>) {
+        let left = Left { data: dy, rs: self.out, cs: 1 };
+        let right = Right { data: &self.backward, stride: NR * self.out };
+        gemm(isa, left, right, self.out, dx, None, Write::Store);
+    }
+}
+
+/// One layer's matrices.
+#[derive(Debug, Default)]
+pub(crate) struct PackedLayer {
+    pub(crate) qkv: Matrix,
+    pub(crate) out: Matrix,
+    pub(crate) gate_up: Matrix,
+    pub(crate) down: Matrix,
+}
+
+/// All matrices of a model, and the rotation table.
+#[derive(Debug, Default)]
+pub(crate) struct Packed {
+    pub(crate) layers: Vec<PackedLayer>,
+    pub(crate) head: Matrix,
+    pub(crate) rope: Rope,
+}
+
+impl Packed {
+    /// Packs what changed since the last step: everything but the rotation table.
+    pub(crate) fn update(&mut self, layout: &Layout, flat: &[f32], backward: bool) {
+        let c = &layout.config;
+        if self.layers.is_empty() {
+            self.layers.resize_with(c.layers, PackedLayer::default);
+            self.rope = Rope::new(c.context, layout.head_dim(), c.rope_theta);
+        }
+        let head = &mut self.head;
+        self.layers.par_iter_mut().zip(&layout.layers).for_each(|(packed, spans)| {
+            packed.qkv.pack(&flat[spans.qkv.clone()], layout.qkv_width(), c.hidden, backward);
+            packed.out.pack(&flat[spans.out.clone()], c.hidden, layout.q_width(), backward);
+            packed.gate_up.pack(&flat[spans.gate_up.clone()], 2 * c.mlp, c.hidden, backward);
+            packed.down.pack(&flat[spans.down.clone()], c.hidden, c.mlp, backward);
+        });
+        head.pack(&flat[layout.head.clone()], c.vocab, c.hidden, backward);
+    }
+}
+
+/// cos and sin of every position and frequency: `[context, d/2]` each.
+#[derive(Debug, Default)]
+pub(crate) struct Rope {
+    half: usize,
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+}
+
+impl Rope {
+    fn new(context: usize, head_dim: usize, theta: f64) -> Rope {
+        let half = head_dim / 2;
+        let angle = |i: usize| {
+            let (position, frequency) = (i / half, i % half);
+            position as f64 * theta.powf(-2.0 * frequency as f64 / head_dim as f64)
+        };
+        Rope {
+            half,
+            cos: (0..context * half).map(|i| angle(i).cos() as f32).collect(),
+            sin: (0..context * half).map(|i| angle(i).sin() as f32).collect(),
+        }
+    }
+
+    /// Rotates the heads of one token in place; `direction` −1 rotates back.
+    pub(crate) fn rotate(&self, isa: Isa, heads: &mut [f32], position: u32, direction: f32) {
+        let span = position as usize * self.half..(position as usize + 1) * self.half;
+        rows::rope(isa, heads, &self.cos[span.clone()], &self.sin[span], direction);
+    }
+}

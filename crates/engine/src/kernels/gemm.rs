@@ -1,0 +1,301 @@
+//! Matrix product C = A·B, the one kernel behind every linear layer and attention.
+//!
+//! B is packed in panels of [`NR`] columns (`panel[k][NR]`, zero-padded). A may have any strides, so the
+//! forms X·Wᵀ, dY·W and dYᵀ·X are the same kernel on different views. Each element of C is one chain of
+//! fused multiply-adds over k from 0 up: its bits do not depend on the tile or on the instruction set.
+
+use super::Isa;
+use super::matrix::MatMut;
+
+/// Columns in a panel of B.
+pub(crate) const NR: usize = 32;
+/// Rows of C in a register tile (AVX-512).
+pub(crate) const MR: usize = 14;
+
+/// The left factor: element (i, k) is `data[i * rs + k * cs]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Left<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) rs: usize,
+    pub(crate) cs: usize,
+}
+
+/// The right factor, packed: element (k, n) is `data[(n / NR) * stride + k * NR + n % NR]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Right<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) stride: usize,
+}
+
+/// What becomes of the old content of C.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Write {
+    /// C = A·B.
+    Store,
+    /// C = C + A·B: the product is summed first.
+    Add,
+    /// The chain of additions goes on from C: two calls over two halves of k equal one over both.
+    Chain,
+}
+
+/// C = A·B (+ bias on every row) for the `k`-long inner axis; the shape is C's.
+pub(crate) fn gemm(
+    isa: Isa,
+    a: Left<'_>,
+    b: Right<'_>,
+    k: usize,
+    c: &mut MatMut<'_>,
+    bias: Option<&[f32]>,
+    write: Write,
+) {
+    let (m, n) = (c.rows(), c.cols());
+    if m == 0 || n == 0 {
+        return;
+    }
+    if k > 0 {
+        assert!((m - 1) * a.rs + (k - 1) * a.cs < a.data.len(), "A is too short");
+        assert!((n - 1) / NR * b.stride + k * NR <= b.data.len(), "B is too short");
+    }
+    assert!(bias.is_none_or(|bias| bias.len() >= n), "the bias is too short");
+    let tile_rows = if isa == Isa::Avx2 { 6 } else { MR };
+    for panel in 0..n.div_ceil(NR) {
+        let width = NR.min(n - panel * NR);
+        let bias = bias.map(|bias| &bias[panel * NR..][..width]);
+        let b_panel = &b.data[(panel * b.stride).min(b.data.len())..];
+        for row in (0..m).step_by(tile_rows) {
+            let rows = tile_rows.min(m - row);
+            let tile = Tile {
+                rows,
+                k,
+                a: Left { data: &a.data[(row * a.rs).min(a.data.len())..], ..a },
+                b: b_panel,
+                bias,
+                write,
+            };
+            tile.run(isa, &mut c.block(row..row + rows, panel * NR..panel * NR + width));
+        }
+    }
+}
+
+/// One register tile: up to `MR` rows, up to `NR` columns.
+struct Tile<'a> {
+    rows: usize,
+    k: usize,
+    a: Left<'a>,
+    b: &'a [f32],
+    bias: Option<&'a [f32]>,
+    write: Write,
+}
+
+impl Tile<'_> {
+    fn run(&self, isa: Isa, c: &mut MatMut<'_>) {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `Isa::Avx512` exists only where the processor has it; `gemm` checked the bounds.
+            Isa::Avx512 => unsafe { self.avx512(c) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `Isa::Avx2` exists only where the processor has it; `gemm` checked the bounds.
+            Isa::Avx2 => unsafe { self.avx2(c) },
+            _ => self.scalar(c),
+        }
+    }
+
+    /// The definition: what the vector kernels must equal bit for bit.
+    fn scalar(&self, c: &mut MatMut<'_>) {
+        for i in 0..self.rows {
+            for (j, c) in c.row(i).iter_mut().enumerate() {
+                let mut sum = if self.write == Write::Chain { *c } else { 0.0 };
+                for k in 0..self.k {
+                    sum = self.a.data[i * self.a.rs + k * self.a.cs].mul_add(self.b[k * NR + j], sum);
+                }
+                if let Some(bias) = self.bias {
+                    sum += bias[j];
+                }
+                *c = if self.write == Write::Add { *c + sum } else { sum };
+            }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f")]
+    fn avx512(&self, c: &mut MatMut<'_>) {
+        macro_rules! by_rows {
+            ($($m:literal)*) => {
+                match self.rows {
+                    // SAFETY: same processor features; the bounds were checked in `gemm`.
+                    $($m => unsafe { x86::tile_512::<$m>(self, c) },)*
+                    _ => unreachable!("a tile has 1 to {MR} rows"),
+                }
+            };
+        }
+        by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(&self, c: &mut MatMut<'_>) {
+        macro_rules! by_rows {
+            ($($m:literal)*) => {
+                match self.rows {
+                    // SAFETY: same processor features; the bounds were checked in `gemm`.
+                    $($m => unsafe { x86::tile_256::<$m>(self, c) },)*
+                    _ => unreachable!("a tile has 1 to 6 rows"),
+                }
+            };
+        }
+        by_rows!(1 2 3 4 5 6);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{
+        __m256, __m512, __mmask16, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps,
+        _mm256_setzero_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+        _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    };
+
+    use super::{MatMut, NR, Tile, Write};
+
+    /// # Safety
+    /// A holds `M` × `t.k` elements at its strides, B `t.k` rows of `NR`.
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn tile_512<const M: usize>(t: &Tile<'_>, c: &mut MatMut<'_>) {
+        let (width, ld) = (c.cols(), c.ld());
+        let c = c.as_mut_ptr();
+        let low: __mmask16 = if width >= 16 { 0xffff } else { (1 << width) - 1 };
+        let high: __mmask16 = if width >= NR {
+            0xffff
+        } else if width > 16 {
+            (1 << (width - 16)) - 1
+        } else {
+            0
+        };
+        // SAFETY: masked lanes are never touched, so each access stays in row i < M of C, `width` wide;
+        // A and B reach as far as the caller promised.
+        unsafe {
+            let mut acc: [[__m512; 2]; M] = [[_mm512_setzero_ps(); 2]; M];
+            if t.write == Write::Chain {
+                for i in 0..M {
+                    acc[i][0] = _mm512_maskz_loadu_ps(low, c.add(i * ld));
+                    acc[i][1] = _mm512_maskz_loadu_ps(high, c.wrapping_add(i * ld + 16));
+                }
+            }
+            let mut b = t.b.as_ptr();
+            let mut a = t.a.data.as_ptr();
+            let (rs, cs) = (t.a.rs, t.a.cs);
+            for _ in 0..t.k {
+                let b0 = _mm512_loadu_ps(b);
+                let b1 = _mm512_loadu_ps(b.add(16));
+                for i in 0..M {
+                    let x = _mm512_set1_ps(*a.add(i * rs));
+                    acc[i][0] = _mm512_fmadd_ps(x, b0, acc[i][0]);
+                    acc[i][1] = _mm512_fmadd_ps(x, b1, acc[i][1]);
+                }
+                b = b.add(NR);
+                a = a.wrapping_add(cs);
+            }
+            if let Some(bias) = t.bias {
+                let b0 = _mm512_maskz_loadu_ps(low, bias.as_ptr());
+                let b1 = _mm512_maskz_loadu_ps(high, bias.as_ptr().wrapping_add(16));
+                for i in 0..M {
+                    acc[i][0] = _mm512_add_ps(acc[i][0], b0);
+                    acc[i][1] = _mm512_add_ps(acc[i][1], b1);
+                }
+            }
+            for i in 0..M {
+                let (p0, p1) = (c.add(i * ld), c.wrapping_add(i * ld + 16));
+                if t.write == Write::Add {
+                    acc[i][0] = _mm512_add_ps(_mm512_maskz_loadu_ps(low, p0), acc[i][0]);
+                    acc[i][1] = _mm512_add_ps(_mm512_maskz_loadu_ps(high, p1), acc[i][1]);
+                }
+                _mm512_mask_storeu_ps(p0, low, acc[i][0]);
+                _mm512_mask_storeu_ps(p1, high, acc[i][1]);
+            }
+        }
+    }
+
+    /// Two passes of 16 columns; a partial panel goes through a full-width row on the stack.
+    ///
+    /// # Safety
+    /// As [`tile_512`].
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn tile_256<const M: usize>(t: &Tile<'_>, c: &mut MatMut<'_>) {
+        let width = c.cols();
+        for half in 0..width.div_ceil(16) {
+            let n = 16.min(width - half * 16);
+            let mut old = [[0.0_f32; 16]; M];
+            if t.write != Write::Store {
+                for i in 0..M {
+                    old[i][..n].copy_from_slice(&c.row(i)[half * 16..][..n]);
+                }
+            }
+            let mut bias = [0.0_f32; 16];
+            if let Some(b) = t.bias {
+                bias[..n].copy_from_slice(&b[half * 16..][..n]);
+            }
+            // SAFETY: A and B reach as far as the caller promised; the rest are full local arrays.
+            unsafe {
+                let mut acc: [[__m256; 2]; M] = [[_mm256_setzero_ps(); 2]; M];
+                if t.write == Write::Chain {
+                    for i in 0..M {
+                        acc[i] = [_mm256_loadu_ps(old[i].as_ptr()), _mm256_loadu_ps(old[i].as_ptr().add(8))];
+                    }
+                }
+                let mut b = t.b.as_ptr().add(half * 16);
+                let mut a = t.a.data.as_ptr();
+                for _ in 0..t.k {
+                    let (b0, b1) = (_mm256_loadu_ps(b), _mm256_loadu_ps(b.add(8)));
+                    for i in 0..M {
+                        let x = _mm256_set1_ps(*a.add(i * t.a.rs));
+                        acc[i][0] = _mm256_fmadd_ps(x, b0, acc[i][0]);
+                        acc[i][1] = _mm256_fmadd_ps(x, b1, acc[i][1]);
+                    }
+                    b = b.wrapping_add(NR);
+                    a = a.wrapping_add(t.a.cs);
+                }
+                for i in 0..M {
+                    for h in 0..2 {
+                        let mut v = acc[i][h];
+                        if t.bias.is_some() {
+                            v = _mm256_add_ps(v, _mm256_loadu_ps(bias.as_ptr().add(h * 8)));
+                        }
+                        if t.write == Write::Add {
+                            v = _mm256_add_ps(_mm256_loadu_ps(old[i].as_ptr().add(h * 8)), v);
+                        }
+                        _mm256_storeu_ps(old[i].as_mut_ptr().add(h * 8), v);
+                    }
+                }
+            }
+            for i in 0..M {
+                c.row(i)[half * 16..][..n].copy_from_slice(&old[i][..n]);
+            }
+        }
+    }
+}
+
+/// Packs B = Wᵀ for a row-major W [n, k]: panels for X·Wᵀ.
+pub(crate) fn pack_transposed(w: &[f32], n: usize, k: usize, ld: usize, panels: &mut Vec<f32>) {
+    panels.clear();
+    panels.resize(n.div_ceil(NR) * NR * k, 0.0);
+    for (p, panel) in panels.chunks_exact_mut(NR * k).enumerate() {
+        for j in 0..NR.min(n - p * NR) {
+            let row = &w[(p * NR + j) * ld..][..k];
+            for (slot, w) in panel[j..].iter_mut().step_by(NR).zip(row) {
+                *slot = *w;
+            }
+        }
+    }
+}
+
+/// Packs B = W for a row-major W [k, n]: panels for dY·W.
+pub(crate) fn pack_rows(w: &[f32], k: usize, n: usize, ld: usize, panels: &mut Vec<f32>) {
+    panels.clear();
+    panels.resize(n.div_ceil(NR) * NR * k, 0.0);
+    for (p, panel) in panels.chunks_exact_mut(NR * k).enumerate() {
+        let width = NR.min(n - p * NR);
+        for (r, slot) in panel.chunks_exact_mut(NR).enumerate() {
+            slot[..width].copy_from_slice(&w[r * ld + p * NR..][..width]);
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! Row-wise kernels: norms, softmax, activation, optimizer. Written once in plain Rust over lanes of 16
+//! and compiled for each instruction set. Sums run in 16 fixed lanes that are added in a fixed tree, so
+//! every instruction set gives the same bits.
+
+#![expect(clippy::inline_always, reason = "bodies must be compiled with their caller's instruction set")]
+
+use super::Isa;
+
+/// Lanes of a sum.
+const LANES: usize = 16;
+
+/// Compiles one body for each instruction set behind a common entry.
+macro_rules! for_each_isa {
+    ($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $(#[$doc])*
+        pub(crate) fn $name(isa: Isa, $($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            fn body($($arg: $ty),*) $(-> $ret)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+                fn wide($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+                #[target_feature(enable = "avx2,fma")]
+                fn narrow($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+                match isa {
+                    // SAFETY: the variant exists only where the processor has these features.
+                    Isa::Avx512 => return unsafe { wide($($arg),*) },
+                    // SAFETY: as above.
+                    Isa::Avx2 => return unsafe { narrow($($arg),*) },
+                    Isa::Scalar => {}
+                }
+            }
+            let _ = isa;
+            body($($arg),*)
+        }
+    };
+}
+
+/// e^x within 2 units in the last place; 0 below −87, finite up to 88, NaN for NaN.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    const SHIFT: f32 = 12_582_912.0; // 1.5 · 2^23: adding it rounds to an integer in the low bits
+    const LN2_HIGH: f32 = 0.693_145_75;
+    const LN2_LOW: f32 = 1.428_606_8e-6;
+    let c = if x < -87.0 { -87.0 } else { x };
+    let c = if c > 88.0 { 88.0 } else { c };
+    let t = c.mul_add(std::f32::consts::LOG2_E, SHIFT);
+    let n = t - SHIFT;
+    let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, c));
+    let mut p = 1.0 / 5040.0;
+    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        p = r.mul_add(p, coefficient);
+    }
+    let scale = f32::from_bits((t.to_bits() << 23).wrapping_add(127 << 23));
+    if x < -87.0 { 0.0 } else { p * scale }
+}
+
+/// The fixed tree over the lanes of a sum.
+#[inline(always)]
+fn tree(lanes: [f32; LANES]) -> f32 {
+    let mut a = lanes;
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            a[i] += a[i + width];
+        }
+        width /= 2;
+    }
+    a[0]
+}
+
+/// Σ f(x, y) over two rows of one length, in lanes.
+#[inline(always)]
+fn sum2(x: &[f32], y: &[f32], f: impl Fn(f32, f32, f32) -> f32) -> f32 {
+    let mut lanes = [0.0_f32; LANES];
+    let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+    let (x_tail, y_tail) = (xs.remainder(), ys.remainder());
+    for (x, y) in xs.zip(ys) {
+        for i in 0..LANES {
+            lanes[i] = f(x[i], y[i], lanes[i]);
+        }
+    }
+    for (i, (x, y)) in x_tail.iter().zip(y_tail).enumerate() {
+        lanes[i] = f(*x, *y, lanes[i]);
+    }
+    tree(lanes)
+}
+
+/// The largest element; NaNs are passed over.
+#[inline(always)]
+fn largest(x: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let chunks = x.chunks_exact(LANES);
+    let tail = chunks.remainder();
+    for x in chunks {
+        for i in 0..LANES {
+            lanes[i] = if x[i] > lanes[i] { x[i] } else { lanes[i] };
+        }
+    }
+    for (i, x) in tail.iter().enumerate() {
+        lanes[i] = if *x > lanes[i] { *x } else { lanes[i] };
+    }
+    let mut m = lanes[0];
+    for v in lanes {
+        m = if v > m { v } else { m };
+    }
+    m
+}
+
+/// 1 / √(mean of squares + ε).
+#[inline(always)]
+fn inverse_rms(x: &[f32], eps: f32) -> f32 {
+    let squares = sum2(x, x, |x, _, sum| x.mul_add(x, sum));
+    1.0 / (squares / x.len() as f32 + eps).sqrt()
+}
+
+for_each_isa! {
+    /// RMS norm of each `width`-long row: h = x · r · gain with r = 1/√(mean x² + ε).
+    fn rms_norm(x: &[f32], gain: &[f32], eps: f32, h: &mut [f32]) {
+        let width = gain.len();
+        for (x, h) in x.chunks_exact(width).zip(h.chunks_exact_mut(width)) {
+            let r = inverse_rms(x, eps);
+            for ((h, x), gain) in h.iter_mut().zip(x).zip(gain) {
+                *h = x * r * gain;
+            }
+        }
+    }
+}
+
+for_each_isa! {
+    /// Backward of [`rms_norm`]: adds the input gradient of each row to `dx` and the gain's gradient of all
+    /// rows to `dgain`.
+    fn rms_norm_backward(x: &[f32], gain: &[f32], eps: f32, dh: &[f32], dx: &mut [f32], dgain: &mut [f32]) {
+        let width = gain.len();
+        let rows = x.chunks_exact(width).zip(dh.chunks_exact(width)).zip(dx.chunks_exact_mut(width));
+        for ((x, dh), dx) in rows {
+            let r = inverse_rms(x, eps);
+            let mut lanes = [0.0_f32; LANES];
+            let whole = width / LANES * LANES;
+            for at in (0..whole).step_by(LANES) {
+                let (x, dh, gain) = (&x[at..at + LANES], &dh[at..at + LANES], &gain[at..at + LANES]);
+                for i in 0..LANES {
+                    lanes[i] = (dh[i] * gain[i]).mul_add(x[i], lanes[i]);
+                }
+            }
+            for i in whole..width {
+                lanes[i - whole] = (dh[i] * gain[i]).mul_add(x[i], lanes[i - whole]);
+            }
+            let along = tree(lanes) * r * r * r / width as f32;
+            for i in 0..width {
+                dx[i] += (dh[i] * gain[i]).mul_add(r, -(x[i] * along));
+                dgain[i] = (dh[i] * x[i]).mul_add(r, dgain[i]);
+            }
+        }
+    }
+}
+
+for_each_isa! {
+    /// Attention weights of one query: replaces the first `n` scores by e^(scale·s − max) and the rest of
+    /// the row, whose length is a multiple of 16, by 0; returns the scaled maximum and the sum.
+    fn softmax(scores: &mut [f32], n: usize, scale: f32) -> (f32, f32) {
+        let padded = n.next_multiple_of(LANES);
+        scores[n..padded].fill(f32::NEG_INFINITY);
+        let max = largest(&scores[..padded]) * scale;
+        let mut lanes = [0.0_f32; LANES];
+        for s in scores[..padded].chunks_exact_mut(LANES) {
+            for i in 0..LANES {
+                let p = exp(s[i].mul_add(scale, -max));
+                s[i] = p;
+                lanes[i] += p;
+            }
+        }
+        scores[padded..].fill(0.0);
+        (max, tree(lanes))
+    }
+}
+
+for_each_isa! {
+    /// Attention weights of one query again, for the backward pass: e^(scale·s − lse), 0 from `n` on.
+    fn softmax_again(scores: &mut [f32], n: usize, scale: f32, lse: f32) {
+        let (valid, rest) = scores.split_at_mut(n);
+        for s in valid {
+            *s = exp(s.mul_add(scale, -lse));
+        }
+        rest.fill(0.0);
+    }
+}
+
+for_each_isa! {
+    /// Score gradients of one query: ds = p · (dp − d) · scale, in place of `dp`.
+    fn softmax_backward(p: &[f32], dp: &mut [f32], d: f32, scale: f32) {
+        for (dp, p) in dp.iter_mut().zip(p) {
+            *dp = p * (*dp - d) * scale;
+        }
+    }
+}
+
+for_each_isa! {
+    /// x · y.
+    fn dot(x: &[f32], y: &[f32]) -> f32 {
+        sum2(x, y, f32::mul_add)
+    }
+}
+
+for_each_isa! {
+    /// x ← x · factor.
+    fn scale(x: &mut [f32], factor: f32) {
+        for x in x {
+            *x *= factor;
+        }
+    }
+}
+
+for_each_isa! {
+    /// x ← x + y.
+    fn add(x: &mut [f32], y: &[f32]) {
+        for (x, y) in x.iter_mut().zip(y) {
+            *x += y;
+        }
+    }
+}
+
+for_each_isa! {
+    /// SwiGLU: each row of `gate_up` is [gate | up]; act = gate · σ(gate) · up.
+    fn swiglu(gate_up: &[f32], width: usize, act: &mut [f32]) {
+        for (gate_up, act) in gate_up.chunks_exact(2 * width).zip(act.chunks_exact_mut(width)) {
+            let (gate, up) = gate_up.split_at(width);
+            for ((act, g), u) in act.iter_mut().zip(gate).zip(up) {
+                *act = g / (1.0 + exp(-g)) * u;
+            }
+        }
+    }
+}
+
+for_each_isa! {
+    /// Backward of [`swiglu`], in place: `gate_up` becomes its gradient, `dact` the activation again.
+    fn swiglu_backward(gate_up: &mut [f32], width: usize, dact: &mut [f32]) {
+        for (gate_up, dact) in gate_up.chunks_exact_mut(2 * width).zip(dact.chunks_exact_mut(width)) {
+            let (gate, up) = gate_up.split_at_mut(width);
+            for ((d, g), u) in dact.iter_mut().zip(gate).zip(up) {
+                let sigmoid = 1.0 / (1.0 + exp(-*g));
+                let silu = *g / (1.0 + exp(-*g));
+                let act = silu * *u;
+                let (dg, du) = (*d * *u * sigmoid * (1.0 + *g * (1.0 - sigmoid)), *d * silu);
+                (*g, *u, *d) = (dg, du, act);
+            }
+        }
+    }
+}
+
+for_each_isa! {
+    /// Rotates each head of one token's queries and keys: (a, b) → (a·cos − b·sin, b·cos + a·sin) with a the
+    /// first and b the second half of a head. `direction` −1 rotates back (the backward pass).
+    fn rope(heads: &mut [f32], cos: &[f32], sin: &[f32], direction: f32) {
+        let half = cos.len();
+        for head in heads.chunks_exact_mut(2 * half) {
+            let (a, b) = head.split_at_mut(half);
+            for i in 0..half {
+                let (x, y, s) = (a[i], b[i], sin[i] * direction);
+                a[i] = x.mul_add(cos[i], -(y * s));
+                b[i] = y.mul_add(cos[i], x * s);
+            }
+        }
+    }
+}
+
+/// Log-softmax of a row of logits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogSoftmax {
+    /// The largest logit.
+    pub(crate) max: f32,
+    /// ln Σ e^(z − max).
+    pub(crate) log_sum: f32,
+    /// Entropy in nats.
+    pub(crate) entropy: f32,
+}
+
+impl LogSoftmax {
+    /// Log-probability of one entry with logit `z`.
+    pub(crate) fn logprob(self, z: f32) -> f32 {
+        (z - self.max) - self.log_sum
+    }
+}
+
+for_each_isa! {
+    /// Normaliser and entropy of one row of logits.
+    fn log_softmax(logits: &[f32]) -> LogSoftmax {
+        let max = largest(logits);
+        let (mut sums, mut weighted) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+        let mut step = |i: usize, z: f32| {
+            let shifted = z - max;
+            let p = exp(shifted);
+            sums[i] += p;
+            // A logit of −∞ has no share in the entropy.
+            weighted[i] += if p == 0.0 { 0.0 } else { p * shifted };
+        };
+        let chunks = logits.chunks_exact(LANES);
+        let tail = chunks.remainder();
+        for z in chunks {
+            for i in 0..LANES {
+                step(i, z[i]);
+            }
+        }
+        for (i, z) in tail.iter().enumerate() {
+            step(i, *z);
+        }
+        let sum = tree(sums);
+        let log_sum = f64::from(sum).ln() as f32;
+        LogSoftmax { max, log_sum, entropy: log_sum - tree(weighted) / sum }
+    }
+}
+
+for_each_isa! {
+    /// Turns a row of logits into the gradient of `weight` · log-probability of `target`:
+    /// weight · (1[j = target] − p_j).
+    fn logits_backward(logits: &mut [f32], row: LogSoftmax, target: usize, weight: f32) {
+        let normaliser = row.max + row.log_sum;
+        for z in logits.iter_mut() {
+            *z = -(weight * exp(*z - normaliser));
+        }
+        logits[target] += weight;
+    }
+}
+
+/// One AdamW step's constants, folded (see [`adamw`]).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AdamwStep {
+    /// Factor on the gradient (clipping).
+    pub(crate) scale: f32,
+    /// First-moment decay.
+    pub(crate) beta1: f32,
+    /// Second-moment decay.
+    pub(crate) beta2: f32,
+    /// lr / (1 − β₁ᵗ).
+    pub(crate) rate: f32,
+    /// 1 / √(1 − β₂ᵗ).
+    pub(crate) second: f32,
+    /// Added to the denominator.
+    pub(crate) eps: f32,
+    /// 1 − lr · weight decay, or 1.
+    pub(crate) keep: f32,
+}
+
+for_each_isa! {
+    /// AdamW on a run of parameters; the gradient is cleared.
+    fn adamw(step: AdamwStep, w: &mut [f32], g: &mut [f32], m: &mut [f32], v: &mut [f32]) {
+        for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
+            let x = *g * step.scale;
+            *g = 0.0;
+            *m = step.beta1.mul_add(*m - x, x);
+            *v = step.beta2.mul_add(*v - x * x, x * x);
+            let denominator = v.sqrt().mul_add(step.second, step.eps);
+            *w = (*w * step.keep) - step.rate * *m / denominator;
+        }
+    }
+}
+
+for_each_isa! {
+    /// Σ x² in double precision.
+    fn sum_of_squares(x: &[f32]) -> f64 {
+        let mut lanes = [0.0_f64; LANES];
+        let chunks = x.chunks_exact(LANES);
+        let tail = chunks.remainder();
+        for x in chunks {
+            for i in 0..LANES {
+                lanes[i] = f64::from(x[i]).mul_add(f64::from(x[i]), lanes[i]);
+            }
+        }
+        for (i, x) in tail.iter().enumerate() {
+            lanes[i] = f64::from(*x).mul_add(f64::from(*x), lanes[i]);
+        }
+        lanes.iter().sum()
+    }
+}
+
+for_each_isa! {
+    /// Sampling weights e^((z − max) / temperature), and their sum.
+    fn tempered(logits: &[f32], max: f32, temperature: f32, weights: &mut [f32]) -> f64 {
+        for (w, z) in weights.iter_mut().zip(logits) {
+            *w = exp((*z - max) / temperature);
+        }
+        weights.iter().map(|w| f64::from(*w)).sum()
+    }
+}

@@ -1,0 +1,281 @@
+//! The learner's verbs over the CPU device.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rayon::ThreadPoolBuilder;
+use train::learner::{
+    AdamW, Batch, ForwardBackward, Learner, LearnerError, LearnerFactory, ModelConfig, Objective, OptimStep,
+    Prompt, Sample, Sampling,
+};
+
+use crate::checkpoint::{self, OptimizerState};
+use crate::cpu::{Cpu, Packed};
+use crate::device::{Device, Optimizer, Weights};
+use crate::kernels::Isa;
+use crate::layout::Layout;
+use crate::model::{self, Workspace};
+use crate::{init, kernels};
+
+/// Makes learners that run on the processor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CpuFactory {
+    /// Number of threads; all cores if not given. Results do not depend on it.
+    pub threads: Option<usize>,
+}
+
+impl CpuFactory {
+    fn device(self) -> Result<Cpu, LearnerError> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(self.threads.unwrap_or(0))
+            .thread_name(|i| format!("engine {i}"))
+            .build()
+            .map_err(|e| LearnerError::Request(format!("the threads cannot be started: {e}")))?;
+        Ok(Cpu { isa: Isa::detect(), pool: Arc::new(pool) })
+    }
+
+    /// [`LearnerFactory::fresh`] with the type known.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn fresh_cpu(&self, model: &ModelConfig, seed: [u8; 32]) -> Result<CpuLearner, LearnerError> {
+        let layout = Layout::new(model)?;
+        let weights = init::fresh(&layout, seed);
+        Ok(CpuLearner::new(self.device()?, layout, &weights))
+    }
+
+    /// [`LearnerFactory::open`] with the type known. Optimizer state, where present, is read too.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_cpu(&self, dir: &Path) -> Result<CpuLearner, LearnerError> {
+        let layout = Layout::new(&checkpoint::read_config(dir)?)?;
+        let weights = checkpoint::load(dir, &layout)?;
+        let mut learner = CpuLearner::new(self.device()?, layout, &weights);
+        learner.restore(checkpoint::load_optimizer(dir, &learner.layout)?);
+        Ok(learner)
+    }
+}
+
+impl LearnerFactory for CpuFactory {
+    fn fresh(&self, model: &ModelConfig, seed: [u8; 32]) -> Result<Box<dyn Learner>, LearnerError> {
+        Ok(Box::new(self.fresh_cpu(model, seed)?))
+    }
+
+    fn open(&self, dir: &Path) -> Result<Box<dyn Learner>, LearnerError> {
+        Ok(Box::new(self.open_cpu(dir)?))
+    }
+}
+
+/// Which packed forms of the weights are up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fresh {
+    Neither,
+    Forward,
+    Both,
+}
+
+/// A Qwen2 model on the processor, with its optimizer.
+pub struct CpuLearner {
+    device: Cpu,
+    layout: Layout,
+    weights: Vec<f32>,
+    packed: Option<Packed>,
+    fresh: Fresh,
+    /// Empty until the first backward pass: a model that is only sampled needs none.
+    gradient: Vec<f32>,
+    first: Vec<f32>,
+    second: Vec<f32>,
+    step: u64,
+    workspace: Workspace<Vec<f32>>,
+}
+
+impl CpuLearner {
+    fn new(device: Cpu, layout: Layout, weights: &[f32]) -> CpuLearner {
+        let workspace = Workspace::new(&device, &layout);
+        let weights = device.upload(weights);
+        CpuLearner {
+            device,
+            layout,
+            weights,
+            packed: None,
+            fresh: Fresh::Neither,
+            gradient: Vec::new(),
+            first: Vec::new(),
+            second: Vec::new(),
+            step: 0,
+            workspace,
+        }
+    }
+
+    /// The model's shape.
+    pub fn config(&self) -> &ModelConfig {
+        &self.layout.config
+    }
+
+    /// Name, shape and values of every tensor, in the layout's order.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &[usize], &[f32])> {
+        self.layout.tensors.iter().map(|t| (t.name.as_str(), &*t.shape, &self.weights[t.span.clone()]))
+    }
+
+    /// The accumulated gradient of every tensor, like [`CpuLearner::tensors`]; nothing before the first
+    /// backward pass.
+    pub fn gradients(&self) -> impl Iterator<Item = (&str, &[usize], &[f32])> {
+        let tensors = self.layout.tensors.iter().filter(|_| !self.gradient.is_empty());
+        tensors.map(|t| (t.name.as_str(), &*t.shape, &self.gradient[t.span.clone()]))
+    }
+
+    /// Logits of every token's successor: `[T, vocab]`. For tests and inspection; training never holds them.
+    ///
+    /// # Errors
+    /// As [`Learner::logprobs`].
+    pub fn logits(&mut self, batch: &Batch) -> Result<Vec<f32>, LearnerError> {
+        let flat = model::flatten(&self.layout, batch)?;
+        self.pack(Fresh::Forward);
+        let Some(packed) = &self.packed else { return Ok(Vec::new()) };
+        let w = Weights { layout: &self.layout, flat: &self.weights, packed };
+        Ok(model::logits(&self.device, &w, &flat, &mut self.workspace))
+    }
+
+    fn pack(&mut self, wanted: Fresh) {
+        if self.fresh < wanted {
+            let backward = wanted == Fresh::Both;
+            let packed = self.packed.take();
+            self.packed = Some(self.device.pack(&self.layout, &self.weights, backward, packed));
+            self.fresh = wanted;
+        }
+    }
+
+    fn restore(&mut self, state: Option<OptimizerState>) {
+        (self.step, self.first, self.second) = match state {
+            Some(state) => (state.step, state.first, state.second),
+            None => (0, Vec::new(), Vec::new()),
+        };
+        self.gradient.clear();
+    }
+
+    fn check_prompt(&self, prompt: &Prompt) -> Result<(), LearnerError> {
+        if prompt.tokens.is_empty() {
+            return Err(LearnerError::Request("a prompt is empty".to_owned()));
+        }
+        let (len, context) = (prompt.tokens.len(), self.layout.config.context);
+        if len > context {
+            return Err(LearnerError::Request(format!(
+                "a prompt of {len} tokens is longer than the context of {context}"
+            )));
+        }
+        model::check_tokens(&self.layout, &prompt.tokens)
+    }
+}
+
+impl Learner for CpuLearner {
+    fn forward_backward(
+        &mut self,
+        batch: &Batch,
+        objective: &dyn Objective,
+    ) -> Result<ForwardBackward, LearnerError> {
+        let flat = model::flatten(&self.layout, batch)?;
+        self.pack(Fresh::Both);
+        self.gradient.resize(self.layout.parameters, 0.0);
+        let Some(packed) = &self.packed else {
+            return Err(LearnerError::Request("the weights are not packed".to_owned()));
+        };
+        let w = Weights { layout: &self.layout, flat: &self.weights, packed };
+        model::forward_backward(&self.device, &w, &flat, objective, &mut self.workspace, &mut self.gradient)
+    }
+
+    fn optim_step(&mut self, adamw: &AdamW) -> OptimStep {
+        for state in [&mut self.gradient, &mut self.first, &mut self.second] {
+            state.resize(self.layout.parameters, 0.0);
+        }
+        let grad_norm = self.device.norm(&self.gradient);
+        if !grad_norm.is_finite() {
+            self.gradient.fill(0.0);
+            return OptimStep { grad_norm, applied: false };
+        }
+        let clip = f64::from(adamw.clip_norm);
+        let scale = if clip > 0.0 && grad_norm > clip { clip / grad_norm } else { 1.0 };
+        self.step += 1;
+        let state = Optimizer {
+            weights: &mut self.weights,
+            gradient: &mut self.gradient,
+            first: &mut self.first,
+            second: &mut self.second,
+        };
+        self.device.adamw(&self.layout, adamw, self.step, scale as f32, state);
+        self.fresh = Fresh::Neither;
+        OptimStep { grad_norm, applied: true }
+    }
+
+    fn logprobs(&mut self, batch: &Batch) -> Result<Vec<f32>, LearnerError> {
+        let flat = model::flatten(&self.layout, batch)?;
+        self.pack(Fresh::Forward);
+        let Some(packed) = &self.packed else { return Ok(Vec::new()) };
+        let w = Weights { layout: &self.layout, flat: &self.weights, packed };
+        Ok(model::forward(&self.device, &w, &flat, &mut self.workspace).0)
+    }
+
+    fn sample(
+        &mut self,
+        prompts_P: &[Prompt],
+        sampling: &Sampling,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Vec<Sample>>, LearnerError> {
+        prompts_P.iter().try_for_each(|prompt| self.check_prompt(prompt))?;
+        self.pack(Fresh::Forward);
+        let Some(packed) = &self.packed else { return Ok(Vec::new()) };
+        let w = Weights { layout: &self.layout, flat: &self.weights, packed };
+        Ok(self.device.sample(&w, prompts_P, sampling, progress))
+    }
+
+    fn save(&self, dir: &Path, with_optimizer: bool) -> Result<(), LearnerError> {
+        checkpoint::save(dir, &self.layout, &self.device.download(&self.weights))?;
+        let zeros = |state: &Vec<f32>| {
+            if state.is_empty() { vec![0.0; self.layout.parameters] } else { self.device.download(state) }
+        };
+        let state = with_optimizer.then(|| OptimizerState {
+            step: self.step,
+            first: zeros(&self.first),
+            second: zeros(&self.second),
+        });
+        checkpoint::save_optimizer(dir, &self.layout, state.as_ref())
+    }
+
+    fn load(&mut self, dir: &Path) -> Result<(), LearnerError> {
+        let found = checkpoint::read_config(dir)?;
+        let mine = &self.layout.config;
+        let fitting = ModelConfig {
+            context: mine.context,
+            init_std: mine.init_std,
+            scale_residual_init: mine.scale_residual_init,
+            eos: mine.eos,
+            pad: mine.pad,
+            ..found.clone()
+        };
+        if fitting != *mine {
+            return Err(LearnerError::Checkpoint {
+                path: dir.display().to_string(),
+                reason: format!("the checkpoint is of another shape ({found:?}) than this model ({mine:?})"),
+            });
+        }
+        let weights = checkpoint::load(dir, &self.layout)?;
+        let state = checkpoint::load_optimizer(dir, &self.layout)?;
+        self.weights = weights;
+        self.restore(state);
+        self.fresh = Fresh::Neither;
+        Ok(())
+    }
+
+    fn parameters(&self) -> usize {
+        self.layout.parameters
+    }
+}
+
+/// The instruction set in use, for reports: "avx512", "avx2" or "scalar".
+pub fn instruction_set() -> &'static str {
+    match kernels::Isa::detect() {
+        Isa::Avx512 => "avx512",
+        Isa::Avx2 => "avx2",
+        Isa::Scalar => "scalar",
+    }
+}

@@ -1,0 +1,10 @@
+//! Tests of the engine through its public verbs.
+
+#![expect(non_snake_case, reason = "axes are part of names")]
+
+mod fixture;
+
+mod checkpoints;
+mod parity;
+mod repeatable;
+mod sampling;

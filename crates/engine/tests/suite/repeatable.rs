@@ -1,0 +1,97 @@
+//! The same bytes, whatever the threads, the batch, the cache or an interruption.
+
+use engine::CpuLearner;
+use train::learner::{Learner, Prompt, Sampling};
+
+use crate::fixture::{ADAMW, CrossEntropy, batch, odd, odd_config, tokens};
+
+fn bits(learner: &CpuLearner) -> Vec<u32> {
+    learner.tensors().flat_map(|(_, _, values)| values.iter().map(|v| v.to_bits())).collect()
+}
+
+/// A batch of uneven documents, one of a single token, long enough for several chunks.
+fn documents(seed: u32) -> Vec<Vec<u32>> {
+    [90, 1, 33, 64, 2, 96, 31].iter().zip(seed..).map(|(len, seed)| tokens(seed, *len, 61)).collect()
+}
+
+fn train(learner: &mut CpuLearner, steps: std::ops::Range<u32>) {
+    for step in steps {
+        let batch = batch(&documents(step));
+        let mut objective = CrossEntropy::mean(&batch, |t| t % 3 != 0);
+        objective.announced = step % 2 == 0;
+        learner.forward_backward(&batch, &objective).unwrap();
+        assert!(learner.optim_step(&ADAMW).applied);
+    }
+}
+
+#[test]
+fn one_two_and_five_threads_give_the_same_bytes() {
+    let [one, two, five] = [1, 2, 5].map(|threads| {
+        let mut learner = odd(threads);
+        train(&mut learner, 0..200);
+        bits(&learner)
+    });
+    assert!(one == two && two == five);
+}
+
+#[test]
+fn stopped_and_resumed_training_ends_with_the_same_bytes() {
+    let mut straight = odd(2);
+    train(&mut straight, 0..20);
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = odd(1);
+    train(&mut first, 0..9);
+    first.save(folder.path(), true).unwrap();
+    drop(first);
+    let mut second = odd(2);
+    train(&mut second, 50..51);
+    second.load(folder.path()).unwrap();
+    train(&mut second, 9..20);
+    assert_eq!(bits(&straight), bits(&second));
+}
+
+#[test]
+fn a_row_does_not_depend_on_its_company() {
+    let mut learner = odd(2);
+    let all = documents(3);
+    let together = learner.logits(&batch(&all)).unwrap();
+    let alone: Vec<f32> =
+        all.iter().flat_map(|s| learner.logits(&batch(std::slice::from_ref(s))).unwrap()).collect();
+    assert_eq!(together, alone);
+}
+
+#[test]
+fn the_samplers_logprobs_are_the_trainers() {
+    let mut learner = odd(2);
+    train(&mut learner, 0..3);
+    let sampling = Sampling { temperature: 1.2, top_p: 0.9, top_k: 30, max_tokens: 70 };
+    // Prompts of every length around the cache's page size, each in a group of samples.
+    let prompts: Vec<Prompt> = [1, 2, 31, 32, 33, 63, 64, 65, 95, 96]
+        .iter()
+        .map(|len| Prompt { tokens: tokens(*len, *len as usize, 61), key: [*len as u8; 32], first: 0, n: 7 })
+        .collect();
+    let samples = learner.sample(&prompts, &sampling, &mut |_| {}).unwrap();
+    let mut sequences = Vec::new();
+    let mut expected = Vec::new();
+    for (prompt, samples) in prompts.iter().zip(&samples) {
+        assert_eq!(samples.len(), 7);
+        for sample in samples {
+            sequences.push([&*prompt.tokens, &*sample.tokens].concat());
+            assert!(sequences.last().unwrap().len() <= odd_config().context);
+            expected.push((prompt.tokens.len(), sample.logprobs.clone()));
+        }
+    }
+    let batch = batch(&sequences);
+    let logprobs = learner.logprobs(&batch).unwrap();
+    let mut compared = 0;
+    for (range, (prompt, expected)) in batch.sequences().zip(expected) {
+        assert_eq!(logprobs[range.start + prompt..range.end], expected, "bit for bit");
+        compared += expected.len();
+    }
+    assert!(compared > 500, "only {compared} tokens compared");
+
+    // The pass with gradients computes the same numbers.
+    let objective = CrossEntropy::mean(&batch, |t| t % 2 == 0);
+    assert_eq!(learner.forward_backward(&batch, &objective).unwrap().logprobs_T, logprobs);
+}
