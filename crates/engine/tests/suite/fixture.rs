@@ -102,10 +102,10 @@ pub(crate) fn distance(a: &[f32], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max) / scale
 }
 
-/// ‖a − b‖ / ‖b‖.
-pub(crate) fn relative_norm(a: &[f32], b: &[f64]) -> f64 {
-    let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
-    norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - b)) / norm(&mut b.iter().copied())
+/// Root mean square of a − b over the largest |b|.
+pub(crate) fn mean_distance(a: &[f32], b: &[f64]) -> f64 {
+    let squares: f64 = a.iter().zip(b).map(|(a, b)| (f64::from(*a) - b).powi(2)).sum();
+    (squares / a.len() as f64).sqrt() / b.iter().fold(1e-12_f64, |m, b| m.max(b.abs()))
 }
 
 pub(crate) const ADAMW: AdamW =

@@ -2,7 +2,7 @@
 
 use train::learner::{Learner, Prompt, Sampling};
 
-use crate::fixture::{ADAMW, CrossEntropy, MODELS, batch, dir, distance, open, read, relative_norm};
+use crate::fixture::{ADAMW, CrossEntropy, MODELS, batch, dir, distance, mean_distance, open, read};
 
 const TOLERANCE: f64 = 1e-4;
 
@@ -124,13 +124,10 @@ fn three_adamw_steps_agree() {
         }
         let expected = read(model, "after_steps.safetensors");
         for (name, _, values) in learner.tensors() {
-            // In Frobenius norm: where a gradient is all rounding, Adam divides it by itself, and single
-            // elements of an f32 run differ from a float64 run by up to a step.
-            let off = relative_norm(values, &expected[name].data);
-            // Softmax hardly feels a key's bias (not at all without rotation): its gradient is close to
-            // nothing, and ten times more of it is rounding.
-            let tolerance = if name.ends_with("k_proj.bias") { 10.0 * TOLERANCE } else { TOLERANCE };
-            assert!(off < tolerance, "{model}: {name} is off by {off:e} after three steps");
+            // The mean error, not the largest: an element whose gradient is all rounding is divided by
+            // itself in Adam, and an f32 run may differ there from a float64 run by up to a step.
+            let off = mean_distance(values, &expected[name].data);
+            assert!(off < TOLERANCE, "{model}: {name} is off by {off:e} after three steps");
         }
     }
 }
