@@ -1,5 +1,7 @@
 //! The tags around a solution, and the answer inside them.
 
+use memchr::memmem;
+
 use super::Span;
 
 /// The tags of a response and the answers it gives.
@@ -47,6 +49,9 @@ pub fn normalise_answer(text: &str) -> Option<String> {
     if text.len() > ANSWER_MAX {
         return None;
     }
+    if matches!(text.as_bytes(), [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit)) {
+        return Some(text.to_owned());
+    }
     let (negative, digits) = match text.as_bytes() {
         [b'-', ..] => (true, &text[1..]),
         [b'+', ..] => (false, &text[1..]),
@@ -92,7 +97,8 @@ fn ungrouped(digits: &str) -> Option<String> {
 pub(super) fn split(text: &str) -> (Span, Tags) {
     let mut tags = Tags::default();
     let mut body_end = None;
-    let mut seen = Vec::with_capacity(4);
+    let mut seen = [Tag::Other; 4];
+    let mut count = 0;
     let mut lower = true;
     let mut from = 0;
     let mut last_end = 0;
@@ -106,15 +112,15 @@ pub(super) fn split(text: &str) -> (Span, Tags) {
             tags.answers.push(Answer { span: Span::new(from, usize::MAX), value: None });
         }
         tags.closed |= tag == Tag::AnswerEnd;
-        if seen.len() < 4 {
-            seen.push(tag);
-        }
+        seen[count.min(3)] = tag;
+        count += 1;
     }
     close_answer(text, &mut tags, text.len());
     let body_end = answer_line(text, body_end.unwrap_or_else(|| without_end_mark(text).len()), &mut tags);
     tags.body_end = body_end as u32;
     tags.well_formed = lower
-        && seen == [Tag::SolutionEnd, Tag::Answer, Tag::AnswerEnd]
+        && count == 3
+        && seen[..3] == [Tag::SolutionEnd, Tag::Answer, Tag::AnswerEnd]
         && tags.answers.len() == 1
         && tags.answers.iter().all(|a| a.value.is_some())
         && without_end_mark(&text[last_end..]).trim().is_empty();
@@ -148,7 +154,7 @@ fn next_tag(text: &str, from: usize) -> Option<(usize, usize, Tag)> {
     let bytes = text.as_bytes();
     let mut at = from;
     loop {
-        at += bytes[at..].iter().position(|&b| b == b'<')?;
+        at += memchr::memchr(b'<', &bytes[at..])?;
         let hit = TAGS.iter().find(|(tag, _)| {
             bytes.get(at..at + tag.len()).is_some_and(|b| b.eq_ignore_ascii_case(tag.as_bytes()))
         });
@@ -162,7 +168,7 @@ fn next_tag(text: &str, from: usize) -> Option<(usize, usize, Tag)> {
 /// `Answer: 8.` ends the solution. Returns where the solution's text ends.
 fn answer_line(text: &str, body_end: usize, tags: &mut Tags) -> usize {
     const MARK: &str = "Answer:";
-    let Some(at) = text[..body_end].find(MARK) else { return body_end };
+    let Some(at) = memmem::find(&text.as_bytes()[..body_end], MARK.as_bytes()) else { return body_end };
     let start = at + MARK.len();
     let line = &text[start..body_end];
     let end = line.find([';', '\n']).unwrap_or(line.len());

@@ -60,31 +60,27 @@ impl Parser<'_> {
     }
 
     fn terms(&mut self) -> Option<TermId> {
-        let mut first = NONE;
-        let mut last = NONE;
+        let mut first_term = NONE;
+        let mut last_term = NONE;
         let mut negative = false;
         loop {
-            let product = self.product()?;
+            let (product, sign) = self.product()?;
             let id = self.solution.terms.len() as u32;
             self.solution.terms.push(Term { negative, first: product, next: NONE });
-            match last {
-                NONE => first = id,
-                _ => self.solution.terms[last as usize].next = id,
+            match last_term {
+                NONE => first_term = id,
+                _ => self.solution.terms[last_term as usize].next = id,
             }
-            last = id;
-            let before = self.at;
-            if self.take(b'+') {
-                negative = false;
-            } else if self.take(b'-') {
-                negative = true;
-            } else {
-                self.at = before;
-                return Some(first);
+            last_term = id;
+            match sign {
+                Some(minus) => negative = minus,
+                None => return Some(first_term),
             }
         }
     }
 
-    fn product(&mut self) -> Option<u32> {
+    /// A product, and the sign that comes after it: `Some(true)` for a minus.
+    fn product(&mut self) -> Option<(u32, Option<bool>)> {
         let mut first = NONE;
         let mut last = NONE;
         let mut divides = false;
@@ -97,22 +93,31 @@ impl Parser<'_> {
                 _ => self.solution.factors[last as usize].next = id,
             }
             last = id;
-            let before = self.at;
-            if self.take(b'*') {
-                divides = false;
-            } else if self.take(b'/') {
-                divides = true;
-            } else {
-                self.at = before;
-                return Some(first);
+            let end = self.at;
+            self.skip_blanks();
+            let mark = self.peek();
+            match mark {
+                Some(b'*' | b'/') => divides = mark == Some(b'/'),
+                Some(b'+' | b'-') => {
+                    self.at += 1;
+                    return Some((first, Some(mark == Some(b'-'))));
+                }
+                _ => {
+                    self.at = end;
+                    return Some((first, None));
+                }
             }
+            self.at += 1;
         }
     }
 
     fn factor(&mut self, divides: bool) -> Option<Factor> {
         let mut negative = false;
-        while self.take(b'-') {
+        self.skip_blanks();
+        while self.peek() == Some(b'-') {
             negative = !negative;
+            self.at += 1;
+            self.skip_blanks();
         }
         let start = self.at;
         let atom = match self.peek()? {

@@ -20,12 +20,13 @@ fn blank(bytes: &[u8]) -> usize {
 
 /// A name as names are compared: blanks folded to one, ends trimmed, U+FFFD dropped, canonically composed.
 pub(crate) fn folded(name: &str) -> Cow<'_, str> {
-    let bytes = name.as_bytes();
-    let plain = name.is_ascii()
-        && !bytes.windows(2).any(|w| w == b"  ")
-        && !bytes.iter().any(|b| matches!(b, b'\t' | b'\n' | b'\r' | 0x0b | 0x0c))
-        && bytes.first() != Some(&b' ')
-        && bytes.last() != Some(&b' ');
+    // Printable ASCII with single blanks inside is as it should be.
+    let mut blank = true;
+    let plain = name.bytes().all(|b| {
+        let doubled = blank && b == b' ';
+        blank = b == b' ';
+        (b' '..0x7f).contains(&b) && !doubled
+    }) && !blank;
     if plain {
         return Cow::Borrowed(name);
     }
@@ -69,6 +70,13 @@ impl Parser<'_> {
     }
 
     pub(super) fn skip_blanks(&mut self) {
+        // Nearly always one blank or none, and then something visible.
+        if self.peek() == Some(b' ') {
+            self.at += 1;
+        }
+        if self.peek().is_some_and(|b| b > b' ' && b < 0x80) {
+            return;
+        }
         loop {
             match blank(self.rest()) {
                 0 => break,
@@ -90,8 +98,14 @@ impl Parser<'_> {
     pub(super) fn word(&mut self) -> Option<Span> {
         let bytes = &self.bytes[..self.end];
         let start = self.at;
-        if !starts_word(&bytes[start..]) {
-            return None;
+        match bytes.get(start..)? {
+            // One letter and then a mark or a blank: the usual variable.
+            [b'a'..=b'z' | b'A'..=b'Z', b' ' | b'=' | b';' | b'.' | b')', ..] => {
+                self.at += 1;
+                return Some(Span::new(start, start + 1));
+            }
+            other if !starts_word(other) => return None,
+            _ => {}
         }
         let letters =
             |range: std::ops::Range<usize>| bytes.get(range).is_some_and(|b| b.iter().all(|&b| is_letter(b)));

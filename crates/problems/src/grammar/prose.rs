@@ -1,5 +1,9 @@
 //! `Define NAME as V; clause; so V = ….` and the tail of reverse problems.
 
+use std::iter::Peekable;
+
+use memchr::memmem::{self, FindIter};
+
 use super::lexer::Number;
 use super::{Item, Known, KnownBy, Parser, Span, Step, Style, Symbol, Tail};
 
@@ -21,28 +25,60 @@ fn word_at(bytes: &[u8], at: usize, word: &[u8]) -> bool {
         && !bytes.get(at + word.len()).is_some_and(|&b| is_wordy(b))
 }
 
-/// Where the second of two words ends that stand here with blanks between them.
-fn two_words_at(bytes: &[u8], at: usize, first: &[u8], second: &[u8]) -> Option<usize> {
-    if !word_at(bytes, at, first) {
-        return None;
-    }
-    let gap = at + first.len();
-    let next = gap + bytes[gap..].iter().position(|b| !b.is_ascii_whitespace())?;
-    (next > gap && word_at(bytes, next, second)).then_some(next + second.len())
+/// Finds the words that start parts of a solution, in the order of the text.
+struct Keywords<'b> {
+    bytes: &'b [u8],
+    defines: Peekable<FindIter<'b, 'static>>,
+    knows: Peekable<FindIter<'b, 'static>>,
 }
 
-fn next_keyword(bytes: &[u8], from: usize) -> Option<(usize, usize, Keyword)> {
-    (from..bytes.len()).find_map(|at| match bytes[at] {
-        b'D' | b'd' if word_at(bytes, at, b"define") => Some((at, at + 6, Keyword::Define)),
-        b'W' | b'w' => two_words_at(bytes, at, b"we", b"know").map(|end| (at, end, Keyword::WeKnow)),
-        _ => None,
-    })
+impl<'b> Keywords<'b> {
+    fn new(bytes: &'b [u8]) -> Self {
+        let defines = memmem::find_iter(bytes, "efine").peekable();
+        Self { bytes, defines, knows: memmem::find_iter(bytes, "know").peekable() }
+    }
+
+    /// `Define` or `define` whose second letter is here: where it starts and ends.
+    fn define(&self, at: usize) -> Option<(usize, usize)> {
+        let start = at.checked_sub(1)?;
+        word_at(self.bytes, start, b"define").then_some((start, at + 5))
+    }
+
+    /// `We know` or `we know` whose second word is here: where it starts and ends.
+    fn we_know(&self, at: usize) -> Option<(usize, usize)> {
+        let before = self.bytes[..at].trim_ascii_end();
+        let start = before.len().checked_sub(2)?;
+        let found =
+            before.len() < at && word_at(self.bytes, start, b"we") && word_at(self.bytes, at, b"know");
+        found.then_some((start, at + 4))
+    }
+}
+
+impl Iterator for Keywords<'_> {
+    type Item = (usize, usize, Keyword);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let define = self.defines.peek().copied();
+            let know = self.knows.peek().copied();
+            if define.is_some_and(|d| know.is_none_or(|k| d < k)) {
+                self.defines.next();
+                if let Some((start, end)) = self.define(define?) {
+                    return Some((start, end, Keyword::Define));
+                }
+            } else {
+                self.knows.next();
+                if let Some((start, end)) = self.we_know(know?) {
+                    return Some((start, end, Keyword::WeKnow));
+                }
+            }
+        }
+    }
 }
 
 /// Does the text have a prose header?
 pub(super) fn has_define(bytes: &[u8], body: Span) -> bool {
-    let bytes = &bytes[body.range()];
-    (0..bytes.len()).any(|at| bytes[at] | 32 == b'd' && word_at(bytes, at, b"define"))
+    Keywords::new(&bytes[body.range()]).any(|(.., keyword)| keyword == Keyword::Define)
 }
 
 impl Parser<'_> {
@@ -50,11 +86,10 @@ impl Parser<'_> {
     pub(super) fn prose(&mut self, body: Span) {
         self.solution.style = Style::Prose;
         let bytes = &self.bytes[..body.end as usize];
-        let mut next = next_keyword(bytes, 0);
-        while let Some((start, content, keyword)) = next {
-            next = next_keyword(bytes, content);
+        let mut keywords = Keywords::new(bytes).peekable();
+        while let Some((start, content, keyword)) = keywords.next() {
             self.at = content;
-            self.end = next.map_or(body.end as usize, |(at, ..)| at);
+            self.end = keywords.peek().map_or(body.end as usize, |&(at, ..)| at);
             let item = match keyword {
                 Keyword::Define => Item::Step(self.prose_step(start)),
                 Keyword::WeKnow => Item::Tail(self.prose_tail(start)),

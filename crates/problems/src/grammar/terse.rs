@@ -70,7 +70,7 @@ impl Parser<'_> {
             while self.sentence_goes_on() {
                 self.tail_clause();
             }
-            let span = Span::new(start, self.at);
+            let span = Span::new(start, (self.at + 1).min(self.end));
             return Some(Item::Tail(Tail {
                 span,
                 known,

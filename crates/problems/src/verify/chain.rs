@@ -50,7 +50,7 @@ fn divided(value: Linear, by: Linear) -> Option<Linear> {
 }
 
 /// Summands and factors of an expression after its variables are replaced by their values: what the
-/// substitution has to show. Sums are split into the part with the unknown and the number; products of
+/// substitution has to show, in the order of the text. Sums are split into the part with the unknown and the number; products of
 /// two or more factors keep their factors, except `number * unknown`.
 pub(super) fn shape(
     solution: &Solution,
@@ -59,9 +59,7 @@ pub(super) fn shape(
     parts: &mut Vec<Part>,
 ) -> Option<()> {
     parts.clear();
-    flatten(solution, values, expression, false, parts)?;
-    parts.sort_unstable();
-    Some(())
+    flatten(solution, values, expression, false, parts)
 }
 
 /// A summand (`product = 0`) or a factor of a product.
@@ -119,16 +117,22 @@ fn factors(
     while next != NONE {
         let factor = solution.factors[next as usize];
         let value = atom(solution, values, factor.atom, factor.negative)?;
-        parts.push(Part { is_factor: true, value });
+        // `2*x` as a factor is two factors, so that `2*x` in place of a variable reads the same.
+        if value.b == 0 && value.a.unsigned_abs() > 1 {
+            parts.push(Part { is_factor: true, value: Linear::number(value.a) });
+            parts.push(Part { is_factor: true, value: Linear::X });
+        } else {
+            parts.push(Part { is_factor: true, value });
+        }
         divides |= factor.divides;
         next = factor.next;
     }
     let monomial = match parts[start..] {
-        [Part { value: c, .. }, Part { value: x, .. }] if !divides && c.a == 0 && x == Linear::X => Some(c.b),
-        [Part { value: x, .. }, Part { value: c, .. }] if !divides && c.a == 0 && x == Linear::X => Some(c.b),
+        [Part { value: c, .. }, Part { value: x, .. }] if c.a == 0 && x == Linear::X => Some(c.b),
+        [Part { value: x, .. }, Part { value: c, .. }] if c.a == 0 && x == Linear::X => Some(c.b),
         _ => None,
     };
-    if let Some(a) = monomial.filter(|&a| a != 0) {
+    if let Some(a) = monomial.filter(|&a| a != 0 && !divides) {
         parts.truncate(start);
         summand(Linear { a: if negative { a.checked_neg()? } else { a }, b: 0 }, parts);
     }

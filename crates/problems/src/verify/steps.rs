@@ -30,6 +30,7 @@ pub(super) struct Found {
 pub(super) struct Judged {
     pub(super) span: Span,
     pub(super) name: Span,
+    pub(super) node: Option<u32>,
     /// Present, right parents, right value.
     pub(super) right: bool,
     /// All its chains hold, and it is no repetition.
@@ -149,7 +150,13 @@ impl<'a, 't> Walk<'a, 't> {
     /// The gold node of a name as written.
     pub(super) fn node_at(&mut self, name: Span) -> Option<u32> {
         let solution = self.solution;
-        self.node(&folded(&solution.text[name.range()]))
+        let text = &solution.text[name.range()];
+        // The next gold node, spelled as gold has it: nearly always.
+        if self.gold.nodes.get(self.expected).is_some_and(|n| n.name == text) {
+            self.expected += 1;
+            return Some(self.expected as u32 - 1);
+        }
+        self.node(&folded(text))
     }
 
     /// The value that the last definition of a gold node gave.
@@ -162,6 +169,7 @@ impl<'a, 't> Walk<'a, 't> {
         let judged = Judged {
             span: step.span,
             name: step.name,
+            node,
             right: false,
             clean: true,
             fault: None,
@@ -320,7 +328,12 @@ impl<'a, 't> Walk<'a, 't> {
         let both = chain::shape(solution, &self.scope, symbolic, left).is_some()
             && chain::shape(solution, &self.scope, numeric, right).is_some();
         // What cannot be computed is reported as such.
-        !both || left == right || (last && chain::is_simple(right))
+        if !both || left == right {
+            return true;
+        }
+        left.sort_unstable();
+        right.sort_unstable();
+        left == right || (last && chain::is_simple(right))
     }
 
     /// The quantities that an expression uses. After the first member of a chain these should be none.
@@ -415,10 +428,10 @@ impl<'a, 't> Walk<'a, 't> {
             .into_iter()
             .map(|judged| StepVerdict {
                 range: judged.span.range(),
-                name: if judged.is_equation {
-                    super::EQUATION.to_owned()
-                } else {
-                    folded(&text[judged.name.range()]).into_owned()
+                name: match judged.node {
+                    _ if judged.is_equation => super::EQUATION.to_owned(),
+                    Some(node) => self.gold.nodes[node as usize].name.clone(),
+                    None => folded(&text[judged.name.range()]).into_owned(),
                 },
                 right: judged.right && (judged.clean || self.policy != Policy::Strict),
                 fault: judged.fault.as_ref().map(|f| f.0),

@@ -18,6 +18,7 @@ impl Walk<'_, '_> {
         let mut judged = Judged {
             span: tail.span,
             name: Span::default(),
+            node: None,
             right: false,
             clean: true,
             fault: None,
