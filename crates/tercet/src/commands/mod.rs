@@ -2,7 +2,11 @@
 
 mod compare;
 mod completions;
+mod problems;
+mod show;
 mod tokenizer;
+mod verify;
+mod world;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
@@ -32,6 +36,9 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Problems(problems::Args),
+    Show(show::Args),
+    Verify(verify::Args),
     Compare(compare::Args),
     #[command(subcommand)]
     Tokenizer(tokenizer::Command),
@@ -41,6 +48,9 @@ enum Command {
 /// Runs what was asked for.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
+        Command::Problems(args) => problems::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Tokenizer(command) => tokenizer::run(&command),
         Command::Completions(args) => completions::run(&args),

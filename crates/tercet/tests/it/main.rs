@@ -2,7 +2,9 @@
 
 mod cli;
 mod compare;
+mod problems;
 mod tokenizer;
+mod verify;
 
 use std::path::Path;
 use std::process::{Command, Output};

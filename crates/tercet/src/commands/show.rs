@@ -1,0 +1,109 @@
+//! `tercet show`
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use problems::gold::Gold;
+use problems::verify::{Policy, explain, verify};
+use problems::{Contexts, Problem};
+
+use super::verify::{PolicyName, record_on};
+use super::world::WorldArgs;
+use crate::failure::Usage;
+use crate::output::{self, Output};
+
+/// Show one problem: text, graph, solution
+///
+/// The problem is drawn from a world, or read from a file that `tercet problems` wrote. With a response, every
+/// step of it is marked right or wrong and the first fault is named.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tercet show --op 5 --context zoo
+  tercet show --op 5 --context zoo --in school        the same problem, told in another context
+  tercet show --from edge.jsonl --line 3
+  tercet show --op 2 --context terse --response ' crow zoo: j =3. </solution> <answer> 3 </answer>'")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    world: WorldArgs,
+    /// Number of the problem in its cell
+    #[arg(short = 'i', long, value_name = "I", default_value_t = 0)]
+    index: u64,
+    /// Read the problem from a JSONL file instead
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Line of that file
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "from")]
+    line: usize,
+    /// Tell it in another context
+    #[arg(long = "in", value_name = "CONTEXT")]
+    told_in: Option<String>,
+    /// A response to judge: the text after <solution>
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    response: Option<String>,
+    /// The rules it is judged by
+    #[arg(long, default_value = "paper")]
+    policy: PolicyName,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let mut problem = find(args)?;
+    if let Some(name) = &args.told_in {
+        let contexts = Contexts::builtin();
+        let Some(context) = contexts.get(name) else {
+            let known = contexts.names().collect::<Vec<_>>().join(", ");
+            return Err(Usage::error(format!("there is no context `{name}`; known are {known}")));
+        };
+        problem = problem.render_in(context);
+    }
+    let mut output = Output::open(None)?;
+    describe(&mut output, &problem)?;
+    if let Some(response) = &args.response {
+        let verdict = verify(&problem.gold(), response, Policy::from(args.policy));
+        writeln!(output, "\nResponse\n{}", explain(response, &verdict).trim_end())?;
+    }
+    output.finish()
+}
+
+fn find(args: &Args) -> anyhow::Result<Problem> {
+    let Some(path) = &args.from else {
+        let (generator, cells) = args.world.open()?;
+        let cell = cells.first().ok_or_else(|| Usage::error("no op is named"))?;
+        return Ok(generator.problem(cell, args.index));
+    };
+    let Some(skip) = args.line.checked_sub(1) else {
+        return Err(Usage::error("lines are counted from 1"));
+    };
+    match output::lines(path)?.nth(skip) {
+        Some(text) => record_on(&text?, path, args.line),
+        None => Err(Usage::error(format!("{} has no line {}", path.display(), args.line))),
+    }
+}
+
+fn describe(output: &mut Output, problem: &Problem) -> anyhow::Result<()> {
+    let stats = problem.stats();
+    writeln!(
+        output,
+        "Problem {} · {} · depth {}, width {}, {} arithmetic operations, {} distractors",
+        problem.id, problem.cell, stats.depth, stats.width, stats.arithmetic_operations, stats.distractors
+    )?;
+    writeln!(output, "\n{} {}", problem.problem.trim(), problem.question.trim())?;
+    writeln!(output, "\nGraph\n{}", graph(&problem.gold()))?;
+    writeln!(output, "Solution\n{}", problem.solution.trim())?;
+    Ok(())
+}
+
+fn graph(gold: &Gold) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    for node in &gold.nodes {
+        let parents: Vec<&str> =
+            node.parents.iter().map(|&parent| gold.nodes[parent as usize].name.as_str()).collect();
+        let from = if parents.is_empty() { String::new() } else { format!(" ← {}", parents.join(", ")) };
+        let _ = writeln!(text, "  {} = {}{from}", node.name, value(node));
+    }
+    text
+}
+
+fn value(node: &problems::gold::GoldNode) -> String {
+    node.value.as_number().map_or_else(|| "?".to_owned(), |n| n.to_string())
+}

@@ -1,0 +1,162 @@
+//! Which problems are meant: a world, cells, a seed and a split, from flags or from a recipe.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::Context as _;
+use problems::gold::Mode;
+use problems::{Cell, Context, Contexts, Generator, Split, SplitRule, World};
+
+use crate::failure::Usage;
+
+/// Ops such as `4`, `2-8` or `2-6,9`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ops(pub Vec<u32>);
+
+impl FromStr for Ops {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut ops = Vec::new();
+        for part in text.split(',') {
+            let (from, to) = part.split_once('-').unwrap_or((part, part));
+            let number = |text: &str| text.trim().parse::<u32>().map_err(|_| format!("`{part}` is no op"));
+            let (from, to) = (number(from)?, number(to)?);
+            if from > to || to > problems::spec::OP_MAX {
+                return Err(format!("`{part}` is no range of ops from 1 to {}", problems::spec::OP_MAX));
+            }
+            ops.extend(from..=to);
+        }
+        ops.sort_unstable();
+        ops.dedup();
+        Ok(Self(ops))
+    }
+}
+
+/// How problems are told apart by use.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum SplitName {
+    Train,
+    Rl,
+    Validation,
+    Test,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum ModeName {
+    Forward,
+    Reverse,
+}
+
+/// Flattened into every command that makes problems.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WorldArgs {
+    /// Numbers of operations: 4, 2-8 or 2-6,9
+    #[arg(long, value_name = "OPS", default_value = "2-8")]
+    op: Ops,
+    /// Stories: zoo, school, festival, terse, or one of a --context-file
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "zoo")]
+    context: Vec<String>,
+    /// What is asked for: the last quantity, or an unknown one
+    #[arg(long, value_delimiter = ',', default_value = "forward")]
+    mode: Vec<ModeName>,
+    /// Names all random draws
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Only problems of this split; without it, of all
+    #[arg(long)]
+    split: Option<SplitName>,
+    /// Split by text instead of structure (the paper's weaker rule)
+    #[arg(long, requires = "split")]
+    by_text: bool,
+    /// Bounds of the world, as in a recipe's [world]; repeatable
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// A context of one's own, as a TOML file; repeatable
+    #[arg(long, value_name = "FILE")]
+    context_file: Vec<PathBuf>,
+}
+
+impl WorldArgs {
+    /// The generator and its cells, checked.
+    pub(crate) fn open(&self) -> anyhow::Result<(Generator, Vec<Cell>)> {
+        let contexts = self.contexts()?;
+        let rule = if self.by_text { SplitRule::Text } else { SplitRule::Structure };
+        let split = self.split.map(|split| (split.into(), rule));
+        let generator = Generator::new(&self.world()?, &contexts, self.seed, split).map_err(Usage::error)?;
+        let mut cells = Vec::new();
+        for context in &self.context {
+            for &mode in &self.mode {
+                for &op in &self.op.0 {
+                    let cell = Cell { op, context: context.clone(), mode: mode.into() };
+                    generator.check(&cell).map_err(Usage::error)?;
+                    cells.push(cell);
+                }
+            }
+        }
+        Ok((generator, cells))
+    }
+
+    fn world(&self) -> anyhow::Result<World> {
+        // Each line alone first, so that a bare word is taken for a string.
+        let line = |given: &String| {
+            let Some((key, value)) = given.split_once('=') else {
+                return Err(Usage::error(format!("`--set {given}` has no `=`: write --set max_value=20")));
+            };
+            let (key, value) = (key.trim(), value.trim());
+            let bare = format!("{key} = {value}");
+            if toml::from_str::<toml::Table>(&bare).is_ok() {
+                return Ok(bare);
+            }
+            Ok(format!("{key} = \"{}\"", value.escape_default()))
+        };
+        let lines = self.set.iter().map(line).collect::<anyhow::Result<Vec<_>>>()?;
+        toml::from_str(&lines.join("\n")).map_err(|e| Usage::error(format!("--set: {}", e.message())))
+    }
+
+    fn contexts(&self) -> anyhow::Result<Contexts> {
+        let mut contexts = Contexts::builtin();
+        for path in &self.context_file {
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let added = Context::from_toml(&text).and_then(|context| contexts.add(context));
+            added.map_err(|e| Usage::error(format!("{}: {e}", path.display())))?;
+        }
+        Ok(contexts)
+    }
+}
+
+impl From<SplitName> for Split {
+    fn from(name: SplitName) -> Self {
+        match name {
+            SplitName::Train => Self::Train,
+            SplitName::Rl => Self::Rl,
+            SplitName::Validation => Self::Validation,
+            SplitName::Test => Self::Test,
+        }
+    }
+}
+
+impl From<ModeName> for Mode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::Forward => Self::Forward,
+            ModeName::Reverse => Self::Reverse,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ops;
+
+    #[test]
+    fn ops_are_lists_of_ranges() {
+        let check = |text: &str| text.parse::<Ops>().map(|ops| ops.0);
+        assert_eq!(check("4"), Ok(vec![4]));
+        assert_eq!(check("2-4,9,3"), Ok(vec![2, 3, 4, 9]));
+        assert_eq!(check("5-2"), Err("`5-2` is no range of ops from 1 to 50".to_owned()));
+        assert_eq!(check("x"), Err("`x` is no op".to_owned()));
+    }
+}

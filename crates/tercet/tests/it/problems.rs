@@ -1,0 +1,98 @@
+use std::fs;
+
+use crate::{temporary, tercet};
+
+#[test]
+fn the_same_problems_whatever_the_threads_and_the_rest_of_the_order() {
+    let dir = temporary();
+    let all = tercet(dir.path(), &["problems", "--op", "2-5", "--context", "zoo,terse", "-n", "40"]);
+    assert_eq!((all.code, all.stderr.as_str()), (0, ""));
+    assert_eq!(all.stdout.lines().count(), 4 * 2 * 40);
+    let args = ["problems", "--op", "2-5", "--context", "zoo,terse", "-n", "40", "--threads"];
+    for threads in ["1", "3"] {
+        assert!(tercet(dir.path(), &[&args[..], &[threads]].concat()).stdout == all.stdout);
+    }
+    // Problem 7 of op 3 is the same when nothing else is asked for.
+    let one = tercet(dir.path(), &["problems", "--op", "3", "--context", "zoo", "--start", "7", "-n", "1"]);
+    assert_eq!(all.stdout.lines().nth(40 + 7), one.stdout.lines().next());
+}
+
+#[test]
+fn a_file_appears_whole_or_not_at_all() {
+    let dir = temporary();
+    let made = tercet(dir.path(), &["problems", "--op", "2", "-n", "3", "--out", "p.jsonl"]);
+    assert_eq!((made.code, made.stdout.as_str()), (0, ""));
+    assert_eq!(fs::read_to_string(dir.path().join("p.jsonl")).expect("written").lines().count(), 3);
+    assert!(!dir.path().join("p.jsonl.partial").exists());
+    let refused = tercet(dir.path(), &["problems", "--op", "2", "-n", "3", "--out", "none/p.jsonl"]);
+    insta::assert_snapshot!(refused.all(), @r"
+    exit 1
+    --- stdout
+    --- stderr
+    error: cannot write none/p.jsonl: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn impossible_requests_end_with_2_and_say_why() {
+    let dir = temporary();
+    let check = |args: &[&str]| tercet(dir.path(), &[&["problems"], args].concat()).all();
+    insta::assert_snapshot!(check(&["--op", "60"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: invalid value '60' for '--op <OPS>': `60` is no range of ops from 1 to 50
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(check(&["--op", "40", "--set", "places=[1, 1]", "--set", "kinds=[1, 2]"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: no problem of op 40 (forward) can be made: 1 places of 2 kinds with 4 operands each do not make such a graph
+    ");
+    insta::assert_snapshot!(check(&["--context", "moon"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: there is no context `moon`; known are zoo, school, festival, terse
+    ");
+    insta::assert_snapshot!(check(&["--set", "max_valu=20"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: --set: unknown field `max_valu`, expected one of `d`, `max_value`, `places`, `kinds`, `distractors`, `max_operands`, `literals`, `forms`, `query_total`, `variables`, `style`, `preset`
+    ");
+    insta::assert_snapshot!(check(&["--set", "max_value"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: `--set max_value` has no `=`: write --set max_value=20
+    ");
+    insta::assert_snapshot!(check(&["--threads", "0"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: --threads must be at least 1
+    ");
+}
+
+#[test]
+fn a_problem_is_shown_with_its_graph_and_a_response_with_its_faults() {
+    let dir = temporary();
+    let args = ["show", "--op", "5", "--context", "terse", "--set", "distractors=0", "-i", "1"];
+    let shown = tercet(dir.path(), &args).stdout;
+    for part in ["op 5 terse forward", "\nGraph\n", " = ", "\nSolution\n", "Answer:"] {
+        assert!(shown.contains(part), "{part} is missing in\n{shown}");
+    }
+    let wrong = " crow zoo: j =3. </solution> <answer> 3 </answer>";
+    let judged = tercet(dir.path(), &[&args[..], &["--response", wrong]].concat()).stdout;
+    assert!(judged.contains("Response") && judged.contains("wrong under `paper`"), "{judged}");
+}
+
+#[test]
+fn a_problem_is_told_in_another_context() {
+    let dir = temporary();
+    let shown = tercet(dir.path(), &["show", "--op", "3", "--context", "zoo", "--in", "school"]).stdout;
+    assert!(shown.contains("op 3 school forward"), "{shown}");
+}

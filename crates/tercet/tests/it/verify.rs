@@ -1,0 +1,105 @@
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::{temporary, tercet};
+
+/// A folder with four problems, and their gold responses changed by `change`.
+fn folder(change: impl Fn(usize, String) -> String) -> tempfile::TempDir {
+    let dir = temporary();
+    let made = tercet(dir.path(), &["problems", "--op", "3", "-n", "4", "--out", "p.jsonl"]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let problems = fs::read_to_string(dir.path().join("p.jsonl")).expect("written");
+    let mut lines = String::new();
+    for (n, line) in problems.lines().enumerate() {
+        let record: Value = serde_json::from_str(line).expect("JSON");
+        let solution = record["solution"].as_str().expect("text");
+        let (steps, answer) = solution.rsplit_once("Answer:").expect("an answer");
+        let answer = answer.trim().trim_end_matches('.');
+        let gold = format!(" {} </solution> <answer> {answer} </answer>", steps.trim());
+        let response = json!({"problem": n, "sample": 0, "text": change(n, gold)});
+        lines.push_str(&response.to_string());
+        lines.push('\n');
+    }
+    fs::write(dir.path().join("r.jsonl"), lines).expect("writable");
+    dir
+}
+
+#[test]
+fn gold_solutions_pass_and_wrong_answers_do_not() {
+    let dir = folder(|n, gold| if n == 2 { gold.replace("<answer> ", "<answer> 9") } else { gold });
+    let judged = tercet(dir.path(), &["verify", "--problems", "p.jsonl", "r.jsonl"]);
+    assert_eq!(judged.code, 0);
+    let verified: Vec<bool> = judged
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["verified"] == Value::Bool(true))
+        .collect();
+    assert_eq!(verified, [true, true, false, true]);
+    insta::assert_snapshot!(judged.stderr, @r"
+    4 responses under `paper`: 3 verified (75.0%), 3 right answers (75.0%), process 1.000
+      first fault wrong-answer: 1
+    ");
+}
+
+#[test]
+fn a_response_may_carry_its_problem() {
+    let dir = folder(|_, gold| gold);
+    let problems = fs::read_to_string(dir.path().join("p.jsonl")).expect("written");
+    let responses = fs::read_to_string(dir.path().join("r.jsonl")).expect("written");
+    let mut beside = String::new();
+    let mut inside = String::new();
+    for (problem, response) in problems.lines().zip(responses.lines()) {
+        let mut record: Value = serde_json::from_str(problem).expect("JSON");
+        let mut rollout: Value = serde_json::from_str(response).expect("JSON");
+        rollout["record"] = record.clone();
+        inside += &(rollout.to_string() + "\n");
+        record["response"] = rollout["text"].clone();
+        beside += &(record.to_string() + "\n");
+    }
+    for lines in [beside, inside] {
+        fs::write(dir.path().join("r.jsonl"), lines).expect("writable");
+        let judged = tercet(dir.path(), &["verify", "r.jsonl"]);
+        assert!(judged.stderr.starts_with("4 responses under `paper`: 4 verified"), "{}", judged.stderr);
+    }
+}
+
+#[test]
+fn what_is_no_response_is_an_error_and_not_skipped() {
+    let dir = folder(|_, gold| gold);
+    let check = |line: &str, args: &[&str]| {
+        fs::write(dir.path().join("r.jsonl"), line).expect("writable");
+        tercet(dir.path(), &[&["verify", "r.jsonl"], args].concat()).all()
+    };
+    let with = ["--problems", "p.jsonl"];
+    insta::assert_snapshot!(check("{\"problem\": 0}\n", &with), @r"
+    exit 1
+    --- stdout
+    --- stderr
+    error: line 1 of r.jsonl: missing field `text` at line 1 column 14
+    ");
+    insta::assert_snapshot!(check("{\"text\": \"\", \"problem\": 9}\n", &with), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: line 1 of r.jsonl: there is no problem 9: there are 4
+    ");
+    insta::assert_snapshot!(check("{\"text\": \"\", \"id\": \"x\"}\n", &with), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: line 1 of r.jsonl: there is no problem `x`
+    ");
+    insta::assert_snapshot!(check("{\"text\": \"\"}\n", &[]), @r"
+    exit 1
+    --- stdout
+    --- stderr
+    error: without --problems every response must be in its problem's record: line 1 of r.jsonl is no problem: missing field `problem` at line 1 column 12
+    ");
+    insta::assert_snapshot!(check("", &["--problems", "none.jsonl"]), @r"
+    exit 1
+    --- stdout
+    --- stderr
+    error: cannot read none.jsonl: No such file or directory (os error 2)
+    ");
+}
