@@ -54,6 +54,7 @@ pub fn figures(measure: &Measure) -> Vec<Figure> {
         let suffix = if suites.len() > 1 { format!("-{suite}") } else { String::new() };
         figures.extend(pass_at_k(measure, suite, &suffix));
         figures.extend(by_op(measure, suite, &suffix));
+        figures.extend(by_context(measure, suite, &suffix));
     }
     figures.extend(curve(
         measure,
@@ -116,39 +117,46 @@ fn plain(label: &str, scale: Scale) -> Axis {
 }
 
 fn pass_at_k(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
-    let ks = crate::stats::ks(measure.samples(suite));
-    let contexts = measure.contexts(suite);
-    let apart = contexts.iter().filter(|_| contexts.len() > 1).map(Some);
-    let mut panels = Vec::new();
-    for context in std::iter::once(None).chain(apart) {
-        for band in &measure.folder.manifest.bands {
-            let slice = Slice { context: context.cloned(), ..Slice::ops(band.from, band.to) };
-            let series = each_model(measure, true, |model| {
-                ks.iter()
-                    .filter_map(|&k| {
-                        let e = measure.mean(model, suite, &slice, Metric::PassAt(k))?;
-                        Some(Point { x: f64::from(k), y: e.value, interval: Some((e.low, e.high)) })
-                    })
-                    .collect()
-            });
-            let skin = context.map_or_else(String::new, |c| format!(", {c}"));
-            let title = format!("{} (op {}–{}){skin}", band.name, band.from, band.to);
-            if !series.is_empty() {
-                panels.push(Chart::Plot(Plot {
-                    title,
-                    x: plain("k", Scale::Log2),
-                    y: rate("pass@k"),
-                    series,
-                }));
-            }
-        }
-    }
     Figure::new(
         &format!("pass-at-k{suffix}"),
         "pass@k by band, after each stage",
         "Chance that at least one of k samples is right in its answer and in every step. Bands are 95% intervals (bootstrap by problem).",
-        panels,
+        pass_panels(measure, suite, None),
     )
+}
+
+fn by_context(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let contexts = measure.contexts(suite);
+    if contexts.len() < 2 {
+        return None;
+    }
+    Figure::new(
+        &format!("pass-at-k-by-context{suffix}"),
+        "pass@k by context",
+        "The same for each context alone.",
+        contexts.iter().flat_map(|c| pass_panels(measure, suite, Some(c))).collect(),
+    )
+}
+
+fn pass_panels(measure: &Measure, suite: &str, context: Option<&String>) -> Vec<Chart> {
+    let ks = crate::stats::ks(measure.samples(suite));
+    let mut panels = Vec::new();
+    for band in &measure.folder.manifest.bands {
+        let slice = Slice { context: context.cloned(), ..Slice::ops(band.from, band.to) };
+        let series = each_model(measure, true, |model| {
+            let point = |&k: &u32| {
+                let e = measure.mean(model, suite, &slice, Metric::PassAt(k))?;
+                Some(Point { x: f64::from(k), y: e.value, interval: Some((e.low, e.high)) })
+            };
+            ks.iter().filter_map(point).collect()
+        });
+        let skin = context.map_or_else(String::new, |c| format!("{c}, "));
+        let title = format!("{skin}{} (op {}–{})", band.name, band.from, band.to);
+        if !series.is_empty() {
+            panels.push(Chart::Plot(Plot { title, x: plain("k", Scale::Log2), y: rate("pass@k"), series }));
+        }
+    }
+    panels
 }
 
 fn by_op(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {

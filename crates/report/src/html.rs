@@ -1,10 +1,12 @@
 //! The report: one HTML file that needs no network and says first what was found.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use minijinja::value::Serde;
 use minijinja::{Environment, syntax::SyntaxConfig};
+use problems::verify::FaultKind;
 use serde::Serialize;
 use train::records::{Manifest, StageDone, StageKind};
 
@@ -16,6 +18,7 @@ use crate::folder::{Folder, Stage, write_atomically};
 use crate::measure::Measure;
 use crate::stats::Estimate;
 use crate::table::{self, Change, Row, Table, Word, percent, points};
+use crate::transcripts::{self, Transcript};
 
 /// Writes `report.html`, `results.json` and `figures/` into the run folder; returns the report's path.
 /// The same folder gives the same bytes.
@@ -27,7 +30,8 @@ pub fn write(run_dir: &Path) -> Result<PathBuf, ReportError> {
     let measure = Measure::new(&folder);
     let table = table::of_measure(&measure);
     let figures = figures::figures(&measure);
-    let page = render(&measure, &table, &figures)?;
+    let transcripts = transcripts::transcripts(&measure)?;
+    let page = render(&measure, &table, &figures, transcripts)?;
     table::write_results(run_dir, &table)?;
     figures::export(run_dir, &figures)?;
     let path = run_dir.join("report.html");
@@ -48,11 +52,19 @@ struct Page<'a> {
     findings: Vec<Finding>,
     suites: Vec<SuiteView>,
     figures: Vec<FigureView>,
+    filters: Filters,
+    transcripts: Vec<Transcript>,
+    fault_meanings: Vec<FaultView>,
     recipe: &'a str,
     stages: Vec<CostView>,
 }
 
-fn render(measure: &Measure, table: &Table, figures: &[Figure]) -> Result<String, ReportError> {
+fn render(
+    measure: &Measure,
+    table: &Table,
+    figures: &[Figure],
+    transcripts: Vec<Transcript>,
+) -> Result<String, ReportError> {
     let folder = measure.folder;
     let unfinished = |name: &&String| folder.stages.get(*name).is_none_or(|s| s.done.is_none());
     let names = folder.manifest.runs.iter().flat_map(|run| &run.stages).filter(unfinished);
@@ -67,6 +79,9 @@ fn render(measure: &Measure, table: &Table, figures: &[Figure]) -> Result<String
         findings: findings(table),
         suites: suites(table),
         figures: figures.iter().map(FigureView::new).collect(),
+        filters: Filters::of(&transcripts),
+        fault_meanings: FaultKind::ALL.into_iter().map(FaultView::new).collect(),
+        transcripts,
         recipe: &folder.recipe,
         stages: costs(measure),
     };
@@ -74,6 +89,44 @@ fn render(measure: &Measure, table: &Table, figures: &[Figure]) -> Result<String
     env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     env.add_template("report.html", include_str!("../templates/report.html"))?;
     Ok(env.get_template("report.html")?.render(Serde(&page))?)
+}
+
+/// What the transcripts can be filtered by.
+#[derive(Serialize)]
+struct Filters {
+    stages: Vec<String>,
+    ops: BTreeSet<u32>,
+    contexts: BTreeSet<String>,
+    faults: BTreeSet<String>,
+}
+
+impl Filters {
+    fn of(transcripts: &[Transcript]) -> Self {
+        let mut stages: Vec<String> = Vec::new();
+        for t in transcripts {
+            if !stages.contains(&t.stage) {
+                stages.push(t.stage.clone());
+            }
+        }
+        Self {
+            stages,
+            ops: transcripts.iter().map(|t| t.op).collect(),
+            contexts: transcripts.iter().map(|t| t.context.clone()).collect(),
+            faults: transcripts.iter().flat_map(|t| t.faults.split_whitespace()).map(str::to_owned).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct FaultView {
+    name: &'static str,
+    meaning: &'static str,
+}
+
+impl FaultView {
+    fn new(kind: FaultKind) -> Self {
+        Self { name: kind.name(), meaning: kind.meaning() }
+    }
 }
 
 fn seeds(folder: &Folder) -> Vec<u64> {

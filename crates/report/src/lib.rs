@@ -13,6 +13,7 @@ pub mod html;
 pub mod measure;
 pub mod stats;
 pub mod table;
+mod transcripts;
 
 pub use error::ReportError;
 pub use table::{Table, table};

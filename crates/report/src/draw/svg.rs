@@ -44,7 +44,8 @@ pub(crate) fn inline(dag: &Dag, marks: Option<&[Option<Mark>]>) -> String {
         body.push_str(&drawn(node, at(i), mark));
     }
     format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" class="tc tg" viewBox="0 0 {width:.0} {height:.0}" style="max-width:{width:.0}px" role="img" aria-label="{}">{body}</svg>"#,
+        r#"<svg xmlns="http://www.w3.org/2000/svg" class="tc tg" viewBox="0 0 {width:.0} {height:.0}" style="max-width:{width:.0}px;min-width:{:.0}px" role="img" aria-label="{}">{body}</svg>"#,
+        0.7 * width,
         escape(&describe(dag))
     )
 }

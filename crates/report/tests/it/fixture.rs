@@ -5,7 +5,10 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use problems::gold::Mode;
 use problems::stream::{Draws, Stream};
+use problems::verify::{Policy, verify};
+use problems::{Cell, Contexts, Generator, Problem, World};
 use serde::Serialize;
 use train::records::*;
 
@@ -57,6 +60,9 @@ impl Synthetic {
             runs,
         };
         write_json(&dir.join("manifest.json"), &manifest);
+        fs::create_dir_all(dir.join("data/suites")).unwrap();
+        let records: Vec<_> = self.suite().iter().map(Problem::record).collect();
+        write_lines(&dir.join("data/suites/heldout.jsonl"), &records);
         fs::write(dir.join("recipe.toml"), "# A fixture\nname = \"synthetic\"\n").unwrap();
     }
 
@@ -100,17 +106,25 @@ impl Synthetic {
         write_lines(&path.join("metrics.jsonl"), &lines);
         write_lines(&path.join("timings.jsonl"), &timings);
         let mut rows = Vec::new();
-        for op in [2, 3, 4, 5, 6, 7, 9, 10] {
-            for i in 0..self.problems_per_op {
-                rows.push(self.row(
-                    rows.len() as u64,
-                    op,
-                    position,
-                    Stream::root(9).fork("problem").index(u64::from(op) * 1000 + i).draws(),
-                    &mut draws,
-                ));
+        let mut responses = Vec::new();
+        for (i, problem) in self.suite().iter().enumerate() {
+            let of_problem = Stream::root(9).fork("ease").index(i as u64).draws();
+            let row = self.row(i as u64, problem, position, of_problem, &mut draws);
+            for sample in 0..self.samples.min(2) {
+                let text = damaged(problem, sample < row.verified.min(1 + row.verified / 4), &mut draws);
+                let verified = verify(&problem.gold(), &text, Policy::Paper).verified;
+                responses.push(Response {
+                    problem: i as u64,
+                    sample,
+                    text,
+                    verified,
+                    reward: None,
+                    record: None,
+                });
             }
+            rows.push(row);
         }
+        write_lines_gz(&path.join("evals/heldout.responses.jsonl.gz"), &responses);
         write_lines_gz(&path.join("evals/heldout.jsonl.gz"), &rows);
         write_json(
             &path.join("exposure.json"),
@@ -146,14 +160,32 @@ impl Synthetic {
         );
     }
 
+    /// Real problems: two contexts, forward and a few reverse.
+    fn suite(&self) -> Vec<Problem> {
+        let world = World::default();
+        let generator = Generator::new(&world, &Contexts::builtin(), 3, None).unwrap();
+        let mut problems = Vec::new();
+        for op in [2, 3, 4, 5, 6, 7, 9, 10] {
+            for i in 0..self.problems_per_op {
+                let context = if i.is_multiple_of(2) { "terse" } else { "zoo" };
+                let mode = if i % 5 == 4 { Mode::Reverse } else { Mode::Forward };
+                let cell = Cell { op, context: context.into(), mode };
+                generator.check(&cell).unwrap();
+                problems.push(generator.problem(&cell, i));
+            }
+        }
+        problems
+    }
+
     fn row(
         &self,
         problem: u64,
-        op: u32,
+        source: &Problem,
         position: usize,
         mut of_problem: Draws,
         draws: &mut Draws,
     ) -> EvalRow {
+        let op = source.cell.op;
         let ease = of_problem.below(100) as f64 / 100.0;
         let level = [0.0, 0.4, 1.3][position] + 5.0 - f64::from(op) + 2.0 * (ease - 0.5);
         let chance = 1000.0 / (1.0 + (-1.4 * level).exp());
@@ -163,8 +195,8 @@ impl Synthetic {
         EvalRow {
             problem,
             op,
-            context: if problem.is_multiple_of(2) { "terse" } else { "zoo" }.into(),
-            mode: "forward".into(),
+            context: source.cell.context.clone(),
+            mode: if source.mode() == Mode::Forward { "forward" } else { "reverse" }.into(),
             n: self.samples,
             verified,
             right: verified + lucky,
@@ -220,4 +252,27 @@ fn write_lines_gz(path: &Path, rows: &[impl Serialize]) {
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     gz.write_all(&lines(rows)).unwrap();
     fs::write(path, gz.finish().unwrap()).unwrap();
+}
+
+/// The right response, or one with a number changed, a step left out, or the end missing.
+fn damaged(problem: &Problem, right: bool, draws: &mut Draws) -> String {
+    let text = problem.response();
+    if right {
+        return text;
+    }
+    match draws.below(4) {
+        0 => {
+            let mut steps: Vec<&str> = text.split_inclusive('.').collect();
+            steps.remove(draws.below(steps.len().saturating_sub(1).max(1)));
+            steps.concat()
+        }
+        1 => text.chars().take(text.chars().count() * 2 / 3).collect(),
+        _ => {
+            let digits: Vec<usize> =
+                text.char_indices().filter(|(_, c)| c.is_ascii_digit()).map(|(i, _)| i).collect();
+            let at = digits[draws.below(digits.len())];
+            let other = (text.as_bytes()[at] - b'0' + 1 + draws.below(8) as u8) % 10;
+            format!("{}{other}{}", &text[..at], &text[at + 1..])
+        }
+    }
 }

@@ -1,0 +1,327 @@
+//! Single problems before and after a stage: what the model wrote, step by step, and where it went wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use problems::verify::{FaultKind, Policy, Verdict, verify};
+use problems::{Problem, Record};
+use serde::Serialize;
+use train::records::Response;
+
+use crate::draw::{self, Dag, Mark};
+use crate::error::ReportError;
+use crate::folder::{Stage, for_each_line};
+use crate::measure::{Measure, Model};
+
+/// Transcripts of a report, at most about this many.
+const TRANSCRIPTS_MAX: usize = 96;
+/// Of each model, band and kind of change, at most this many.
+const ALIKE_MAX: usize = 4;
+
+/// One problem, answered by one or two models.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Transcript {
+    /// Which models, e.g. `mid → rl`.
+    pub(crate) stage: String,
+    /// What changed.
+    pub(crate) change: Kind,
+    /// The change in words.
+    pub(crate) change_text: &'static str,
+    pub(crate) op: u32,
+    pub(crate) context: String,
+    pub(crate) mode: &'static str,
+    /// Position in the suite.
+    pub(crate) problem: u64,
+    pub(crate) text: String,
+    pub(crate) question: String,
+    pub(crate) answer: i64,
+    pub(crate) solution: String,
+    /// Names of all faults, separated by blanks.
+    pub(crate) faults: String,
+    /// The first fault of the last side.
+    pub(crate) first_fault: String,
+    pub(crate) sides: Vec<Side>,
+}
+
+/// What became of a problem between two models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// Wrong before, right after.
+    Fixed,
+    /// Right before, wrong after.
+    Broken,
+    /// Wrong both times.
+    Wrong,
+    /// Right both times.
+    Right,
+}
+
+impl Kind {
+    fn of(before: Option<bool>, after: bool) -> (Self, &'static str) {
+        match (before, after) {
+            (Some(false), true) => (Self::Fixed, "wrong → right"),
+            (Some(true), false) => (Self::Broken, "right → wrong"),
+            (Some(true), true) => (Self::Right, "right → right"),
+            (Some(false), false) => (Self::Wrong, "wrong → wrong"),
+            (None, true) => (Self::Right, "right"),
+            (None, false) => (Self::Wrong, "wrong"),
+        }
+    }
+}
+
+/// One model's response.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Side {
+    pub(crate) model: String,
+    pub(crate) verified: bool,
+    pub(crate) outcome: &'static str,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) note: String,
+    pub(crate) graph: String,
+}
+
+/// A piece of a response, with what is wrong in it marked.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Step {
+    pub(crate) class: &'static str,
+    pub(crate) sign: &'static str,
+    pub(crate) word: &'static str,
+    pub(crate) before: String,
+    pub(crate) marked: String,
+    pub(crate) after: String,
+    pub(crate) fault: &'static str,
+    pub(crate) meaning: &'static str,
+    /// Whether it is the response's first fault.
+    pub(crate) first: bool,
+}
+
+/// The transcripts of a run: for every stage, problems of every band that it set right, broke and left.
+pub(crate) fn transcripts(measure: &Measure) -> Result<Vec<Transcript>, ReportError> {
+    let mut pairs: Vec<(Option<&Model>, &Model)> =
+        measure.models.iter().filter_map(|m| Some((Some(&measure.models[m.parent?]), m))).collect();
+    if pairs.is_empty() {
+        pairs.extend(measure.models.iter().map(|m| (None, m)));
+    }
+    let mut transcripts = Vec::new();
+    for suite in measure.folder.suites() {
+        let problems: Vec<Record> = measure.folder.suite(&suite)?;
+        if problems.is_empty() {
+            continue;
+        }
+        let groups = (pairs.len() * measure.folder.manifest.bands.len() * 4).max(1);
+        let quota = (TRANSCRIPTS_MAX / groups).clamp(1, ALIKE_MAX);
+        let mut cache: BTreeMap<String, BTreeMap<u64, Response>> = BTreeMap::new();
+        for (before, after) in &pairs {
+            let Some((left, right)) = shared_seed(measure, *before, after) else { continue };
+            for stage in left.into_iter().chain([right]) {
+                if !cache.contains_key(&stage.info.key) {
+                    cache.insert(stage.info.key.clone(), first_samples(stage, &suite)?);
+                }
+            }
+            let old = left.and_then(|s| cache.get(&s.info.key));
+            let Some(new) = cache.get(&right.info.key) else { continue };
+            let chosen = choose(measure, &problems, old, new, quota);
+            for position in chosen {
+                let Some(record) = problems.get(position as usize) else { continue };
+                let Ok(problem) = Problem::from_record(record) else {
+                    let path = measure.folder.path.join("data/suites").join(format!("{suite}.jsonl"));
+                    return Err(ReportError::malformed(
+                        &path,
+                        Some(position as usize + 1),
+                        &"the problem contradicts itself",
+                    ));
+                };
+                let sides = [(*before, old), (Some(*after), Some(new))];
+                let sides = sides.into_iter().filter_map(|(m, r)| Some((m?, r?.get(&position)?)));
+                let sides: Vec<(&Model, &Response)> = sides.collect();
+                transcripts.push(transcript(&problem, position, &sides));
+            }
+        }
+    }
+    Ok(transcripts)
+}
+
+/// The stages of two models at the first seed that both have.
+fn shared_seed<'a>(
+    measure: &Measure<'a>,
+    before: Option<&Model>,
+    after: &Model,
+) -> Option<(Option<&'a Stage>, &'a Stage)> {
+    let Some(before) = before else {
+        return measure.stages(after).next().map(|(_, stage)| (None, stage));
+    };
+    measure.stages(after).find_map(|(seed, stage)| {
+        let (_, parent) = measure.stages(before).find(|(other, _)| *other == seed)?;
+        Some((Some(parent), stage))
+    })
+}
+
+/// The first sample of every problem.
+fn first_samples(stage: &Stage, suite: &str) -> Result<BTreeMap<u64, Response>, ReportError> {
+    let path = stage.responses_path(suite);
+    let mut first: BTreeMap<u64, Response> = BTreeMap::new();
+    if path.is_file() {
+        for_each_line(&path, |_, response: Response| {
+            if first.get(&response.problem).is_none_or(|known| response.sample < known.sample) {
+                first.insert(response.problem, response);
+            }
+        })?;
+    }
+    Ok(first)
+}
+
+/// Positions of the problems to show: `quota` of each kind and band, the lowest positions first.
+fn choose(
+    measure: &Measure,
+    problems: &[Record],
+    old: Option<&BTreeMap<u64, Response>>,
+    new: &BTreeMap<u64, Response>,
+    quota: usize,
+) -> Vec<u64> {
+    let mut taken: BTreeMap<(Kind, usize), Vec<u64>> = BTreeMap::new();
+    for (position, response) in new {
+        let Some(record) = problems.get(*position as usize) else { continue };
+        let bands = &measure.folder.manifest.bands;
+        let Some(band) = bands.iter().position(|b| (b.from..=b.to).contains(&record.op)) else { continue };
+        let before = match old {
+            Some(old) => match old.get(position) {
+                Some(response) => Some(response.verified),
+                None => continue,
+            },
+            None => None,
+        };
+        let group = taken.entry((Kind::of(before, response.verified).0, band)).or_default();
+        if group.len() < quota {
+            group.push(*position);
+        }
+    }
+    taken.into_values().flatten().collect()
+}
+
+fn transcript(problem: &Problem, position: u64, sides: &[(&Model, &Response)]) -> Transcript {
+    let dag = Dag::of_problem(problem);
+    let gold = problem.gold();
+    let mut faults = BTreeSet::new();
+    let mut first_fault = "";
+    let mut views = Vec::new();
+    for (model, response) in sides {
+        let verdict = verify(&gold, &response.text, Policy::Paper);
+        faults.extend(verdict.steps.iter().filter_map(|s| s.fault).map(FaultKind::name));
+        faults.extend(verdict.answer_fault.iter().map(|(kind, _)| kind.name()));
+        first_fault =
+            verdict.first_fault.as_ref().filter(|_| !response.verified).map_or("", |(kind, _)| kind.name());
+        views.push(side(&model.label, response, &verdict, &dag));
+    }
+    let before = (sides.len() > 1).then(|| sides[0].1.verified);
+    let (change, change_text) = Kind::of(before, sides.last().is_some_and(|(_, r)| r.verified));
+    let labels: Vec<&str> = sides.iter().map(|(m, _)| m.label.as_str()).collect();
+    Transcript {
+        stage: labels.join(" → "),
+        change,
+        change_text,
+        op: problem.cell.op,
+        context: problem.cell.context.clone(),
+        mode: match problem.mode() {
+            problems::gold::Mode::Forward => "forward",
+            problems::gold::Mode::Reverse => "reverse",
+        },
+        problem: position,
+        text: problem.problem.trim().to_owned(),
+        question: problem.question.trim().to_owned(),
+        answer: problem.answer,
+        solution: problem.steps().to_owned(),
+        faults: faults.into_iter().collect::<Vec<_>>().join(" "),
+        first_fault: first_fault.to_owned(),
+        sides: views,
+    }
+}
+
+fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Side {
+    let mark = |node: &problems::verify::NodeVerdict| {
+        Some(match node {
+            n if n.right() => Mark::Right,
+            n if n.present => Mark::Wrong,
+            _ => Mark::Missing,
+        })
+    };
+    let marks: Vec<Option<Mark>> = verdict.nodes.iter().map(mark).collect();
+    let mut notes = Vec::new();
+    if verdict.missing() > 0 {
+        notes.push(format!("{} of {} quantities are missing.", verdict.missing(), verdict.nodes.len()));
+    }
+    if verdict.truncated {
+        notes.push("The text ends before it gives an answer.".to_owned());
+    }
+    Side {
+        model: model.to_owned(),
+        verified: response.verified,
+        outcome: match (response.verified, verdict.answer_right) {
+            (true, _) => "right",
+            (false, true) => "right answer, wrong process",
+            (false, false) => "wrong",
+        },
+        steps: steps(&response.text, verdict),
+        note: notes.join(" "),
+        graph: draw::inline(dag, Some(&marks)),
+    }
+}
+
+/// The response in pieces: its steps, and what stands between and after them.
+fn steps(text: &str, verdict: &Verdict) -> Vec<Step> {
+    let first = verdict.first_fault.as_ref().map(|(_, range)| range.start);
+    let mut out = Vec::new();
+    let mut at = 0;
+    for step in &verdict.steps {
+        plain(&mut out, text, at..step.range.start, None, first);
+        let (class, sign, word) =
+            if step.right { ("right", "✓", "right") } else { ("wrong", "✗", "wrong") };
+        let fault = step.fault.filter(|_| !step.right).map(|kind| (kind, step.fault_range.clone()));
+        out.push(piece(text, step.range.clone(), (class, sign, word), fault.as_ref(), first));
+        at = step.range.end.max(at);
+    }
+    let fault = verdict.answer_fault.clone().map(|(kind, range)| (kind, Some(range)));
+    plain(&mut out, text, at..text.len(), fault.as_ref(), first);
+    out
+}
+
+fn plain(
+    out: &mut Vec<Step>,
+    text: &str,
+    range: Range<usize>,
+    fault: Option<&(FaultKind, Option<Range<usize>>)>,
+    first: Option<usize>,
+) {
+    let blank = text.get(range.clone()).is_none_or(|t| t.trim().is_empty());
+    if blank && fault.is_none() {
+        return;
+    }
+    let style = if fault.is_some() { ("wrong", "✗", "wrong") } else { ("plain", "", "text") };
+    out.push(piece(text, range, style, fault, first));
+}
+
+fn piece(
+    text: &str,
+    range: Range<usize>,
+    (class, sign, word): (&'static str, &'static str, &'static str),
+    fault: Option<&(FaultKind, Option<Range<usize>>)>,
+    first: Option<usize>,
+) -> Step {
+    let marked = fault
+        .and_then(|(_, r)| r.clone())
+        .filter(|r| range.start <= r.start && r.start < r.end && r.end <= range.end);
+    let cut = marked.clone().unwrap_or(range.end..range.end);
+    let part = |r: Range<usize>| text.get(r).unwrap_or_default().to_owned();
+    let start = fault.and_then(|(_, r)| r.as_ref()).map(|r| r.start);
+    Step {
+        class,
+        sign,
+        word,
+        before: part(range.start..cut.start).trim_start().to_owned(),
+        marked: part(cut.clone()),
+        after: part(cut.end..range.end).trim_end().to_owned(),
+        fault: fault.map_or("", |(kind, _)| kind.name()),
+        meaning: fault.map_or("", |(kind, _)| kind.meaning()),
+        first: start.is_some() && start == first,
+    }
+}
