@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use train::records::{EvalRow, StageKind};
 
-use crate::chart::{self, Axis, Bars, Chart, Format, Heat, Plot, Point, Scale, Series};
+use crate::chart::{self, Axis, Bars, Chart, Format, Heat, Plot, Point, Scale, Series, Value};
 use crate::error::ReportError;
 use crate::folder::write_atomically;
 use crate::measure::{Measure, Metric, Model, Slice};
@@ -26,6 +26,8 @@ pub struct Figure {
 
 /// Lines of more points than this are drawn as means of neighbours.
 const POINTS_MAX: usize = 120;
+/// Colours of parts that are no models.
+const PARTS: [usize; 7] = [2, 1, 4, 3, 7, 5, 6];
 /// Fault kinds that get a part of their own; the rest are one.
 const FAULTS_MAX: usize = 7;
 
@@ -301,43 +303,49 @@ fn groups(measure: &Measure) -> Option<Figure> {
     )
 }
 
-/// Rows of a model in a slice, over all seeds.
-fn rows<'a>(measure: &Measure<'a>, model: &Model, suite: &str, slice: &Slice) -> Vec<&'a EvalRow> {
-    measure
-        .stages(model)
-        .filter_map(|(_, s)| s.evals.get(suite))
-        .flatten()
-        .filter(|r| slice.holds(r))
-        .collect()
+/// A number of samples as a share of a problem's samples.
+fn share(row: &EvalRow, count: u32) -> Option<f64> {
+    (row.n > 0).then(|| f64::from(count) / f64::from(row.n))
+}
+
+/// Bars of shares of the samples, one for each model, with intervals.
+fn shares(
+    measure: &Measure,
+    suite: &str,
+    slice: &Slice,
+    title: String,
+    parts: &[(String, usize)],
+    counts: impl Fn(&EvalRow, usize) -> u32,
+) -> Option<Chart> {
+    let bar = |model: &Model| {
+        let part = |i: usize| {
+            measure.mean_of(model, suite, slice, Some((0.0, 1.0)), |row| share(row, counts(row, i)))
+        };
+        let values: Option<Vec<Value>> = (0..parts.len()).map(|i| part(i).map(Value::from)).collect();
+        Some((model.label.clone(), values?))
+    };
+    let bars: Vec<_> = measure.models.iter().filter_map(bar).collect();
+    (!bars.is_empty()).then(|| {
+        let label = "share of samples".into();
+        Chart::Bars(Bars { title, label, format: Format::Percent, parts: parts.to_vec(), bars })
+    })
 }
 
 fn outcomes(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
-    let parts = ["right in every step", "right answer, wrong process", "wrong answer", "cut off"];
-    let panel = |title: String, slice: &Slice| {
-        let bar = |model: &Model| {
-            let rows = rows(measure, model, suite, slice);
-            let sum = |f: fn(&EvalRow) -> u32| rows.iter().map(|r| f64::from(f(r))).sum::<f64>();
-            let n = sum(|r| r.n);
-            let counts = [
-                sum(|r| r.verified),
-                sum(|r| r.right.saturating_sub(r.verified)),
-                sum(|r| r.n.saturating_sub(r.right).saturating_sub(r.truncated)),
-                sum(|r| r.truncated.min(r.n - r.right.min(r.n))),
-            ];
-            (n > 0.0).then(|| (model.label.clone(), counts.iter().map(|c| c / n).collect()))
-        };
-        stacked(
-            title,
-            "share of samples",
-            &parts.map(str::to_owned),
-            measure.models.iter().filter_map(bar).collect(),
-        )
+    let names = ["right in every step", "right answer, wrong process", "wrong answer", "cut off"];
+    let parts: Vec<(String, usize)> = names.map(str::to_owned).into_iter().zip([2, 1, 0, 3]).collect();
+    let cut = |row: &EvalRow| row.truncated.min(row.n.saturating_sub(row.right));
+    let counts = |row: &EvalRow, part: usize| match part {
+        0 => row.verified,
+        1 => row.right.saturating_sub(row.verified),
+        2 => row.n.saturating_sub(row.right).saturating_sub(cut(row)),
+        _ => cut(row),
     };
     Figure::new(
         &format!("outcomes{suffix}"),
         "What the samples are",
-        "Every sample is one of four; unparsable and empty ones are wrong answers. Intervals of the first two are in the table.",
-        by_band(measure, panel),
+        "Every sample is one of four; unparsable and empty ones are wrong answers. Intervals on hover and in the numbers.",
+        by_band(measure, |title, slice| shares(measure, suite, slice, title, &parts, counts)),
     )
 }
 
@@ -351,33 +359,24 @@ fn faults(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
     let mut kinds: Vec<(&str, u64)> = totals.into_iter().collect();
     kinds.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
     let rest = kinds.split_off(kinds.len().min(FAULTS_MAX));
-    let mut parts: Vec<String> = kinds.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut parts: Vec<(String, usize)> =
+        kinds.iter().zip(PARTS).map(|((name, _), slot)| ((*name).to_owned(), slot)).collect();
     if !rest.is_empty() {
-        parts.push("others".into());
+        parts.push(("others".into(), 0));
     }
-    let panel = |title: String, slice: &Slice| {
-        let bar = |model: &Model| {
-            let rows = rows(measure, model, suite, slice);
-            let n: f64 = rows.iter().map(|r| f64::from(r.n)).sum();
-            let count = |name: &str| {
-                rows.iter().filter_map(|r| r.first_faults.get(name)).map(|c| f64::from(*c)).sum::<f64>()
-            };
-            let mut counts: Vec<f64> = kinds.iter().map(|(name, _)| count(name) / n).collect();
-            if !rest.is_empty() {
-                counts.push(rest.iter().map(|(name, _)| count(name)).sum::<f64>() / n);
-            }
-            (n > 0.0).then(|| (model.label.clone(), counts))
-        };
-        stacked(title, "share of samples", &parts, measure.models.iter().filter_map(bar).collect())
-    };
     if parts.is_empty() {
         return None;
     }
+    let count = |row: &EvalRow, name: &str| row.first_faults.get(name).copied().unwrap_or(0);
+    let counts = |row: &EvalRow, part: usize| match kinds.get(part) {
+        Some((name, _)) => count(row, name),
+        None => rest.iter().map(|(name, _)| count(row, name)).sum(),
+    };
     Figure::new(
         &format!("faults{suffix}"),
         "First faults",
-        "What goes wrong first in the samples that are not right in every step.",
-        by_band(measure, panel),
+        "What goes wrong first in every sample that has a fault. Intervals on hover and in the numbers.",
+        by_band(measure, |title, slice| shares(measure, suite, slice, title, &parts, counts)),
     )
 }
 
@@ -389,19 +388,14 @@ fn by_band(measure: &Measure, panel: impl Fn(String, &Slice) -> Option<Chart>) -
     bands.iter().filter_map(of).collect()
 }
 
-fn stacked(title: String, label: &str, parts: &[String], bars: Vec<(String, Vec<f64>)>) -> Option<Chart> {
-    let chart = Bars { title, label: label.into(), format: Format::Percent, parts: parts.to_vec(), bars };
-    (!chart.bars.is_empty()).then_some(Chart::Bars(chart))
-}
-
 fn nll(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
     let ops = ops(measure, suite);
     let row = |model: &Model| {
         let parent = &measure.models[model.parent?];
         let change = |op: &u32| {
-            measure.difference(model, parent, suite, &Slice::ops(*op, *op), Metric::GoldNll).map(|e| e.value)
+            measure.difference(model, parent, suite, &Slice::ops(*op, *op), Metric::GoldNll).map(Value::from)
         };
-        let values: Vec<Option<f64>> = ops.iter().map(change).collect();
+        let values: Vec<Option<Value>> = ops.iter().map(change).collect();
         values.iter().any(Option::is_some).then(|| (model.label.clone(), values))
     };
     let rows: Vec<_> = measure.models.iter().filter_map(row).collect();
@@ -433,7 +427,7 @@ fn exposure(measure: &Measure) -> Option<Figure> {
             *counts.entry(cell.op).or_default().entry(&cell.context).or_default() += cell.tokens;
         }
         let lengths = |of: &BTreeMap<&str, u64>| {
-            contexts.iter().map(|c| of.get(c).copied().unwrap_or(0) as f64).collect()
+            contexts.iter().map(|c| Value::counted(of.get(c).copied().unwrap_or(0) as f64)).collect()
         };
         let bars: Vec<_> = counts.iter().map(|(op, of)| (format!("op {op}"), lengths(of))).collect();
         if !bars.is_empty() {
@@ -441,7 +435,11 @@ fn exposure(measure: &Measure) -> Option<Figure> {
                 title: model.label.clone(),
                 label: "tokens".into(),
                 format: Format::Number,
-                parts: contexts.iter().map(|c| (*c).to_owned()).collect(),
+                parts: contexts
+                    .iter()
+                    .enumerate()
+                    .map(|(i, c)| ((*c).to_owned(), PARTS[i % PARTS.len()]))
+                    .collect(),
                 bars,
             }));
         }
@@ -458,13 +456,14 @@ fn budget(measure: &Measure) -> Option<Figure> {
     let bar = |model: &Model| {
         let cost = measure.stages(model).find_map(|(_, s)| s.done.as_ref())?.cost;
         let tokens = [cost.trained_tokens, cost.sampled_tokens, cost.prompt_tokens, cost.scored_tokens];
-        Some((model.label.clone(), tokens.map(|t| t as f64).to_vec()))
+        Some((model.label.clone(), tokens.map(|t| Value::counted(t as f64)).to_vec()))
     };
     let bars: Vec<_> = measure.models.iter().filter_map(bar).collect();
     if bars.is_empty() {
         return None;
     }
-    let parts = ["trained", "sampled", "prompts", "scored"].map(str::to_owned).to_vec();
+    let parts =
+        ["trained", "sampled", "prompts", "scored"].map(str::to_owned).into_iter().zip(PARTS).collect();
     let chart =
         Bars { title: "tokens by stage".into(), label: "tokens".into(), format: Format::Number, parts, bars };
     Figure::new(

@@ -213,13 +213,15 @@ impl<'a> Measure<'a> {
         rows_SP
     }
 
-    /// Values of a metric, by seed and problem; `None` if any is missing or the seeds saw different
-    /// problems.
-    fn values_SP(metric: Metric, rows_SP: &[(u64, Vec<&EvalRow>)]) -> Option<ValuesSP> {
+    /// Values by seed and problem; `None` if any is missing or the seeds saw different problems.
+    fn values_SP(
+        value: impl Fn(&EvalRow) -> Option<f64>,
+        rows_SP: &[(u64, Vec<&EvalRow>)],
+    ) -> Option<ValuesSP> {
         let problems = |rows: &[&EvalRow]| rows.iter().map(|r| r.problem).collect::<Vec<_>>();
         let first = problems(&rows_SP.first()?.1);
         let row = |(_, rows): &(u64, Vec<&EvalRow>)| -> Option<Vec<f64>> {
-            (problems(rows) == first).then(|| rows.iter().map(|r| metric.of(r)).collect())?
+            (problems(rows) == first).then(|| rows.iter().map(|r| value(r)).collect())?
         };
         rows_SP.iter().map(row).collect()
     }
@@ -227,8 +229,20 @@ impl<'a> Measure<'a> {
     /// The mean of a metric over a slice. `None` if the model was not evaluated there, or some problem
     /// lacks the metric.
     pub fn mean(&self, model: &Model, suite: &str, slice: &Slice, metric: Metric) -> Option<Estimate> {
-        let values_SP = Self::values_SP(metric, &self.rows_SP(model, suite, slice))?;
-        self.bootstrap.mean(&values_SP, metric.range())
+        self.mean_of(model, suite, slice, metric.range(), |row| metric.of(row))
+    }
+
+    /// As [`Measure::mean`], of any number of a problem that lies in `range`.
+    pub fn mean_of(
+        &self,
+        model: &Model,
+        suite: &str,
+        slice: &Slice,
+        range: Option<(f64, f64)>,
+        value: impl Fn(&EvalRow) -> Option<f64>,
+    ) -> Option<Estimate> {
+        let values_SP = Self::values_SP(value, &self.rows_SP(model, suite, slice))?;
+        self.bootstrap.mean(&values_SP, range)
     }
 
     /// Mean of the metric of `a` minus that of `b`, paired by problem and by the seeds that both have.
@@ -262,7 +276,7 @@ impl<'a> Measure<'a> {
         if problems(&a) != problems(&b) {
             return None;
         }
-        Some((Self::values_SP(metric, &a)?, Self::values_SP(metric, &b)?))
+        Some((Self::values_SP(|r| metric.of(r), &a)?, Self::values_SP(|r| metric.of(r), &b)?))
     }
 
     /// Samples that every problem of the suite has in every model: the largest `k`. 0 if not evaluated.

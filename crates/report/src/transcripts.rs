@@ -312,12 +312,17 @@ fn piece(
         .filter(|r| range.start <= r.start && r.start < r.end && r.end <= range.end);
     let cut = marked.clone().unwrap_or(range.end..range.end);
     let part = |r: Range<usize>| text.get(r).unwrap_or_default().to_owned();
+    let empty = text.get(range.clone()).is_none_or(|t| t.trim().is_empty());
     let start = fault.and_then(|(_, r)| r.as_ref()).map(|r| r.start);
     Step {
         class,
         sign,
         word,
-        before: part(range.start..cut.start).trim_start().to_owned(),
+        before: if empty {
+            "(the text ends)".into()
+        } else {
+            part(range.start..cut.start).trim_start().to_owned()
+        },
         marked: part(cut.clone()),
         after: part(cut.end..range.end).trim_end().to_owned(),
         fault: fault.map_or("", |(kind, _)| kind.name()),

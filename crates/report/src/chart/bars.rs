@@ -11,7 +11,7 @@ pub(super) fn svg(bars: &Bars) -> String {
     let mut c = Canvas::new();
     let mut top = c.title(&bars.title);
     let entries: Vec<(usize, &str)> =
-        bars.parts.iter().enumerate().map(|(i, p)| (i % SLOTS, p.as_str())).collect();
+        bars.parts.iter().map(|(name, slot)| (slot % SLOTS, name.as_str())).collect();
     if entries.len() > 1 {
         top = c.legend(&entries, top, |c, slot, x, y| {
             c.raw(&format!(
@@ -24,7 +24,8 @@ pub(super) fn svg(bars: &Bars) -> String {
     let longest = bars.bars.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let left = (8.0 + 6.6 * longest as f64).clamp(40.0, 170.0);
     let bottom = top + 6.0 + ROW * bars.bars.len() as f64;
-    let most = bars.bars.iter().map(|(_, parts)| parts.iter().sum::<f64>()).fold(0.0, f64::max);
+    let most =
+        bars.bars.iter().map(|(_, parts)| parts.iter().map(|p| p.value).sum::<f64>()).fold(0.0, f64::max);
     let axis = Axis { label: bars.label.clone(), scale: Scale::Linear, format: bars.format, range: None };
     let x = Placed::new(&axis, (0.0, most), left, WIDTH - 16.0);
     for tick in x.ticks(5) {
@@ -35,18 +36,17 @@ pub(super) fn svg(bars: &Bars) -> String {
         let y = top + 6.0 + ROW * row as f64;
         c.text("tc-tick", "end", left - 6.0, y + 14.0, name);
         let mut from = 0.0;
-        for (slot, (part, length)) in bars.parts.iter().zip(parts).enumerate().filter(|(_, (_, l))| **l > 0.0)
-        {
-            let (a, b) = (x.at(from), x.at(from + length));
+        for ((part, slot), value) in bars.parts.iter().zip(parts).filter(|(_, v)| v.value > 0.0) {
+            let (a, b) = (x.at(from), x.at(from + value.value));
             c.raw(&format!(
                 r#"<g class="tc-point"><rect class="tc-bar tc-s{}" x="{}" y="{}" width="{}" height="19"/><title>{}</title></g>"#,
                 slot % SLOTS,
                 n(a),
                 n(y),
                 n(b - a),
-                escape(&format!("{name}\n{part}: {}", bars.format.text(*length)))
+                escape(&format!("{name}\n{part}: {}", bars.format.with_interval(*value)))
             ));
-            from += length;
+            from += value.value;
         }
     }
     c.line("tc-axis", (left, top), (left, bottom));
@@ -59,8 +59,8 @@ fn describe(bars: &Bars) -> String {
     let mut text = format!("{}: {}.", bars.title, bars.label);
     for (name, parts) in &bars.bars {
         let _ = write!(text, " {name}:");
-        for (part, length) in bars.parts.iter().zip(parts) {
-            let _ = write!(text, " {part} {},", bars.format.text(*length));
+        for ((part, _), value) in bars.parts.iter().zip(parts) {
+            let _ = write!(text, " {part} {},", bars.format.text(value.value));
         }
     }
     text

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::frame::{Canvas, WIDTH, escape, n};
-use super::{Heat, number};
+use super::{Heat, Value, number};
 
 const ROW: f64 = 28.0;
 
@@ -16,7 +16,7 @@ pub(super) fn svg(heat: &Heat) -> String {
     let left = (8.0 + 6.6 * longest as f64).clamp(40.0, 170.0);
     let width = (WIDTH - 4.0 - left) / heat.columns.len().max(1) as f64;
     let values = || heat.rows.iter().flat_map(|(_, row)| row.iter().flatten());
-    let most = values().fold(0.0_f64, |m, v| m.max(v.abs())).max(f64::MIN_POSITIVE);
+    let most = values().fold(0.0_f64, |m, v| m.max(v.value.abs())).max(f64::MIN_POSITIVE);
     for (i, name) in heat.columns.iter().enumerate() {
         c.text("tc-tick", "middle", left + width * (i as f64 + 0.5), top + 10.0, name);
     }
@@ -30,7 +30,7 @@ pub(super) fn svg(heat: &Heat) -> String {
                 c.text("tc-tick", "middle", x + width / 2.0, y + 18.0, "–");
                 continue;
             };
-            let (class, deep) = (if *v < 0.0 { "tc-cold" } else { "tc-warm" }, v.abs() / most);
+            let (class, deep) = (if v.value < 0.0 { "tc-cold" } else { "tc-warm" }, v.value.abs() / most);
             c.raw(&format!(
                 r#"<g class="tc-point"><rect class="{class}" fill-opacity="{:.2}" x="{}" y="{}" width="{}" height="{}"/>"#,
                 0.08 + 0.62 * deep,
@@ -39,7 +39,9 @@ pub(super) fn svg(heat: &Heat) -> String {
                 n(width - 2.0),
                 n(ROW - 2.0)
             ));
-            c.text("tc-cell", "middle", x + width / 2.0, y + 18.0, &short(*v));
+            let sure = v.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0);
+            let cell = if sure { "tc-cell tc-sure" } else { "tc-cell" };
+            c.text(cell, "middle", x + width / 2.0, y + 18.0, &short(v.value));
             let column = heat.columns.get(i).map_or("", String::as_str);
             c.raw(&format!("<title>{}</title></g>", escape(&format!("{name}, {column}: {}", signed(*v)))));
         }
@@ -53,8 +55,10 @@ fn short(v: f64) -> String {
     if matches!(text.as_str(), "+.00" | "−.00") { "0".into() } else { text }
 }
 
-fn signed(v: f64) -> String {
-    format!("{}{}", if v > 0.0 { "+" } else { "" }, number(v))
+fn signed(v: Value) -> String {
+    let sign = if v.value > 0.0 { "+" } else { "" };
+    let ends = v.interval.map_or_else(String::new, |(l, h)| format!(" [{}, {}]", number(l), number(h)));
+    format!("{sign}{}{ends}", number(v.value))
 }
 
 fn describe(heat: &Heat) -> String {

@@ -12,6 +12,8 @@ use std::fmt::Write;
 
 pub(crate) use frame::escape;
 
+use crate::stats::Estimate;
+
 /// The style sheet of all drawings; standalone files embed it, the report holds it once.
 pub const STYLE: &str = include_str!("../../templates/drawing.css");
 
@@ -105,10 +107,10 @@ pub struct Bars {
     pub label: String,
     /// How numbers are written.
     pub format: Format,
-    /// Names of the parts, in the order of the legend.
-    pub parts: Vec<String>,
+    /// Names and colours of the parts, in the order of the legend.
+    pub parts: Vec<(String, usize)>,
     /// Name of each bar and the length of its parts.
-    pub bars: Vec<(String, Vec<f64>)>,
+    pub bars: Vec<(String, Vec<Value>)>,
 }
 
 /// A grid of signed numbers, coloured by size and sign.
@@ -121,7 +123,29 @@ pub struct Heat {
     /// Names of the columns.
     pub columns: Vec<String>,
     /// Name of each row and its numbers; `None`: not measured.
-    pub rows: Vec<(String, Vec<Option<f64>>)>,
+    pub rows: Vec<(String, Vec<Option<Value>>)>,
+}
+
+/// A number with its interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Value {
+    /// The number.
+    pub value: f64,
+    /// Interval around it; `None` for what was counted and not estimated.
+    pub interval: Option<(f64, f64)>,
+}
+
+impl Value {
+    /// A number that was counted.
+    pub fn counted(value: f64) -> Self {
+        Self { value, interval: None }
+    }
+}
+
+impl From<Estimate> for Value {
+    fn from(e: Estimate) -> Self {
+        Self { value: e.value, interval: Some((e.low, e.high)) }
+    }
 }
 
 impl Chart {
@@ -151,49 +175,37 @@ impl Chart {
     /// The numbers, without a header; the columns are those of [`Chart::csv_header`].
     pub fn csv_rows(&self) -> Vec<Vec<String>> {
         let mut rows = Vec::new();
+        let mut push = |series: &str, x: String, v: Option<Value>| {
+            let text = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
+            let interval = v.and_then(|v| v.interval);
+            let ends = [interval.map(|i| i.0), interval.map(|i| i.1)].map(text);
+            let [low, high] = ends;
+            rows.push(vec![
+                self.title().to_owned(),
+                series.to_owned(),
+                x,
+                text(v.map(|v| v.value)),
+                low,
+                high,
+            ]);
+        };
         match self {
             Self::Plot(c) => {
-                for s in &c.series {
-                    for p in &s.points {
-                        let (low, high) =
-                            p.interval.map_or_else(Default::default, |(l, h)| (l.to_string(), h.to_string()));
-                        rows.push(vec![
-                            c.title.clone(),
-                            s.name.clone(),
-                            p.x.to_string(),
-                            p.y.to_string(),
-                            low,
-                            high,
-                        ]);
-                    }
+                for (s, p) in c.series.iter().flat_map(|s| s.points.iter().map(move |p| (s, p))) {
+                    push(&s.name, p.x.to_string(), Some(Value { value: p.y, interval: p.interval }));
                 }
             }
             Self::Bars(c) => {
-                for (bar, lengths) in &c.bars {
-                    for (part, length) in c.parts.iter().zip(lengths) {
-                        rows.push(vec![
-                            c.title.clone(),
-                            part.clone(),
-                            bar.clone(),
-                            length.to_string(),
-                            String::new(),
-                            String::new(),
-                        ]);
+                for (bar, values) in &c.bars {
+                    for ((part, _), value) in c.parts.iter().zip(values) {
+                        push(part, bar.clone(), Some(*value));
                     }
                 }
             }
             Self::Heat(c) => {
                 for (row, values) in &c.rows {
                     for (column, value) in c.columns.iter().zip(values) {
-                        let value = value.map_or_else(String::new, |v| v.to_string());
-                        rows.push(vec![
-                            c.title.clone(),
-                            row.clone(),
-                            column.clone(),
-                            value,
-                            String::new(),
-                            String::new(),
-                        ]);
+                        push(row, column.clone(), *value);
                     }
                 }
             }
@@ -236,6 +248,13 @@ pub(crate) fn csv<R: AsRef<[String]>>(header: &[String], rows: impl IntoIterator
 }
 
 impl Format {
+    /// A number with its interval, e.g. `12% [10%, 14.5%]`.
+    fn with_interval(self, v: Value) -> String {
+        let ends =
+            v.interval.map_or_else(String::new, |(l, h)| format!(" [{}, {}]", self.text(l), self.text(h)));
+        self.text(v.value) + &ends
+    }
+
     /// A number as it is written on an axis or in a hover text.
     pub fn text(self, v: f64) -> String {
         match self {

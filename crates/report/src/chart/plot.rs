@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::frame::{Canvas, Placed, SLOTS, WIDTH, escape, marker, n};
-use super::{Format, Plot, Series};
+use super::{Format, Plot, Series, Value};
 
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = WIDTH - 14.0;
@@ -13,7 +13,7 @@ pub(super) fn svg(plot: &Plot) -> String {
     let mut c = Canvas::new();
     let mut top = c.title(&plot.title);
     let entries: Vec<(usize, &str)> = plot.series.iter().map(|s| (s.slot % SLOTS, s.name.as_str())).collect();
-    if entries.len() > 1 || plot.series.iter().any(|s| s.name != plot.y.label) {
+    if entries.len() > 1 || plot.series.iter().any(|s| s.name != plot.title) {
         let markers = plot.series.iter().any(|s| s.markers);
         top = c.legend(&entries, top, |c, slot, x, y| {
             c.line(&format!("tc-line tc-s{slot}"), (x, y), (x + 26.0, y));
@@ -82,11 +82,9 @@ fn line(c: &mut Canvas, s: &Series, x: &Placed, y: &Placed) {
 fn points(c: &mut Canvas, plot: &Plot, s: &Series, x: &Placed, y: &Placed) {
     for p in &s.points {
         let (px, py) = (x.at(p.x), y.at(p.y));
-        let mut says =
-            format!("{}\n{} {}: {}", s.name, plot.x.label, plot.x.format.text(p.x), plot.y.format.text(p.y));
-        if let Some((low, high)) = p.interval {
-            let _ = write!(says, " [{}, {}]", plot.y.format.text(low), plot.y.format.text(high));
-        }
+        let value = Value { value: p.y, interval: p.interval };
+        let (at, value) = (plot.x.format.text(p.x), plot.y.format.with_interval(value));
+        let says = format!("{}\n{} {at}: {value}", s.name, plot.x.label);
         let shape = if s.markers { marker(s.slot % SLOTS, px, py) } else { String::new() };
         c.raw(&format!(
             r#"<g class="tc-point">{shape}<circle class="tc-hit" cx="{}" cy="{}" r="8"/><title>{}</title></g>"#,
