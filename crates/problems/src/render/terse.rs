@@ -117,20 +117,21 @@ fn push_clause(out: &mut String, source: &Source<'_>, clause: &Clause) {
         }
         out.push_str(" =");
         if let Some((sign, right)) = clause.right {
-            push_operand(out, clause.left, sign == '*');
+            push_operand(out, clause.left, sign == '*', sign == '*');
             let _ = write!(out, " {sign}");
-            push_operand(out, right, sign != '+');
+            push_operand(out, right, sign != '+', sign == '*');
             out.push_str(" =");
         }
     }
     push_linear(out, clause.value, false);
 }
 
-/// A value as part of an expression: in parentheses where it would bind otherwise.
-fn push_operand(out: &mut String, term: Term, tight: bool) {
+/// A value as part of an expression: in parentheses where it would bind otherwise, and as a factor wherever it is
+/// more than a number or `x`.
+fn push_operand(out: &mut String, term: Term, tight: bool, factor: bool) {
     let Linear { a, b } = term.value;
     let negative = if a == 0 { b < 0 } else { a < 0 && b <= 0 };
-    if negative || (tight && a != 0 && b != 0) {
+    if negative || (tight && a != 0 && b != 0) || (factor && a.abs() > 1) {
         out.push_str(" (");
         push_linear(out, term.value, true);
         out.push(')');
