@@ -163,6 +163,13 @@ impl Words {
         if words.lists.is_empty() { Err("there is no list of names".into()) } else { Ok(words) }
     }
 
+    fn words(&self) -> impl Iterator<Item = (usize, Word)> + '_ {
+        let list = |(list, &(first, length)): (usize, &(usize, usize))| {
+            (0..length).map(move |position| (first + position, Word(list as u8, position as u8)))
+        };
+        self.lists.iter().enumerate().flat_map(list)
+    }
+
     fn resolve(&self, words: &[Word]) -> Vec<usize> {
         let mut taken: Vec<usize> = Vec::with_capacity(words.len());
         for &Word(list, position) in words {
@@ -308,6 +315,16 @@ impl Context {
         self.kinds.lists.iter().map(|&(_, length)| length)
     }
 
+    /// Every place: its number and its word.
+    pub(crate) fn place_words(&self) -> impl Iterator<Item = (usize, Word)> + '_ {
+        self.places.words()
+    }
+
+    /// Every kind: its number and its word.
+    pub(crate) fn kind_words(&self) -> impl Iterator<Item = (usize, Word)> + '_ {
+        self.kinds.words()
+    }
+
     /// The numbers of words given by list and position: the same ones where there are, else the next that are free.
     pub(crate) fn resolve(&self, places: &[Word], kinds: &[Word]) -> (Vec<usize>, Vec<usize>) {
         (self.places.resolve(places), self.kinds.resolve(kinds))
@@ -342,11 +359,17 @@ pub struct Contexts {
 }
 
 /// The data files that are part of the library.
-const BUILTIN: [&str; 4] = [
+const BUILTIN: [&str; 10] = [
     include_str!("../contexts/zoo.toml"),
     include_str!("../contexts/school.toml"),
     include_str!("../contexts/festival.toml"),
     include_str!("../contexts/terse.toml"),
+    include_str!("../contexts/bakery.toml"),
+    include_str!("../contexts/garden.toml"),
+    include_str!("../contexts/harbour.toml"),
+    include_str!("../contexts/library.toml"),
+    include_str!("../contexts/museum.toml"),
+    include_str!("../contexts/spaceport.toml"),
 ];
 
 impl Contexts {

@@ -19,6 +19,7 @@ pub mod grammar;
 pub mod graph;
 pub mod identity;
 pub mod linear;
+pub mod parse;
 mod plan;
 pub mod problem;
 pub mod render;

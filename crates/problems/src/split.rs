@@ -5,8 +5,8 @@
 //!
 //! | rule | cells | identity |
 //! |---|---|---|
-//! | structure | op 5 and more | the path's graph, with operations and values, without entities |
-//! | structure | op 1 to 4, which have too few structures | the above with entities and distractors |
+//! | structure | op 6 and more | the path's graph, with operations and values, without entities |
+//! | structure | op 1 to 5, which have a few hundred structures at most | the above with entities and distractors |
 //! | text | all | problem, question and solution, blanks normalised (the paper's rule) |
 //!
 //! [`Identity::of`] is that table.
@@ -53,7 +53,7 @@ pub enum Identity {
 }
 
 /// Cells of at most this op have too few structures to be split by them.
-pub const FEW_STRUCTURES_OP: u32 = 4;
+pub const FEW_STRUCTURES_OP: u32 = 5;
 
 impl Identity {
     /// The identity that decides for a cell (see the module's table).

@@ -24,7 +24,9 @@ fn gold_responses_are_judged_right() {
                             for policy in [Policy::Paper, Policy::Reference, Policy::Strict] {
                                 let verdict = verify(&gold, &response, policy);
                                 assert!(
-                                    verdict.verified && verdict.arithmetic_sound && verdict.first_fault.is_none(),
+                                    verdict.verified
+                                        && verdict.arithmetic_sound
+                                        && verdict.first_fault.is_none(),
                                     "{policy:?} {variables:?}\n{}\n{response}\n{verdict:?}",
                                     problem.prompt()
                                 );

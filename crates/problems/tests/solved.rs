@@ -12,7 +12,9 @@ fn text_determines_the_answer_in_every_cell() {
     let mut solved = 0;
     for d in [2, 3] {
         for style in [Style::Prose, Style::Terse] {
-            let generator = Generator::new(&World { d, style: Some(style), ..World::default() }, &contexts, 11, None).unwrap();
+            let generator =
+                Generator::new(&World { d, style: Some(style), ..World::default() }, &contexts, 11, None)
+                    .unwrap();
             for context in contexts.names() {
                 for mode in [Mode::Forward, Mode::Reverse] {
                     for op in if mode == Mode::Forward { 1 } else { 2 }..=40 {
@@ -20,7 +22,13 @@ fn text_determines_the_answer_in_every_cell() {
                         for i in 0..4 {
                             let p = generator.problem(&cell, i);
                             let answer = solver::solve(&p.problem, &p.question);
-                            assert_eq!(answer, Ok(i128::from(p.answer)), "{cell}\n{}\n{}", p.prompt(), p.solution);
+                            assert_eq!(
+                                answer,
+                                Ok(i128::from(p.answer)),
+                                "{cell}\n{}\n{}",
+                                p.prompt(),
+                                p.solution
+                            );
                             solved += 1;
                         }
                     }
@@ -34,11 +42,12 @@ fn text_determines_the_answer_in_every_cell() {
 /// A solver that finds an answer to everything proves nothing.
 #[test]
 fn the_solver_refuses_what_text_does_not_determine() {
-    let check = |problem: &str, question: &str, expected: Result<i128, &str>| {
-        match (solver::solve(problem, question), expected) {
-            (Err(why), Err(part)) => assert!(why.contains(part), "{why}"),
-            (answer, expected) => assert_eq!(answer, expected.map_err(str::to_owned)),
-        }
+    let check = |problem: &str, question: &str, expected: Result<i128, &str>| match (
+        solver::solve(problem, question),
+        expected,
+    ) {
+        (Err(why), Err(part)) => assert!(why.contains(part), "{why}"),
+        (answer, expected) => assert_eq!(answer, expected.map_err(str::to_owned)),
     };
     check("crow zoo =3; owl zoo =2 * crow zoo;", "total zoo?", Ok(9));
     check("crow zoo =3; owl zoo =2 * fox zoo;", "total zoo?", Err("nowhere stated"));

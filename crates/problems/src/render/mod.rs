@@ -122,3 +122,9 @@ pub fn texts(graph: &Graph, layout: &Layout, context: &Context) -> Option<Texts>
         Style::Terse => terse::texts(&source),
     }
 }
+
+/// The name of every node of a graph in a context.
+pub fn names(graph: &Graph, layout: &Layout, context: &Context) -> Vec<String> {
+    let words = Words::new(context, layout);
+    graph.nodes.iter().map(|node| words.name(node.quantity).to_owned()).collect()
+}

@@ -90,7 +90,12 @@ fn asked(question: &str) -> Result<String, String> {
     let rest = question.strip_prefix("How many ").ok_or("not a question")?;
     for verb in [" have", " keep", " own", " show", " hold", " sell", " grow", " launch"] {
         if let Some((kind, place)) = rest.strip_suffix(verb).and_then(|r| r.rsplit_once(" does ")) {
-            let joint = if place.contains(' ') || kind.contains(' ') || place.starts_with(char::is_uppercase) { " in " } else { " " };
+            let joint = if place.contains(' ') || kind.contains(' ') || place.starts_with(char::is_uppercase)
+            {
+                " in "
+            } else {
+                " "
+            };
             return Ok(format!("{kind}{joint}{place}"));
         }
     }
@@ -104,7 +109,8 @@ fn read_prose(sentence: &str) -> Result<(&str, Side<'_>), String> {
     if let Some(subject) = sentence.strip_suffix(" is greater than 0") {
         return Ok((unreferenced(subject)?, Side::Unknown));
     }
-    let (subject, side) = sentence.split_once(" equals ").ok_or_else(|| format!("cannot read `{sentence}`"))?;
+    let (subject, side) =
+        sentence.split_once(" equals ").ok_or_else(|| format!("cannot read `{sentence}`"))?;
     let subject = unreferenced(subject)?;
     if let Ok(n) = side.parse() {
         return Ok((subject, Side::Number(n)));
@@ -180,8 +186,8 @@ fn kind_of(name: &str) -> Result<Kind<'_>, String> {
 
 /// Whether two words for a kind are the same but for their number.
 fn same_kind(a: &str, b: &str) -> bool {
-    let stem = |w: &str| w.trim_end_matches("es").trim_end_matches('s').trim_end_matches("ie").trim_end_matches('y').to_owned();
-    a == b || stem(a) == stem(b)
+    let common = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
+    a == b || common + 2 > a.len().min(b.len())
 }
 
 impl<'t> Text<'t> {
@@ -209,13 +215,15 @@ impl<'t> Text<'t> {
         let mut value = |name: &str| self.value(name, known, depth + 1);
         let line = if let Kind::Total(place) = kind_of(name)? {
             let counts = self.counts.get(place).ok_or_else(|| format!("nothing is in `{place}`"))?;
-            let grand = name.starts_with("young ") || self.average_noun.is_some_and(|n| name.split(' ').any(|w| w == n));
+            let grand = name.starts_with("young ")
+                || self.average_noun.is_some_and(|n| name.split(' ').any(|w| w == n));
             let mut sum = (0, 0);
             for &(kind, count) in counts {
                 let mut line = value(count)?;
                 if grand {
                     let average = self.averages.iter().find(|((p, k), _)| *p == place && same_kind(k, kind));
-                    line = times(line, value(average.ok_or_else(|| format!("no average for `{count}`"))?.1)?)?;
+                    line =
+                        times(line, value(average.ok_or_else(|| format!("no average for `{count}`"))?.1)?)?;
                 }
                 sum = (sum.0 + line.0, sum.1 + line.1);
             }
