@@ -1,0 +1,115 @@
+//! What was spent and what was seen, counted in whole numbers so that a resumed run counts the same.
+
+use std::collections::BTreeMap;
+
+use problems::Problem;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    recipe::mix::mode_name,
+    records::{Cost, Exposure, ExposureCell, FORMAT},
+};
+
+/// The counts of a stage so far. Part of a checkpoint.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Tokens through forward and backward.
+    pub trained_tokens: u64,
+    /// Tokens sampled.
+    pub sampled_tokens: u64,
+    /// Prompt tokens processed for sampling.
+    pub prompt_tokens: u64,
+    /// Tokens scored by the reference.
+    pub scored_tokens: u64,
+    /// The paper's N·r·L of reinforcement learning.
+    pub nominal_rollout_tokens: u64,
+    /// Whether rollouts were scored by a reference (γ of the paper).
+    pub with_reference: bool,
+    /// Optimizer steps that were left out because the gradient was not finite.
+    pub skipped_updates: u64,
+    seen: BTreeMap<String, Seen>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    op: u32,
+    depth: u32,
+    problems: u64,
+    tokens: u64,
+}
+
+impl Ledger {
+    /// Counts a problem that was trained on with so many tokens.
+    pub fn see(&mut self, problem: &Problem, tokens: u64) {
+        let (cell, depth) = (&problem.cell, problem.stats().depth);
+        // Fixed-width numbers sort as numbers.
+        let key = format!("{:04}/{}/{}/{depth:04}", cell.op, cell.context, mode_name(cell.mode));
+        let seen = self.seen.entry(key).or_default();
+        seen.op = cell.op;
+        seen.depth = depth;
+        seen.problems += 1;
+        seen.tokens += tokens;
+    }
+
+    /// The exposure, for `exposure.json`.
+    pub fn exposure(&self) -> Exposure {
+        let cells = self.seen.iter().map(|(key, seen)| {
+            let mut parts = key.split('/').skip(1).map(str::to_owned);
+            ExposureCell {
+                op: seen.op,
+                context: parts.next().unwrap_or_default(),
+                mode: parts.next().unwrap_or_default(),
+                depth: seen.depth,
+                problems: seen.problems,
+                tokens: seen.tokens,
+            }
+        });
+        Exposure { format: FORMAT, cells: cells.collect() }
+    }
+
+    /// The cost of a model with so many parameters.
+    pub fn cost(&self, parameters: u64) -> Cost {
+        let forward = self.sampled_tokens + self.prompt_tokens + self.scored_tokens;
+        let parameters = parameters as f64;
+        let flops = parameters * (6.0 * self.trained_tokens as f64 + 2.0 * forward as f64);
+        let nominal_tokens = if self.nominal_rollout_tokens > 0 {
+            nominal_rl_tokens(self.nominal_rollout_tokens, self.with_reference)
+        } else {
+            self.trained_tokens as f64
+        };
+        Cost {
+            trained_tokens: self.trained_tokens,
+            sampled_tokens: self.sampled_tokens,
+            prompt_tokens: self.prompt_tokens,
+            scored_tokens: self.scored_tokens,
+            flops,
+            nominal_tokens,
+        }
+    }
+}
+
+/// The paper's `T_RL = (4/3 + γ/3)·N·r·L` (Section 5): rollout 2P, reference 2P·γ and update 6P a token, in
+/// units of a trained token's 6P.
+pub fn nominal_rl_tokens(rollout_tokens: u64, with_reference: bool) -> f64 {
+    let thirds = if with_reference { 5.0 } else { 4.0 };
+    thirds * rollout_tokens as f64 / 3.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_papers_equivalence() {
+        // 51,200 prompts × 6 rollouts × 2,048 tokens with a reference: 1.05 B (PAPER, Section 5).
+        let tokens = nominal_rl_tokens(51_200 * 6 * 2048, true);
+        assert!((tokens / 1e9 - 1.048).abs() < 1e-3, "{tokens}");
+    }
+
+    #[test]
+    fn flops_are_six_and_two_a_parameter() {
+        let ledger = Ledger { trained_tokens: 10, sampled_tokens: 3, prompt_tokens: 2, ..Ledger::default() };
+        assert_eq!(ledger.cost(100).flops, 100.0 * (60.0 + 10.0));
+        assert_eq!(ledger.cost(100).nominal_tokens, 10.0);
+    }
+}

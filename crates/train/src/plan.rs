@@ -1,0 +1,294 @@
+//! What a recipe will cost, before anything is done.
+
+use problems::{Generator, split::Split};
+use serde::{Deserialize, Serialize};
+use tokens::Tokenizer;
+
+use crate::{
+    batches::Document,
+    error::RunError,
+    learner::ModelConfig,
+    ledger::nominal_rl_tokens,
+    recipe::{Arm, ArmStage, Recipe, evaluation::MatchedBy, suite_cells},
+    records::{Cost, StageKind},
+    run::{stages, train_tokenizer},
+};
+
+/// How far the costs of arms that are meant to match may differ.
+pub const MATCH_TOLERANCE: f64 = 0.005;
+
+/// The cost of a recipe.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// The arms, at the first seed.
+    pub arms: Vec<ArmPlan>,
+    /// How many seeds there are.
+    pub seeds: usize,
+    /// Cost of everything, each shared stage once.
+    pub total: Cost,
+    /// Tokens sampled for evaluation, all seeds.
+    pub evaluation_tokens: u64,
+    /// Seconds for everything, if rates were given.
+    pub seconds: Option<f64>,
+    /// Memory at most, in bytes (an estimate).
+    pub memory_bytes: u64,
+    /// Disk at the end, in bytes (an estimate).
+    pub disk_bytes: u64,
+    /// Whether the arms that are meant to cost the same do.
+    pub matched: Vec<MatchCheck>,
+}
+
+/// The cost of an arm.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ArmPlan {
+    /// The arm.
+    pub name: String,
+    /// Trainable parameters.
+    pub parameters: u64,
+    /// Its stages.
+    pub stages: Vec<StagePlan>,
+    /// The sum of its stages.
+    pub total: Cost,
+}
+
+/// The cost of a stage.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StagePlan {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub kind: StageKind,
+    /// Its folder's name at the first seed.
+    pub folder: String,
+    /// Whether an arm before this one has it, too.
+    pub shared: bool,
+    /// Steps.
+    pub steps: u64,
+    /// Tokens and operations. For reinforcement learning an estimate: responses as long as gold solutions.
+    pub cost: Cost,
+    /// Tokens sampled by the suites after it.
+    pub evaluation_tokens: u64,
+    /// Seconds, if rates were given.
+    pub seconds: Option<f64>,
+}
+
+/// Whether arms cost the same.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MatchCheck {
+    /// The arms.
+    pub arms: Vec<String>,
+    /// What was compared.
+    pub by: MatchedBy,
+    /// Largest difference, relative to the largest.
+    pub difference: f64,
+    /// Whether it is within [`MATCH_TOLERANCE`].
+    pub matches: bool,
+}
+
+/// How fast a machine was.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Tokens through forward and backward a second.
+    pub train_tokens_per_second: f64,
+    /// Tokens sampled a second.
+    pub sample_tokens_per_second: f64,
+}
+
+/// Problems that lengths are estimated from, for each cell.
+const LENGTH_PROBLEMS: u64 = 16;
+
+impl Plan {
+    /// Plans a recipe. `rates` are of the machine, at this model's size.
+    ///
+    /// # Errors
+    /// If the recipe's world or tokenizer is impossible.
+    pub fn of(recipe: &Recipe, rates: Option<Rates>) -> Result<Self, RunError> {
+        let tokenizer = train_tokenizer(recipe, recipe.document.tokenizer.problems.min(500))?;
+        let lengths = Lengths { recipe, tokenizer: &tokenizer };
+        let seed = recipe.document.seeds[0];
+        let mut known: Vec<String> = Vec::new();
+        let mut arms = Vec::new();
+        for arm in &recipe.arms {
+            let parameters = parameters(&arm.model, tokenizer.vocab_size());
+            let mut planned = Vec::new();
+            for stage in stages(recipe, arm, seed)? {
+                let shared = known.contains(&stage.folder);
+                known.push(stage.folder.clone());
+                planned.push(lengths.stage(arm, &stage.stage, stage.folder, shared, parameters, rates)?);
+            }
+            let total = sum(planned.iter().map(|stage| stage.cost));
+            arms.push(ArmPlan { name: arm.name.clone(), parameters, stages: planned, total });
+        }
+        Ok(Self::summed(recipe, arms))
+    }
+
+    fn summed(recipe: &Recipe, arms: Vec<ArmPlan>) -> Self {
+        let seeds = recipe.document.seeds.len();
+        let own = || arms.iter().flat_map(|arm| &arm.stages).filter(|stage| !stage.shared);
+        let total = sum((0..seeds).flat_map(|_| own().map(|stage| stage.cost)));
+        let evaluation_tokens = own().map(|stage| stage.evaluation_tokens).sum::<u64>() * seeds as u64;
+        let seconds: Option<f64> = own().map(|stage| stage.seconds).sum();
+        let largest = arms.iter().map(|arm| arm.parameters).max().unwrap_or(0);
+        let checkpoints: u64 = own().map(|_| 4 * largest).sum::<u64>() * seeds as u64;
+        Self {
+            seeds,
+            total,
+            evaluation_tokens,
+            seconds: seconds.map(|seconds| seconds * seeds as f64),
+            memory_bytes: recipe.arms.iter().map(|arm| memory(arm, largest)).max().unwrap_or(0),
+            // A checkpoint with its optimizer while a stage runs, the last weights of every stage, and
+            // about two bytes a sampled token of compressed responses.
+            disk_bytes: checkpoints + 24 * largest + 2 * evaluation_tokens,
+            matched: recipe.document.matched.iter().map(|matched| check(matched, &arms)).collect(),
+            arms,
+        }
+    }
+}
+
+fn check(matched: &crate::recipe::Matched, arms: &[ArmPlan]) -> MatchCheck {
+    let cost = |name: &String| {
+        let total = arms.iter().find(|arm| arm.name == *name).map(|arm| arm.total).unwrap_or_default();
+        match matched.by {
+            MatchedBy::NominalTokens => total.nominal_tokens,
+            MatchedBy::Flops => total.flops,
+        }
+    };
+    let costs: Vec<f64> = matched.arms.iter().map(cost).collect();
+    let (low, high) = costs.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), c| (l.min(*c), h.max(*c)));
+    let difference = if high > 0.0 { (high - low) / high } else { 0.0 };
+    let matches = difference <= MATCH_TOLERANCE;
+    MatchCheck { arms: matched.arms.clone(), by: matched.by, difference, matches }
+}
+
+fn sum(costs: impl Iterator<Item = Cost>) -> Cost {
+    costs.fold(Cost::default(), |a, b| Cost {
+        trained_tokens: a.trained_tokens + b.trained_tokens,
+        sampled_tokens: a.sampled_tokens + b.sampled_tokens,
+        prompt_tokens: a.prompt_tokens + b.prompt_tokens,
+        scored_tokens: a.scored_tokens + b.scored_tokens,
+        flops: a.flops + b.flops,
+        nominal_tokens: a.nominal_tokens + b.nominal_tokens,
+    })
+}
+
+struct Lengths<'a> {
+    recipe: &'a Recipe,
+    tokenizer: &'a Tokenizer,
+}
+
+impl Lengths<'_> {
+    fn stage(
+        &self,
+        arm: &Arm,
+        planned: &ArmStage,
+        folder: String,
+        shared: bool,
+        parameters: u64,
+        rates: Option<Rates>,
+    ) -> Result<StagePlan, RunError> {
+        let stage = &planned.stage;
+        let steps = stage.total_steps();
+        let mut cost = Cost::default();
+        if let (Some(rollout), Some(policy)) = (&stage.rollout, &stage.policy) {
+            let (prompt, response) = self.mean(planned.cells.iter().map(|(cell, w)| (cell, *w)))?;
+            let prompts = steps as f64 * f64::from(rollout.prompts);
+            let responses = prompts * f64::from(rollout.samples);
+            let length = response.min(f64::from(rollout.max_tokens));
+            let tokens = responses * (prompt + length);
+            cost.trained_tokens = (tokens * f64::from(policy.epochs)) as u64;
+            cost.sampled_tokens = (responses * length) as u64;
+            cost.prompt_tokens = (prompts * prompt) as u64;
+            cost.scored_tokens = if policy.kl.active() { tokens as u64 } else { 0 };
+            let nominal = match rollout.nominal_length {
+                0 => arm.model.context as u64,
+                length => length,
+            };
+            cost.nominal_tokens = nominal_rl_tokens(responses as u64 * nominal, policy.kl.active());
+        } else {
+            cost.trained_tokens = stage.budget().0;
+            cost.nominal_tokens = cost.trained_tokens as f64;
+        }
+        let forward = cost.sampled_tokens + cost.prompt_tokens + cost.scored_tokens;
+        cost.flops = parameters as f64 * (6.0 * cost.trained_tokens as f64 + 2.0 * forward as f64);
+        let evaluation_tokens = self.evaluation(&stage.name)?;
+        let seconds = rates.map(|rates| {
+            let sampled = (cost.sampled_tokens + evaluation_tokens) as f64;
+            cost.trained_tokens as f64 / rates.train_tokens_per_second
+                + cost.scored_tokens as f64 / (3.0 * rates.train_tokens_per_second)
+                + sampled / rates.sample_tokens_per_second
+        });
+        let (name, kind) = (stage.name.clone(), stage.kind);
+        Ok(StagePlan { name, kind, folder, shared, steps, cost, evaluation_tokens, seconds })
+    }
+
+    /// Tokens that the suites after a stage sample, if responses are as long as gold solutions.
+    fn evaluation(&self, stage: &str) -> Result<u64, RunError> {
+        let mut tokens = 0.0;
+        for suite in &self.recipe.document.evaluation.suites {
+            if suite.after.is_empty() || suite.after.iter().any(|name| name == stage) {
+                let cells = suite_cells(suite).map_err(RunError::Data)?;
+                let weight = 1.0 / cells.len() as f64;
+                let (_, response) = self.mean(cells.iter().map(|cell| (cell, weight)))?;
+                let problems = cells.len() as u64 * suite.problems;
+                tokens +=
+                    problems as f64 * f64::from(suite.samples) * response.min(f64::from(suite.max_tokens));
+            }
+        }
+        Ok(tokens as u64)
+    }
+
+    /// Mean lengths of prompts and gold responses over cells, in tokens.
+    fn mean<'c>(
+        &self,
+        cells: impl Iterator<Item = (&'c problems::spec::Cell, f64)>,
+    ) -> Result<(f64, f64), RunError> {
+        let document = &self.recipe.document;
+        let split = Some((Split::Validation, document.split));
+        let generator = Generator::new(&document.world, &self.recipe.contexts, 0, split)
+            .map_err(|e| RunError::Data(e.to_string()))?;
+        let (mut prompts, mut responses) = (0.0, 0.0);
+        for (cell, weight) in cells {
+            for i in 0..LENGTH_PROBLEMS {
+                let document = Document::of(&generator.problem(cell, i), self.tokenizer);
+                let share = weight / LENGTH_PROBLEMS as f64;
+                prompts += share * document.prompt as f64;
+                responses += share * (document.tokens.len() - document.prompt) as f64;
+            }
+        }
+        Ok((prompts, responses))
+    }
+}
+
+/// The parameters of a Qwen2 decoder. `vocab` stands in where the model's is 0.
+pub fn parameters(model: &ModelConfig, vocab: usize) -> u64 {
+    let vocab = if model.vocab == 0 { vocab } else { model.vocab };
+    let (h, f) = (model.hidden, model.mlp);
+    let kv = h / model.heads.max(1) * model.kv_heads;
+    let attention = (h + 1) * h + 2 * (h + 1) * kv + h * h;
+    let layer = attention + 3 * h * f + 2 * h;
+    let embeddings = vocab * h * if model.tied { 1 } else { 2 };
+    (embeddings + model.layers * layer + h) as u64
+}
+
+/// Bytes at most: weights, gradient and two moments in f32, the reference, the activations of the largest
+/// batch that goes through at once, and the cache of a batch of samples.
+fn memory(arm: &Arm, parameters: u64) -> u64 {
+    /// Sequences that are sampled side by side (an assumption about the sampler).
+    const SIDE_BY_SIDE: u64 = 512;
+    let model = &arm.model;
+    let kv = (model.hidden / model.heads.max(1) * model.kv_heads) as u64;
+    let activations_a_token = 4 * model.layers as u64 * (8 * model.hidden as u64 + 4 * model.mlp as u64);
+    let mut most = 0;
+    for stage in arm.stages.iter().map(|stage| &stage.stage) {
+        let at_once =
+            stage.micro_tokens.min(if stage.rollout.is_some() { usize::MAX } else { stage.batch_tokens });
+        let mut bytes = 16 * parameters + at_once as u64 * activations_a_token;
+        if let (Some(rollout), Some(policy)) = (&stage.rollout, &stage.policy) {
+            bytes += if policy.kl.active() { 4 * parameters } else { 0 };
+            let length = model.context.min(2 * rollout.max_tokens as usize) as u64;
+            bytes += SIDE_BY_SIDE * length * 8 * kv * model.layers as u64;
+        }
+        most = most.max(bytes);
+    }
+    most
+}

@@ -1,0 +1,228 @@
+//! The losses of reinforcement learning, as data: how each changes with the log-probability of each
+//! token. No tensor, no model: a learner applies them through [`Objective`].
+//!
+//! Axes: `_T` token of the flat batch.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    kl::{Kl, KlPlace},
+    learner::Objective,
+};
+
+/// Which surrogate is minimised.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Surrogate {
+    /// max(−A·ρ, −A·clip(ρ, 1 − low, 1 + high)); for A < 0 not above −A·`dual_clip` (PPO, GRPO, DAPO).
+    #[default]
+    PpoClip,
+    /// The same with the ratio of the whole sequence, exp(mean log ρ) (GSPO).
+    Gspo,
+    /// −sg(clip(ρ, 1 − low, 1 + high))·A·log π: the ratio is a weight, every token keeps its gradient (CISPO).
+    Cispo,
+}
+
+/// How the losses of tokens become one number. The mean is over a whole optimizer step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Aggregation {
+    /// Mean over all response tokens (DAPO, verl's default).
+    #[default]
+    TokenMean,
+    /// Sum over a response's tokens, mean over responses.
+    SeqMeanTokenSum,
+    /// Mean over a response's tokens, mean over responses (GRPO as published).
+    SeqMeanTokenMean,
+    /// Sum over a response's tokens divided by the length limit, mean over responses (Dr. GRPO).
+    SeqMeanTokenSumNorm,
+}
+
+impl Aggregation {
+    /// The weight of each token of a response of `length` tokens, when the step has `responses` responses
+    /// with `tokens` tokens together and responses may be `limit` tokens long.
+    pub fn weight(self, length: usize, responses: usize, tokens: usize, limit: usize) -> f64 {
+        match self {
+            Self::TokenMean => 1.0 / tokens as f64,
+            Self::SeqMeanTokenSum => 1.0 / responses as f64,
+            Self::SeqMeanTokenMean => 1.0 / (responses as f64 * length as f64),
+            Self::SeqMeanTokenSumNorm => 1.0 / (responses as f64 * limit as f64),
+        }
+    }
+}
+
+/// The numbers of the clipped surrogate and its KL term.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clip {
+    /// The surrogate.
+    pub surrogate: Surrogate,
+    /// The ratio is clipped below at 1 − `low`.
+    pub low: f64,
+    /// The ratio is clipped above at 1 + `high`.
+    pub high: f64,
+    /// For negative advantages the loss is at most −A times this; 0 is off.
+    pub dual: f64,
+    /// The pull towards the reference.
+    pub kl: Kl,
+}
+
+/// The loss of one batch of responses.
+#[derive(Debug, Clone)]
+pub struct PolicyObjective {
+    /// The surrogate's numbers.
+    pub clip: Clip,
+    /// The token range of each sequence's response in the flat batch.
+    pub responses: Vec<std::ops::Range<usize>>,
+    /// Log-probability of each token when it was sampled.
+    pub old_T: Vec<f32>,
+    /// Log-probability of each token under the reference; empty without a KL term in the loss.
+    pub reference_T: Vec<f32>,
+    /// Advantage of each token (0 outside responses).
+    pub advantages_T: Vec<f64>,
+    /// Weight of each token in the loss ([`Aggregation::weight`]; 0 outside responses).
+    pub weights_T: Vec<f64>,
+}
+
+/// What a batch's losses looked like, summed over its response tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct PolicyStatistics {
+    /// Response tokens.
+    pub tokens: f64,
+    /// The surrogate's loss, weighted as in the objective.
+    pub surrogate_loss: f64,
+    /// The KL term of the loss, weighted as in the objective, before its coefficient.
+    pub kl_loss: f64,
+    /// Tokens whose ratio was clipped (verl's `pg_clipfrac`).
+    pub clipped: f64,
+    /// Those clipped at the upper edge.
+    pub clipped_high: f64,
+    /// Those clipped at the lower edge.
+    pub clipped_low: f64,
+    /// Tokens where the dual clip acted (verl's `pg_clipfrac_lower`).
+    pub dual_clipped: f64,
+    /// Sum of log π_old − log π: approximates the KL of the old policy from the new one.
+    pub ppo_kl: f64,
+    /// Sum of |log π − log π_old|.
+    pub logp_difference: f64,
+    /// The largest |log π − log π_old|.
+    pub logp_difference_max: f64,
+}
+
+/// The surrogate at one token: loss, derivative in log π, and which clip acted.
+struct Token {
+    loss: f64,
+    slope: f64,
+    clipped: bool,
+    dual: bool,
+}
+
+impl Clip {
+    fn token(&self, logprob: f64, log_ratio: f64, advantage: f64) -> Token {
+        let ratio = log_ratio.clamp(-20.0, 20.0).exp();
+        let bounded = ratio.clamp(1.0 - self.low, 1.0 + self.high);
+        if self.surrogate == Surrogate::Cispo {
+            let weight = -bounded * advantage;
+            return Token { loss: weight * logprob, slope: weight, clipped: bounded != ratio, dual: false };
+        }
+        let (free, held) = (-advantage * ratio, -advantage * bounded);
+        let clipped = held > free;
+        let loss = free.max(held);
+        let ceiling = -advantage * self.dual;
+        let dual =
+            self.surrogate == Surrogate::PpoClip && self.dual > 0.0 && advantage < 0.0 && ceiling < loss;
+        match (dual, clipped) {
+            (true, _) => Token { loss: ceiling, slope: 0.0, clipped, dual },
+            (_, true) => Token { loss: held, slope: 0.0, clipped, dual },
+            // d(−A·ρ)/d log π = −A·ρ.
+            _ => Token { loss: free, slope: free, clipped, dual },
+        }
+    }
+}
+
+impl PolicyObjective {
+    /// Calls `visit` with each response token's index and the surrogate there.
+    fn each_token(&self, logprobs_T: &[f32], mut visit: impl FnMut(usize, f64, &Token)) {
+        for response in &self.responses {
+            let difference = |t: usize| f64::from(logprobs_T[t]) - f64::from(self.old_T[t]);
+            let mean = response.clone().map(difference).sum::<f64>() / response.len().max(1) as f64;
+            for t in response.clone() {
+                let log_ratio = if self.clip.surrogate == Surrogate::Gspo { mean } else { difference(t) };
+                let token = self.clip.token(f64::from(logprobs_T[t]), log_ratio, self.advantages_T[t]);
+                visit(t, log_ratio, &token);
+            }
+        }
+    }
+
+    /// Whether the loss has a KL term that needs `reference_T`.
+    fn has_kl(&self) -> bool {
+        self.clip.kl.place == KlPlace::Loss && self.clip.kl.active()
+    }
+
+    /// The metrics of the batch under the log-probabilities that the forward pass gave.
+    pub fn statistics(&self, logprobs_T: &[f32]) -> PolicyStatistics {
+        let mut s = PolicyStatistics::default();
+        self.each_token(logprobs_T, |t, log_ratio, token| {
+            let difference = f64::from(logprobs_T[t]) - f64::from(self.old_T[t]);
+            s.tokens += 1.0;
+            s.surrogate_loss += self.weights_T[t] * token.loss;
+            s.clipped += f64::from(u8::from(token.clipped));
+            let high = log_ratio > 0.0;
+            s.clipped_high += f64::from(u8::from(token.clipped && high));
+            s.clipped_low += f64::from(u8::from(token.clipped && !high));
+            s.dual_clipped += f64::from(u8::from(token.dual));
+            s.ppo_kl -= difference;
+            s.logp_difference += difference.abs();
+            s.logp_difference_max = s.logp_difference_max.max(difference.abs());
+            if self.has_kl() {
+                let kl = self.clip.kl.kind.at(f64::from(logprobs_T[t]), f64::from(self.reference_T[t]));
+                s.kl_loss += self.weights_T[t] * kl.value;
+            }
+        });
+        s
+    }
+}
+
+impl Objective for PolicyObjective {
+    fn gradient(&self, logprobs_T: &[f32], gradient_T: &mut [f32]) -> f64 {
+        gradient_T.fill(0.0);
+        let mut loss = 0.0;
+        self.each_token(logprobs_T, |t, _, token| {
+            let (mut value, mut slope) = (token.loss, token.slope);
+            if self.has_kl() {
+                let kl = self.clip.kl.kind.at(f64::from(logprobs_T[t]), f64::from(self.reference_T[t]));
+                value += self.clip.kl.coefficient * kl.value;
+                slope += self.clip.kl.coefficient * kl.slope;
+            }
+            loss += self.weights_T[t] * value;
+            gradient_T[t] = (self.weights_T[t] * slope) as f32;
+        });
+        loss
+    }
+}
+
+/// Next-token cross-entropy with a weight for each token: `Σ w·(−log p) / Σ w` over the whole step.
+#[derive(Debug, Clone)]
+pub struct CrossEntropy {
+    gradient_T: Vec<f32>,
+}
+
+impl CrossEntropy {
+    /// `weights_T` are this batch's token weights (0 for each sequence's first token); `total` is their
+    /// sum over all batches of the optimizer step.
+    pub fn new(weights_T: &[f32], total: f64) -> Self {
+        let gradient_T = weights_T.iter().map(|w| (-f64::from(*w) / total) as f32).collect();
+        Self { gradient_T }
+    }
+}
+
+impl Objective for CrossEntropy {
+    fn gradient(&self, logprobs_T: &[f32], gradient_T: &mut [f32]) -> f64 {
+        gradient_T.copy_from_slice(&self.gradient_T);
+        let terms = logprobs_T.iter().zip(&self.gradient_T);
+        terms.map(|(logprob, weight)| f64::from(*logprob) * f64::from(*weight)).sum()
+    }
+
+    fn constant_gradient(&self) -> Option<&[f32]> {
+        Some(&self.gradient_T)
+    }
+}

@@ -1,0 +1,209 @@
+//! Recipes: one file, one question. Typed, checked before anything runs, and resolved to the last
+//! default, so that two recipes with the same hash are the same experiment.
+//!
+//! A recipe is a TOML file that opens with a comment: the question, the command, the cost.
+//! `[scale.NAME]` holds overrides for another size; `[[arm]]` holds what varies.
+
+mod count;
+pub mod evaluation;
+pub mod mix;
+mod resolve;
+pub mod source;
+pub mod stage;
+
+use std::collections::BTreeMap;
+
+use problems::{
+    context::Contexts,
+    spec::{Cell, World},
+    split::SplitRule,
+};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::resolve::suite_cells;
+pub use self::{
+    evaluation::{Claim, Evaluation, Matched, SuiteConfig},
+    mix::Part,
+    source::{Place, RecipeError},
+    stage::{Optimizer, Policy, Rollout, Stage},
+};
+use crate::learner::ModelConfig;
+
+/// A recipe's file with the scale and the overrides applied and every default written out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// The recipe's name, e.g. `quickstart`.
+    pub name: String,
+    /// The question it asks; by default its opening comment.
+    #[serde(default)]
+    pub question: String,
+    /// The scale that was applied; empty for none.
+    #[serde(default)]
+    pub scale: String,
+    /// Each arm is run at each seed.
+    #[serde(default = "default_seeds")]
+    pub seeds: Vec<u64>,
+    /// How test problems are kept apart from training problems.
+    #[serde(default = "default_split")]
+    pub split: SplitRule,
+    /// Files of contexts of one's own, relative to the recipe.
+    #[serde(default)]
+    pub context_files: Vec<String>,
+    /// The bounds of problems.
+    #[serde(default)]
+    pub world: World,
+    /// Named mixes.
+    pub mix: BTreeMap<String, Vec<Part>>,
+    /// The tokenizer.
+    pub tokenizer: TokenizerConfig,
+    /// The model.
+    pub model: ModelConfig,
+    /// The stages.
+    #[serde(rename = "stage")]
+    pub stages: Vec<Stage>,
+    /// What is measured.
+    #[serde(default)]
+    pub evaluation: Evaluation,
+    /// What varies.
+    #[serde(default, rename = "arm")]
+    pub arms: Vec<ArmConfig>,
+    /// What is claimed.
+    #[serde(default, rename = "claim")]
+    pub claims: Vec<Claim>,
+    /// Arms that are meant to cost the same.
+    #[serde(default)]
+    pub matched: Vec<Matched>,
+}
+
+/// How the tokenizer is trained: on problems of the training split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenizerConfig {
+    /// Size of the vocabulary, specials included.
+    pub vocab: usize,
+    /// How many problems it is trained on.
+    #[serde(default = "default_tokenizer_problems")]
+    pub problems: u64,
+    /// The mix they are drawn from; empty: all mixes.
+    #[serde(default)]
+    pub mix: String,
+    /// Names the problems it is trained on.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+/// An arm: which stages it goes through and what it changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArmConfig {
+    /// Its name.
+    pub name: String,
+    /// The stages, in order; empty: all of the recipe.
+    #[serde(default)]
+    pub stages: Vec<String>,
+    /// What it changes: paths and values, e.g. `"stage.rl.mix" = "edge"`. Only `model`, `mix` and `stage`
+    /// can be changed: the rest is what arms have in common.
+    #[serde(default)]
+    pub set: toml::Table,
+}
+
+fn default_seeds() -> Vec<u64> {
+    vec![1]
+}
+fn default_split() -> SplitRule {
+    SplitRule::Structure
+}
+fn default_tokenizer_problems() -> u64 {
+    2000
+}
+
+/// A checked recipe.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// The resolved file.
+    pub document: Document,
+    /// The arms, each with everything that it changes put in place.
+    pub arms: Vec<Arm>,
+    /// The contexts that mixes and suites may name.
+    pub contexts: Contexts,
+    /// The texts of the context files: they are part of what a recipe is.
+    pub context_texts: Vec<String>,
+}
+
+/// An arm, resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arm {
+    /// Its name; `main` for a recipe without arms.
+    pub name: String,
+    /// The model.
+    pub model: ModelConfig,
+    /// The stages, in order.
+    pub stages: Vec<ArmStage>,
+}
+
+/// A stage of an arm with its mix.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArmStage {
+    /// The stage.
+    pub stage: Stage,
+    /// The weight of each cell of its mix; the weights sum to 1.
+    pub cells: BTreeMap<Cell, f64>,
+}
+
+impl Recipe {
+    /// Reads a recipe. `file` is named in errors; `overrides` are `path=value`, later ones win, and
+    /// `scale=NAME` picks a scale. Contexts of one's own are not read: see [`Recipe::parse_with`].
+    ///
+    /// # Errors
+    /// One sentence with the place: an unknown key, weights that do not sum to 1, an impossible op range, …
+    pub fn parse(text: &str, file: &str, overrides: &[String]) -> Result<Self, RecipeError> {
+        Self::parse_with(text, file, overrides, &mut |path| {
+            Err(format!("`{path}` cannot be read here: the recipe is no file"))
+        })
+    }
+
+    /// As [`Recipe::parse`]; `read` gives the text of a file that the recipe names.
+    ///
+    /// # Errors
+    /// As [`Recipe::parse`], and whatever `read` says.
+    pub fn parse_with(
+        text: &str,
+        file: &str,
+        overrides: &[String],
+        read: &mut dyn FnMut(&str) -> Result<String, String>,
+    ) -> Result<Self, RecipeError> {
+        resolve::recipe(text, file, overrides, read)
+    }
+
+    /// Reads a recipe's file and the files it names, which are relative to it.
+    ///
+    /// # Errors
+    /// As [`Recipe::parse`], and if a file cannot be read.
+    pub fn open(path: &std::path::Path, overrides: &[String]) -> Result<Self, RecipeError> {
+        let read = |path: &std::path::Path| {
+            std::fs::read_to_string(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))
+        };
+        let text = read(path).map_err(RecipeError::new)?;
+        let folder = path.parent().unwrap_or(std::path::Path::new("")).to_owned();
+        Self::parse_with(&text, &path.display().to_string(), overrides, &mut |name| read(&folder.join(name)))
+    }
+
+    /// The resolved recipe as TOML; parsing it again gives the same recipe.
+    pub fn resolved(&self) -> String {
+        toml::to_string(&self.document).unwrap_or_default()
+    }
+
+    /// blake3 of the resolved recipe and of the contexts it names, hexadecimal.
+    pub fn hash(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.resolved().as_bytes());
+        for text in &self.context_texts {
+            hasher.update(text.as_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,408 @@
+//! From a recipe's text to a checked recipe.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use problems::{
+    Generator,
+    context::{Context, Contexts},
+    spec::Cell,
+};
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    Arm, ArmConfig, ArmStage, Document, Recipe, RecipeError, Stage, SuiteConfig,
+    mix::{self, cells},
+    source::{Source, apply, span_of},
+};
+use crate::records::StageKind;
+
+/// Reads the text of a file that the recipe names.
+type Read<'a> = dyn FnMut(&str) -> Result<String, String> + 'a;
+
+pub(super) fn recipe(
+    text: &str,
+    file: &str,
+    overrides: &[String],
+    read: &mut Read<'_>,
+) -> Result<Recipe, RecipeError> {
+    let source = Source::new(text, file, overrides)?;
+    let mut base = source.file_table()?;
+    let sets = source.override_tables()?;
+    let scale = take_scale(&source, &mut base, &sets)?;
+    for set in &sets {
+        apply(&source, &mut base, set, &[])?;
+    }
+    base.remove("scale");
+    let mut document: Document = source.typed(base.clone())?;
+    document.scale = scale;
+    if document.question.is_empty() {
+        document.question = opening_comment(text);
+    }
+    let checks = Checks { source: &source, table: &base };
+    let (contexts, context_texts) = checks.contexts(&document, read)?;
+    checks.shared(&document, &contexts)?;
+    let arms = arms(&source, &base, &sets, &document, &contexts)?;
+    checks.claims(&document, &arms)?;
+    Ok(Recipe { document, arms, contexts, context_texts })
+}
+
+/// Takes the `scale` table out and applies the scale that was picked. A resolved recipe has a name there.
+fn take_scale<'i>(
+    source: &Source,
+    base: &mut DeTable<'i>,
+    sets: &[DeTable<'i>],
+) -> Result<String, RecipeError> {
+    let picked = sets.iter().rev().find_map(|set| set.get("scale"));
+    let Some(scales) = base.remove("scale") else {
+        return match picked {
+            Some(name) => Err(source.error("the recipe has no scales", Some(name.span()))),
+            None => Ok(String::new()),
+        };
+    };
+    if let DeValue::String(name) = scales.get_ref() {
+        return match picked {
+            Some(other) => Err(source.error("the recipe is resolved already", Some(other.span()))),
+            None => Ok(name.to_string()),
+        };
+    }
+    let Some(picked) = picked else { return Ok(String::new()) };
+    let name = picked.get_ref().as_str().unwrap_or_default();
+    let table = scales.get_ref().as_table();
+    let Some(patch) = table.and_then(|t| t.get(name)).and_then(|t| t.get_ref().as_table()) else {
+        let known: Vec<&str> =
+            table.into_iter().flat_map(|t| t.keys().map(|k| k.get_ref().as_ref())).collect();
+        let message = format!("there is no scale `{name}`; there are: {}", known.join(", "));
+        return Err(source.error(message, Some(picked.span())));
+    };
+    apply(source, base, patch, &[])?;
+    Ok(name.to_owned())
+}
+
+/// The comment that the file opens with.
+fn opening_comment(text: &str) -> String {
+    let lines = text.lines().take_while(|line| line.starts_with('#'));
+    let lines: Vec<&str> = lines.map(|line| line.trim_start_matches('#').trim()).collect();
+    lines.join("\n").trim().to_owned()
+}
+
+/// What an arm may change.
+const ARM_KEYS: [&str; 3] = ["model", "mix", "stage"];
+
+fn arms(
+    source: &Source,
+    base: &DeTable<'_>,
+    sets: &[DeTable<'_>],
+    document: &Document,
+    contexts: &Contexts,
+) -> Result<Vec<Arm>, RecipeError> {
+    let main = [ArmConfig { name: "main".to_owned(), stages: Vec::new(), set: toml::Table::new() }];
+    let configs = if document.arms.is_empty() { &main[..] } else { &document.arms[..] };
+    let mut arms = Vec::new();
+    for (i, config) in configs.iter().enumerate() {
+        let own = base.get("arm").and_then(|arms| arms.get_ref().as_array()).and_then(|arms| arms.get(i));
+        let patch = own.and_then(|arm| arm.get_ref().as_table()).and_then(|arm| arm.get("set"));
+        let mut table = base.clone();
+        if let Some(patch) = patch.and_then(|patch| patch.get_ref().as_table()) {
+            for key in patch.keys() {
+                let first = key.get_ref().split('.').next().unwrap_or_default();
+                if !ARM_KEYS.contains(&first) {
+                    let message = format!(
+                        "arm `{}` changes `{first}`, but arms can change only {}",
+                        config.name,
+                        ARM_KEYS.join(", ")
+                    );
+                    return Err(source.error(message, Some(key.span())));
+                }
+            }
+            apply(source, &mut table, patch, &[])?;
+        }
+        // What was given on the command line goes before what the arm says.
+        for set in sets {
+            apply(source, &mut table, set, &[])?;
+        }
+        table.remove("scale");
+        let changed: Document = source.typed(table.clone())?;
+        let checks = Checks { source, table: &table };
+        arms.push(checks.arm(config, i, &changed, contexts)?);
+    }
+    Ok(arms)
+}
+
+struct Checks<'a, 'i> {
+    source: &'a Source,
+    table: &'a DeTable<'i>,
+}
+
+impl Checks<'_, '_> {
+    fn error(&self, path: &str, message: impl Into<String>) -> RecipeError {
+        self.source.error(message, span_of(self.table, path))
+    }
+
+    fn contexts(
+        &self,
+        document: &Document,
+        read: &mut Read<'_>,
+    ) -> Result<(Contexts, Vec<String>), RecipeError> {
+        let mut contexts = Contexts::builtin();
+        let mut texts = Vec::new();
+        for (i, file) in document.context_files.iter().enumerate() {
+            let wrong = |message| self.error(&format!("context_files.{i}"), message);
+            let text = read(file).map_err(wrong)?;
+            let context = Context::from_toml(&text).map_err(|e| wrong(format!("`{file}`: {e}")))?;
+            contexts.add(context).map_err(|e| wrong(format!("`{file}`: {e}")))?;
+            texts.push(text);
+        }
+        Ok((contexts, texts))
+    }
+
+    /// What all arms have in common.
+    fn shared(&self, document: &Document, contexts: &Contexts) -> Result<(), RecipeError> {
+        let seeds: BTreeSet<u64> = document.seeds.iter().copied().collect();
+        if seeds.is_empty() || seeds.len() < document.seeds.len() {
+            return Err(self.error("seeds", "`seeds` must name at least one seed and none twice"));
+        }
+        let tokenizer = &document.tokenizer;
+        if !tokenizer.mix.is_empty() && !document.mix.contains_key(&tokenizer.mix) {
+            return Err(self.error("tokenizer.mix", format!("there is no mix `{}`", tokenizer.mix)));
+        }
+        let generator = self.generator(document, contexts)?;
+        for name in document.mix.keys() {
+            self.mix(document, name, &generator)?;
+        }
+        self.names("stage", document.stages.iter().map(|stage| stage.name.as_str()))?;
+        self.names("arm", document.arms.iter().map(|arm| arm.name.as_str()))?;
+        self.names("evaluation.suite", document.evaluation.suites.iter().map(|s| s.name.as_str()))?;
+        for suite in &document.evaluation.suites {
+            self.suite(document, suite, &generator)?;
+        }
+        Ok(())
+    }
+
+    fn generator(&self, document: &Document, contexts: &Contexts) -> Result<Generator, RecipeError> {
+        Generator::new(&document.world, contexts, 0, None)
+            .map_err(|e| self.error("world", format!("impossible world: {e}")))
+    }
+
+    fn names<'a>(&self, what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), RecipeError> {
+        let mut seen = BTreeSet::new();
+        for (i, name) in names.enumerate() {
+            let fit =
+                !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+            if !fit {
+                let message = format!("`{name}` is no name: use letters, digits, `-` and `_`");
+                return Err(self.error(&format!("{what}.{name}.name"), message));
+            }
+            if !seen.insert(name) {
+                return Err(self.error(&format!("{what}.{i}"), format!("two {what}s are named `{name}`")));
+            }
+        }
+        Ok(())
+    }
+
+    fn mix(
+        &self,
+        document: &Document,
+        name: &str,
+        generator: &Generator,
+    ) -> Result<BTreeMap<Cell, f64>, RecipeError> {
+        let parts = document.mix.get(name).map_or(&[][..], Vec::as_slice);
+        let cells = cells(parts).map_err(|(place, message)| {
+            let path = format!("mix.{name}.{place}");
+            self.error(path.trim_end_matches('.'), format!("mix `{name}`: {message}"))
+        })?;
+        for cell in cells.keys() {
+            generator.check(cell).map_err(|e| {
+                let part = parts.iter().position(|part| {
+                    part.ops.0.contains_key(&cell.op) && part.contexts.0.contains_key(&cell.context)
+                });
+                let path = format!("mix.{name}.{}.ops", part.unwrap_or(0));
+                self.error(&path, format!("mix `{name}`: {e}"))
+            })?;
+        }
+        Ok(cells)
+    }
+
+    fn suite(
+        &self,
+        document: &Document,
+        suite: &SuiteConfig,
+        generator: &Generator,
+    ) -> Result<(), RecipeError> {
+        let at = |field: &str| format!("evaluation.suite.{}.{field}", suite.name);
+        let positive = [
+            ("problems", suite.problems),
+            ("samples", u64::from(suite.samples)),
+            ("max_tokens", u64::from(suite.max_tokens)),
+            ("chunk", suite.chunk as u64),
+        ];
+        for (field, value) in positive {
+            if value == 0 {
+                return Err(self.error(&at(field), format!("`{field}` must be at least 1")));
+            }
+        }
+        if let Some(k) = suite.k.iter().find(|&&k| k == 0 || k > suite.samples) {
+            let message = format!("pass@{k} needs at least {k} samples, and there are {}", suite.samples);
+            return Err(self.error(&at("k"), message));
+        }
+        for stage in &suite.after {
+            if !document.stages.iter().any(|s| &s.name == stage) {
+                return Err(self.error(&at("after"), format!("there is no stage `{stage}`")));
+            }
+        }
+        for cell in suite_cells(suite).map_err(|message| self.error(&at("modes"), message))? {
+            generator
+                .check(&cell)
+                .map_err(|e| self.error(&at("ops"), format!("suite `{}`: {e}", suite.name)))?;
+        }
+        Ok(())
+    }
+
+    fn arm(
+        &self,
+        config: &ArmConfig,
+        index: usize,
+        document: &Document,
+        contexts: &Contexts,
+    ) -> Result<Arm, RecipeError> {
+        let generator = self.generator(document, contexts)?;
+        let mut stages = Vec::new();
+        let all: Vec<String> = document.stages.iter().map(|stage| stage.name.clone()).collect();
+        for name in if config.stages.is_empty() { &all } else { &config.stages } {
+            let Some(stage) = document.stages.iter().find(|stage| &stage.name == name) else {
+                return Err(
+                    self.error(&format!("arm.{}.stages", config.name), format!("there is no stage `{name}`"))
+                );
+            };
+            self.stage(stage, document)?;
+            let cells = self.mix(document, &stage.mix, &generator)?;
+            stages.push(ArmStage { stage: stage.clone(), cells });
+        }
+        if stages.is_empty() {
+            return Err(self.error(&format!("arm.{index}"), "there is no stage"));
+        }
+        Ok(Arm { name: config.name.clone(), model: document.model.clone(), stages })
+    }
+
+    fn stage(&self, stage: &Stage, document: &Document) -> Result<(), RecipeError> {
+        let at = |field: &str| format!("stage.{}.{field}", stage.name);
+        let wrong = |field: &str, message: String| Err(self.error(&at(field), message));
+        if !document.mix.contains_key(&stage.mix) {
+            return wrong("mix", format!("there is no mix `{}`", stage.mix));
+        }
+        let shares =
+            [("prompt_loss_weight", stage.prompt_loss_weight), ("optimizer.beta1", stage.optimizer.beta1)];
+        for (field, value) in shares {
+            if !(0.0..=1.0).contains(&value) {
+                return wrong(field, format!("`{field}` is {value}, but must be between 0 and 1"));
+            }
+        }
+        if !(stage.optimizer.lr.is_finite() && stage.optimizer.lr >= 0.0) {
+            return wrong("optimizer.lr", format!("a learning rate of {} is impossible", stage.optimizer.lr));
+        }
+        if let Err((field, message)) = stage.schedule.check() {
+            return wrong(&format!("schedule.{field}"), message);
+        }
+        if stage.batch_tokens == 0 || stage.micro_tokens == 0 {
+            return wrong("batch_tokens", "a batch must hold at least 1 token".to_owned());
+        }
+        if stage.keep == 0 {
+            return wrong("keep", "`keep` must be at least 1".to_owned());
+        }
+        match stage.kind {
+            StageKind::PreTraining | StageKind::MidTraining => self.corpus_stage(stage),
+            StageKind::Rl => self.rl_stage(stage, document),
+        }
+    }
+
+    fn corpus_stage(&self, stage: &Stage) -> Result<(), RecipeError> {
+        let at = |field: &str| format!("stage.{}.{field}", stage.name);
+        for (field, present) in [("rollout", stage.rollout.is_some()), ("policy", stage.policy.is_some())] {
+            if present {
+                let message = format!("`{field}` belongs to reinforcement learning (`kind = \"rl\"`)");
+                return Err(self.error(&at(field), message));
+            }
+        }
+        if stage.tokens.is_some() == stage.steps.is_some() {
+            let message = format!("stage `{}` needs either `tokens` or `steps`", stage.name);
+            return Err(self.error(&at("tokens"), message));
+        }
+        Ok(())
+    }
+
+    fn rl_stage(&self, stage: &Stage, document: &Document) -> Result<(), RecipeError> {
+        let at = |field: &str| format!("stage.{}.{field}", stage.name);
+        let wrong = |field: &str, message: &str| Err(self.error(&at(field), message));
+        let (Some(rollout), Some(policy)) = (&stage.rollout, &stage.policy) else {
+            return wrong("kind", "reinforcement learning needs the tables `rollout` and `policy`");
+        };
+        if stage.steps.is_none() || stage.tokens.is_some() {
+            return wrong("tokens", "reinforcement learning is measured in `steps`");
+        }
+        if rollout.prompts == 0 || rollout.samples == 0 || rollout.max_tokens == 0 {
+            return wrong("rollout", "`prompts`, `samples` and `max_tokens` must be at least 1");
+        }
+        if rollout.max_tokens as usize >= document.model.context {
+            return wrong("rollout.max_tokens", "`max_tokens` must leave room for the prompt in the context");
+        }
+        if rollout.overlong_buffer >= rollout.max_tokens {
+            return wrong("rollout.overlong_buffer", "`overlong_buffer` must be below `max_tokens`");
+        }
+        if policy.mini_batches == 0 || policy.epochs == 0 {
+            return wrong("policy", "`mini_batches` and `epochs` must be at least 1");
+        }
+        if policy.mini_batches > rollout.prompts {
+            return wrong("policy.mini_batches", "there are fewer prompts than mini-batches");
+        }
+        if policy.clip_low < 0.0 || policy.clip_low > 1.0 || policy.clip_high < 0.0 {
+            return wrong("policy.clip_low", "`clip_low` must be between 0 and 1 and `clip_high` at least 0");
+        }
+        if let Some(curriculum) = &rollout.curriculum {
+            curriculum.check().map_err(|message| self.error(&at("rollout.curriculum"), message))?;
+        }
+        Ok(())
+    }
+
+    fn claims(&self, document: &Document, arms: &[Arm]) -> Result<(), RecipeError> {
+        for (i, claim) in document.claims.iter().enumerate() {
+            let wrong = |message: String| Err(self.error(&format!("claim.{}", claim.name), message));
+            if !document.evaluation.suites.iter().any(|suite| suite.name == claim.suite) {
+                return wrong(format!("claim {}: there is no suite `{}`", i + 1, claim.suite));
+            }
+            if !document.evaluation.bands.iter().any(|band| band.name == claim.band) {
+                return wrong(format!("claim {}: there is no band `{}`", i + 1, claim.band));
+            }
+            for point in [&claim.left, &claim.right] {
+                let Some(arm) = arms.iter().find(|arm| arm.name == point.arm) else {
+                    return wrong(format!("claim {}: there is no arm `{}`", i + 1, point.arm));
+                };
+                if !arm.stages.iter().any(|stage| stage.stage.name == point.stage) {
+                    let message =
+                        format!("claim {}: arm `{}` has no stage `{}`", i + 1, point.arm, point.stage);
+                    return wrong(message);
+                }
+            }
+        }
+        for (i, matched) in document.matched.iter().enumerate() {
+            if let Some(name) = matched.arms.iter().find(|name| !arms.iter().any(|arm| arm.name == **name)) {
+                return Err(self.error(&format!("matched.{i}.arms"), format!("there is no arm `{name}`")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The cells of a suite, in the order of its problem file.
+pub(crate) fn suite_cells(suite: &SuiteConfig) -> Result<Vec<Cell>, String> {
+    let mut cells = Vec::new();
+    for &op in &suite.ops.0 {
+        for context in &suite.contexts {
+            for name in &suite.modes {
+                let Some(mode) = mix::mode(name) else {
+                    return Err(format!("`{name}` is no mode: there are `forward` and `reverse`"));
+                };
+                cells.push(Cell { op, context: context.clone(), mode });
+            }
+        }
+    }
+    Ok(cells)
+}

@@ -1,0 +1,274 @@
+//! A recipe's text: where things stand in it, overrides, and errors that point at a line.
+
+use std::{fmt, ops::Range};
+
+use serde::de::DeserializeOwned;
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue},
+};
+
+/// What is wrong with a recipe, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct RecipeError {
+    /// One sentence.
+    pub message: String,
+    /// The place, if there is one.
+    pub place: Option<Place>,
+}
+
+/// A place in a recipe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file, or the override as it was given.
+    pub file: String,
+    /// Line, from 1; 0 for an override from outside the file.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The line's text.
+    pub text: String,
+    /// How many characters the caret underlines.
+    pub width: usize,
+}
+
+impl fmt::Display for RecipeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(place) = &self.place else { return f.write_str(&self.message) };
+        let number = if place.line == 0 { String::new() } else { place.line.to_string() };
+        let gutter = " ".repeat(number.len());
+        if place.line == 0 {
+            writeln!(f, "{}: {}", place.file, self.message)?;
+        } else {
+            writeln!(f, "{}:{}:{}: {}", place.file, place.line, place.column, self.message)?;
+        }
+        writeln!(f, "{gutter} |")?;
+        writeln!(f, "{number} | {}", place.text)?;
+        write!(f, "{gutter} | {}{}", " ".repeat(place.column - 1), "^".repeat(place.width.max(1)))
+    }
+}
+
+impl RecipeError {
+    /// An error without a place.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), place: None }
+    }
+}
+
+/// The texts a recipe is read from: the file, then each override. A position counts through all of
+/// them as if they stood one after the other, so that every value knows where it was written.
+pub(crate) struct Source {
+    file: String,
+    /// The file and the overrides. Each override is preceded by as many blanks as there is text before it.
+    texts: Vec<String>,
+}
+
+impl Source {
+    pub(crate) fn new(text: &str, file: &str, overrides: &[String]) -> Result<Self, RecipeError> {
+        let mut texts = vec![text.to_owned()];
+        let mut offset = text.len() + 1;
+        for given in overrides {
+            let line = override_line(given)?;
+            texts.push(format!("{}{line}", " ".repeat(offset)));
+            offset += line.len() + 1;
+        }
+        Ok(Self { file: file.to_owned(), texts })
+    }
+
+    /// The file's table.
+    pub(crate) fn file_table(&self) -> Result<DeTable<'_>, RecipeError> {
+        self.table(0)
+    }
+
+    /// The overrides' tables, each `{"a.b" = v}`.
+    pub(crate) fn override_tables(&self) -> Result<Vec<DeTable<'_>>, RecipeError> {
+        (1..self.texts.len()).map(|i| self.table(i)).collect()
+    }
+
+    fn table(&self, i: usize) -> Result<DeTable<'_>, RecipeError> {
+        DeTable::parse(&self.texts[i])
+            .map(Spanned::into_inner)
+            .map_err(|e| self.error(e.message().to_owned(), e.span()))
+    }
+
+    /// A typed value out of a table whose values come from these texts.
+    pub(crate) fn typed<T: DeserializeOwned>(&self, table: DeTable<'_>) -> Result<T, RecipeError> {
+        let whole = Spanned::new(0..0, table);
+        T::deserialize(toml::Deserializer::from(whole)).map_err(|e| {
+            let span = e.span().filter(|span| span.end > 0);
+            let message = e.message().split('\n').next().unwrap_or_default().to_owned();
+            self.error(message, span)
+        })
+    }
+
+    /// An error that points at `span`.
+    pub(crate) fn error(&self, message: impl Into<String>, span: Option<Range<usize>>) -> RecipeError {
+        RecipeError { message: message.into(), place: span.map(|span| self.place(span)) }
+    }
+
+    fn place(&self, span: Range<usize>) -> Place {
+        let mut i = 0;
+        while i + 1 < self.texts.len() && span.start > self.texts[i].len() {
+            i += 1;
+        }
+        let text = &self.texts[i];
+        let start = span.start.min(text.len());
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        let end = span.end.clamp(start, line_end);
+        let width = text[start..end].chars().count();
+        if i == 0 {
+            return Place {
+                file: self.file.clone(),
+                line: text[..start].matches('\n').count() + 1,
+                column: text[line_start..start].chars().count() + 1,
+                text: text[line_start..line_end].to_owned(),
+                width,
+            };
+        }
+        let line = text.trim_start();
+        let column = start.saturating_sub(text.len() - line.len()) + 1;
+        Place { file: "--set".to_owned(), line: 0, column, text: line.to_owned(), width }
+    }
+}
+
+/// `a.b=v` as a line of TOML: the path quoted, the value as it is, or as a string if it is none.
+fn override_line(given: &str) -> Result<String, RecipeError> {
+    let Some((path, value)) = given.split_once('=') else {
+        return Err(RecipeError::new(format!("`--set {given}` has no `=`: write `--set path.to.key=value`")));
+    };
+    let (path, value) = (path.trim(), value.trim());
+    let bare = format!("\"{path}\" = {value}");
+    if DeTable::parse(&bare).is_ok() {
+        return Ok(bare);
+    }
+    Ok(format!("\"{path}\" = \"{}\"", value.escape_default()))
+}
+
+/// Puts the values of `patch` into `base`. Keys are paths with dots; a list of tables that have a `name`
+/// is addressed by that name, any other list by number. A table is merged key by key, except where it
+/// has a `kind`: then it replaces the other as a whole.
+pub(crate) fn apply<'i>(
+    source: &Source,
+    base: &mut DeTable<'i>,
+    patch: &DeTable<'i>,
+    prefix: &[String],
+) -> Result<(), RecipeError> {
+    for (key, value) in patch {
+        let mut path = prefix.to_vec();
+        path.extend(key.get_ref().split('.').map(str::to_owned));
+        let wrong = |message: String| source.error(message, Some(key.span()));
+        match value.get_ref() {
+            DeValue::Table(inner) if merges(base, &path, inner) => apply(source, base, inner, &path)?,
+            _ => set(base, &path, key, value).map_err(wrong)?,
+        }
+    }
+    Ok(())
+}
+
+fn merges(base: &DeTable<'_>, path: &[String], patch: &DeTable<'_>) -> bool {
+    match lookup(base, path) {
+        Some(DeValue::Table(_)) => patch.get("kind").is_none(),
+        Some(DeValue::Array(items)) => items.iter().any(|item| name_of(item.get_ref()).is_some()),
+        _ => false,
+    }
+}
+
+fn name_of<'a>(value: &'a DeValue<'_>) -> Option<&'a str> {
+    value.as_table()?.get("name")?.get_ref().as_str()
+}
+
+fn lookup<'a, 'i>(base: &'a DeTable<'i>, path: &[String]) -> Option<&'a DeValue<'i>> {
+    let (first, rest) = path.split_first()?;
+    let mut value = base.get(first.as_str())?.get_ref();
+    for segment in rest {
+        value = match value {
+            DeValue::Table(table) => table.get(segment.as_str())?.get_ref(),
+            DeValue::Array(items) => items
+                .iter()
+                .map(Spanned::get_ref)
+                .enumerate()
+                .find(|(i, item)| names(item, *i, segment))
+                .map(|(_, item)| item)?,
+            _ => return None,
+        };
+    }
+    Some(value)
+}
+
+/// Whether `segment` names the `i`-th item of a list.
+fn names(item: &DeValue<'_>, i: usize, segment: &str) -> bool {
+    match name_of(item) {
+        Some(name) => name == segment,
+        None => segment.parse() == Ok(i),
+    }
+}
+
+fn set<'i>(
+    base: &mut DeTable<'i>,
+    path: &[String],
+    key: &Spanned<DeString<'i>>,
+    value: &Spanned<DeValue<'i>>,
+) -> Result<(), String> {
+    let Some((last, parents)) = path.split_last() else { return Err("a path is empty".to_owned()) };
+    let mut table = base;
+    let mut at = 0;
+    while at < parents.len() {
+        let segment = &parents[at];
+        if table.get(segment.as_str()).is_none() {
+            let fresh = Spanned::new(key.span(), DeValue::Table(DeTable::new()));
+            table.insert(Spanned::new(key.span(), DeString::Owned(segment.clone())), fresh);
+        }
+        let Some(next) = table.get_mut(segment.as_str()) else { return Err("a path is empty".to_owned()) };
+        at += 1;
+        table = match next.get_mut() {
+            DeValue::Table(inner) => inner,
+            DeValue::Array(items) => {
+                let Some(name) = parents.get(at) else {
+                    return Err(format!("`{segment}` is a list: name the item and its key"));
+                };
+                at += 1;
+                let found = items.iter_mut().enumerate().find(|(i, item)| names(item.get_ref(), *i, name));
+                match found.map(|(_, item)| item.get_mut()) {
+                    Some(DeValue::Table(inner)) => inner,
+                    _ => return Err(format!("there is no `{segment}` named `{name}`")),
+                }
+            }
+            _ => return Err(format!("`{}` is a value, not a table", parents[..at].join("."))),
+        };
+    }
+    // Removed first, so that the key's place is the override's, too.
+    table.remove(last.as_str());
+    table.insert(Spanned::new(key.span(), DeString::Owned(last.clone())), value.clone());
+    Ok(())
+}
+
+/// Where a path stands in the table: its value, or the nearest part of the path that exists.
+pub(crate) fn span_of(base: &DeTable<'_>, path: &str) -> Option<Range<usize>> {
+    let segments: Vec<String> = path.split('.').map(str::to_owned).collect();
+    let mut span = None;
+    for end in 1..=segments.len() {
+        match spanned(base, &segments[..end]) {
+            Some(found) if found.end > 0 => span = Some(found),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    span
+}
+
+fn spanned(base: &DeTable<'_>, path: &[String]) -> Option<Range<usize>> {
+    let (last, parents) = path.split_last()?;
+    if parents.is_empty() {
+        return base.get(last.as_str()).map(Spanned::span);
+    }
+    match lookup(base, parents)? {
+        DeValue::Table(table) => table.get(last.as_str()).map(Spanned::span),
+        DeValue::Array(items) => items
+            .iter()
+            .enumerate()
+            .find(|(i, item)| names(item.get_ref(), *i, last))
+            .map(|(_, item)| item.span()),
+        _ => None,
+    }
+}

@@ -1,0 +1,170 @@
+use super::*;
+
+/// The quick recipe: every recipe test starts from a file that people use.
+const QUICKSTART: &str = include_str!("../../../../recipes/quickstart.toml");
+
+fn parse(text: &str, overrides: &[&str]) -> Result<Recipe, RecipeError> {
+    let overrides: Vec<String> = overrides.iter().map(|&o| o.to_owned()).collect();
+    Recipe::parse(text, "recipe.toml", &overrides)
+}
+
+/// The error of the quick recipe with one line replaced, as a user sees it.
+fn error(from: &str, to: &str) -> String {
+    assert!(QUICKSTART.contains(from), "the recipe has no `{from}`");
+    parse(&QUICKSTART.replacen(from, to, 1), &[]).expect_err("the recipe is wrong").to_string()
+}
+
+fn error_of_set(given: &str) -> String {
+    parse(QUICKSTART, &[given]).expect_err("the override is wrong").to_string()
+}
+
+/// Every recipe that comes with the program, at each of its scales.
+#[test]
+fn all_recipes_are_right() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("there are recipes") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("readable");
+        let raw: toml::Table = toml::from_str(&text).expect("TOML");
+        let mut scales = vec![Vec::new()];
+        if let Some(toml::Value::Table(table)) = raw.get("scale") {
+            scales.extend(table.keys().map(|name| vec![format!("scale={name}")]));
+        }
+        for overrides in scales {
+            Recipe::open(&path, &overrides).unwrap_or_else(|e| panic!("{overrides:?}\n{e}"));
+            count += 1;
+        }
+    }
+    assert!(count >= 2);
+}
+
+#[test]
+fn the_quick_recipe() {
+    let recipe = parse(QUICKSTART, &[]).expect("the recipe is right");
+    assert!(recipe.document.question.starts_with("Do mid-training and reinforcement learning"));
+    let [arm] = &recipe.arms[..] else { panic!("one arm") };
+    assert_eq!(arm.name, "main");
+    let names: Vec<&str> = arm.stages.iter().map(|stage| stage.stage.name.as_str()).collect();
+    assert_eq!(names, ["pre", "mid", "rl"]);
+    let sum: f64 = arm.stages[1].cells.values().sum();
+    assert!((sum - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_resolved_recipe_is_the_same_recipe() {
+    for overrides in [&[][..], &["scale=tiny", "stage.pre.optimizer.lr=0.01"]] {
+        let recipe = parse(QUICKSTART, overrides).expect("the recipe is right");
+        let again = parse(&recipe.resolved(), &[]).expect("a resolved recipe is a recipe");
+        assert_eq!(recipe.document, again.document);
+        assert_eq!(recipe.arms, again.arms);
+        assert_eq!(recipe.hash(), again.hash());
+    }
+}
+
+#[test]
+fn overrides_and_scales() {
+    let recipe = parse(QUICKSTART, &["stage.rl.rollout.reward.kind=outcome", "seeds=[3,4]", "scale=tiny"]);
+    let recipe = recipe.expect("the overrides are right");
+    assert_eq!(recipe.document.seeds, [3, 4]);
+    assert_eq!(recipe.document.scale, "tiny");
+    assert_eq!(recipe.document.model.hidden, 32);
+    let rollout = recipe.arms[0].stages[2].stage.rollout.as_ref().expect("a stage of rollouts");
+    assert_eq!(rollout.reward, problems::reward::Reward::Outcome {});
+    assert_eq!(rollout.prompts, 4);
+    assert_ne!(recipe.hash(), parse(QUICKSTART, &["scale=tiny"]).expect("right").hash());
+}
+
+#[test]
+fn arms_change_what_they_name_and_no_more() {
+    let arms = r#"
+[[arm]]
+name = "strict"
+
+[[arm]]
+name = "blend"
+stages = ["pre", "rl"]
+set = { "stage.rl.rollout.reward" = { kind = "blend", alpha = 0.2 } }
+
+[[arm]]
+name = "easy"
+[arm.set.stage.rl]
+mix = "pre"
+"#;
+    let text = QUICKSTART.replacen("[[claim]]", &format!("{arms}\n[[claim]]"), 1);
+    let text = text
+        .replace("left = {", "left = { arm = \"strict\",")
+        .replace("right = {", "right = { arm = \"strict\",");
+    let recipe = parse(&text, &["stage.rl.steps=7"]).expect("the arms are right");
+    let rl = |i: usize| &recipe.arms[i].stages.last().expect("stages").stage;
+    assert_eq!(recipe.arms[1].stages.len(), 2);
+    assert_eq!(
+        rl(1).rollout.as_ref().map(|r| r.reward),
+        Some(problems::reward::Reward::Blend { alpha: 0.2 })
+    );
+    assert_eq!((rl(0).mix.as_str(), rl(2).mix.as_str()), ("edge", "pre"));
+    assert!((0..3).all(|i| rl(i).steps == Some(7)), "the command line goes before the arms");
+    assert_eq!(recipe.arms[0].stages[0], recipe.arms[1].stages[0]);
+    let again = parse(&recipe.resolved(), &[]).expect("a resolved recipe is a recipe");
+    assert_eq!(recipe.arms, again.arms);
+}
+
+#[test]
+fn unknown_keys_have_a_place() {
+    let message = error("max_value = 20", "max_valeu = 20");
+    assert!(message.starts_with("recipe.toml:13:1: unknown field `max_valeu`"), "{message}");
+    assert!(message.ends_with("13 | max_valeu = 20\n   | ^^^^^^^^^"), "{message}");
+}
+
+#[test]
+fn weights_must_sum_to_one() {
+    let message = error("0.1391", "0.9391");
+    assert!(message.contains("mix `pre`: the weights of ops sum to 1.8, not to 1"), "{message}");
+    assert!(message.contains("\n23 | ops = {") && message.contains("| ^^^"), "{message}");
+    let message = error("share = 0.8", "share = 0.7");
+    assert!(message.contains("mix `mid`: the shares of the parts sum to 0.9, not to 1"), "{message}");
+}
+
+#[test]
+fn impossible_problems_are_found_before_anything_runs() {
+    let message = error("ops = \"6-7\"", "ops = \"6-700\"");
+    assert!(message.contains("mix `edge`"), "{message}");
+    let message = error("ops = \"2-7,9-10\"", "ops = \"0-3\"");
+    assert!(message.contains("suite `main`"), "{message}");
+    let message = error("contexts = \"terse\"", "contexts = \"tense\"");
+    assert!(message.contains("tense"), "{message}");
+    let message = error("ops = \"6-7\"", "ops = \"7-6\"");
+    assert!(message.contains("`7-6` is no op or range of ops"), "{message}");
+}
+
+#[test]
+fn wrong_overrides_show_what_was_given() {
+    let message = error_of_set("stage.rl.stpes=5");
+    assert!(message.starts_with("--set: unknown field `stpes`"), "{message}");
+    assert!(message.ends_with(" | \"stage.rl.stpes\" = 5\n | ^^^^^^^^^^^^^^^^"), "{message}");
+    let message = error_of_set("stage.lr.steps=5");
+    assert!(message.contains("there is no `stage` named `lr`"), "{message}");
+    let message = error_of_set("scale=huge");
+    assert!(message.contains("there is no scale `huge`; there are: tiny"), "{message}");
+    let message = error_of_set("seeds");
+    assert!(message.contains("has no `=`"), "{message}");
+    let message = error_of_set("seeds=[1,1]");
+    assert!(message.contains("none twice"), "{message}");
+}
+
+#[test]
+fn stages_must_make_sense() {
+    let message = error("tokens = 6e6", "tokens = 6e6\nsteps = 5");
+    assert!(message.contains("stage `pre` needs either `tokens` or `steps`"), "{message}");
+    let message = error("mix = \"edge\"", "mix = \"egde\"");
+    assert!(message.contains("there is no mix `egde`"), "{message}");
+    let message = error("advantage = \"grpo\"", "advantage = \"gpro\"");
+    assert!(message.contains("gpro") && message.contains("grpo-no-std"), "{message}");
+    let message = error("tokens = 1e6", "tokens = 1.5");
+    assert!(message.contains("1.5 is not a whole number"), "{message}");
+    let message = error("decay_share = 0.2", "decay_share = 2.0");
+    assert!(message.contains("`decay_share` is 2, but must be between 0 and 1"), "{message}");
+}

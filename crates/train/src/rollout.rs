@@ -1,0 +1,237 @@
+//! Rollouts: prompts are sampled, the responses verified and rewarded.
+//!
+//! Axes: `_P` prompt, `_G` response in the prompt's group, `_T` token.
+
+use std::collections::BTreeMap;
+
+use problems::{
+    Generator, Problem,
+    reward::RewardParts,
+    stream::Stream,
+    verify::{Policy as VerdictPolicy, Verdict, verify},
+};
+use tokens::Tokenizer;
+
+use crate::{
+    advantage::{GroupKind, group_kind},
+    batches::Step,
+    error::RunError,
+    learner::{Learner, Prompt, Sample, Sampling, StopReason},
+    metrics::Metrics,
+    mixture::Mixture,
+    recipe::Rollout,
+    watch::Event,
+};
+
+/// A prompt with its verified responses.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Which cell of the mix it came from.
+    pub cell: usize,
+    /// The problem.
+    pub problem: Problem,
+    /// The prompt's tokens.
+    pub prompt: Vec<u32>,
+    /// The responses.
+    pub responses_G: Vec<Judged>,
+}
+
+/// A response and what it is worth.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// As sampled.
+    pub sample: Sample,
+    /// The text, end token not included.
+    pub text: String,
+    /// The verifier's verdict.
+    pub verdict: Verdict,
+    /// The parts of the reward.
+    pub parts: RewardParts,
+    /// The reward that counts: shaped for length, and 0 for a truncated response.
+    pub reward: f64,
+    /// Whether it hit the length limit. Such a response is a failure, whatever it says.
+    pub truncated: bool,
+}
+
+impl Judged {
+    /// Right in process and answer, and ended.
+    pub fn verified(&self) -> bool {
+        self.verdict.verified && !self.truncated
+    }
+
+    /// Right in the answer, and ended.
+    pub fn right(&self) -> bool {
+        self.verdict.answer_right && !self.truncated
+    }
+}
+
+impl Group {
+    /// The rewards.
+    pub fn rewards_G(&self) -> Vec<f64> {
+        self.responses_G.iter().map(|response| response.reward).collect()
+    }
+}
+
+/// Makes rollouts.
+pub struct Roller<'a> {
+    /// Gives the problems.
+    pub generator: Generator,
+    /// Turns them into tokens and back.
+    pub tokenizer: &'a Tokenizer,
+    /// Names the samples: (stream, step, prompt).
+    pub stream: Stream,
+    /// How.
+    pub config: Rollout,
+}
+
+impl Roller<'_> {
+    /// The rollouts of a step: groups with equal rewards are replaced by fresh prompts, up to the bound.
+    ///
+    /// # Errors
+    /// If the model cannot serve the prompts.
+    pub fn roll(
+        &self,
+        learner: &mut dyn Learner,
+        mixture: &mut Mixture,
+        step: &mut Step<'_>,
+    ) -> Result<Vec<Group>, RunError> {
+        let wanted = self.config.prompts as usize;
+        let mut groups_P = self.sample(learner, mixture, step, wanted, 0)?;
+        judge_metrics(&groups_P, &self.config, step.metrics);
+        let mut drawn = wanted;
+        for _ in 0..self.config.refills {
+            let (mixed, uniform): (Vec<_>, Vec<_>) =
+                groups_P.into_iter().partition(|group| group_kind(&group.rewards_G()) == GroupKind::Mixed);
+            let missing = wanted - mixed.len();
+            groups_P = mixed;
+            if missing == 0 {
+                break;
+            }
+            let fresh = self.sample(learner, mixture, step, missing, drawn)?;
+            drawn += missing;
+            groups_P.extend(fresh);
+            // Uniform groups are kept only where no refill is left to take their place.
+            drop(uniform);
+        }
+        step.metrics.set("rollout/prompts_drawn", drawn as f64);
+        Ok(groups_P)
+    }
+
+    fn sample(
+        &self,
+        learner: &mut dyn Learner,
+        mixture: &mut Mixture,
+        step: &mut Step<'_>,
+        n: usize,
+        first: usize,
+    ) -> Result<Vec<Group>, RunError> {
+        let keys = self.stream.index(step.number);
+        let mut groups = Vec::with_capacity(n);
+        let mut prompts = Vec::with_capacity(n);
+        for p in 0..n {
+            let cell = mixture.next();
+            let problem = self.generator.problem(&mixture.cells()[cell], mixture.counts()[cell].problems);
+            let tokens = self.tokenizer.encode(&problem.prompt());
+            mixture.take(cell, tokens.len());
+            let key = keys.index((first + p) as u64).key();
+            prompts.push(Prompt { tokens: tokens.clone(), key, first: 0, n: self.config.samples });
+            groups.push(Group { cell, problem, prompt: tokens, responses_G: Vec::new() });
+        }
+        let total = n * self.config.samples as usize;
+        let (mut done, mut tokens) = (0, 0);
+        let watch = &mut *step.watch;
+        let samples_PG = learner.sample(&prompts, &self.sampling(), &mut |length| {
+            done += 1;
+            tokens += length as u64;
+            watch.on(Event::Sampling { done, total, tokens });
+        })?;
+        for (group, samples) in groups.iter_mut().zip(samples_PG) {
+            let sampled: usize = samples.iter().map(|sample| sample.tokens.len()).sum();
+            step.ledger.sampled_tokens += sampled as u64;
+            step.ledger.prompt_tokens += group.prompt.len() as u64;
+            let gold = group.problem.gold();
+            group.responses_G = samples.into_iter().map(|sample| self.judge(&gold, sample)).collect();
+        }
+        Ok(groups)
+    }
+
+    fn sampling(&self) -> Sampling {
+        let Rollout { temperature, top_p, top_k, max_tokens, .. } = self.config;
+        Sampling { temperature, top_p, top_k, max_tokens }
+    }
+
+    fn judge(&self, gold: &problems::gold::Gold, sample: Sample) -> Judged {
+        let text = self.tokenizer.decode(&sample.tokens);
+        let verdict = verify(gold, &text, VerdictPolicy::Paper);
+        let parts = self.config.reward.score(&verdict);
+        let truncated = sample.stop == StopReason::Length;
+        let reward = if truncated { 0.0 } else { parts.reward } - self.overlong(sample.tokens.len());
+        Judged { sample, text, verdict, parts, reward, truncated }
+    }
+
+    /// Soft punishment of long responses (DAPO): from 0 at `max − buffer` to the penalty at `max`.
+    fn overlong(&self, length: usize) -> f64 {
+        let Rollout { max_tokens, overlong_buffer, overlong_penalty, .. } = self.config;
+        if overlong_buffer == 0 {
+            return 0.0;
+        }
+        let over = (length as f64 - f64::from(max_tokens - overlong_buffer)).max(0.0);
+        overlong_penalty * (over / f64::from(overlong_buffer)).min(1.0)
+    }
+}
+
+/// The metrics of a step's first rollouts, before any refill: what the policy is, not what was selected.
+fn judge_metrics(groups_P: &[Group], config: &Rollout, metrics: &mut Metrics) {
+    let mut uniform_wrong = 0.0;
+    let mut uniform_right = 0.0;
+    let mut mixed = 0.0;
+    let mut faults: BTreeMap<&'static str, f64> = BTreeMap::new();
+    let mut rewards = Vec::new();
+    for group in groups_P {
+        let rewards_G = group.rewards_G();
+        let (_, std) = crate::advantage::mean_and_std(&rewards_G);
+        metrics.mean("reward/std", std, 1.0);
+        match group_kind(&rewards_G) {
+            GroupKind::Mixed => mixed += 1.0,
+            GroupKind::Uniform if group.responses_G.iter().all(Judged::verified) => uniform_right += 1.0,
+            GroupKind::Uniform => uniform_wrong += 1.0,
+        }
+        for response in &group.responses_G {
+            rewards.push(response.reward);
+            response_metrics(group, response, config, metrics);
+            if let Some((kind, _)) = &response.verdict.first_fault {
+                *faults.entry(kind.name()).or_default() += 1.0;
+            }
+        }
+    }
+    let n = groups_P.len() as f64;
+    metrics.set("groups/all_right", uniform_right / n);
+    metrics.set("groups/mixed", mixed / n);
+    metrics.set("groups/all_equal_not_right", uniform_wrong / n);
+    metrics.set("frac_reward_zero_std", (uniform_right + uniform_wrong) / n);
+    metrics.max("reward/max", rewards.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    metrics.set("reward/min", rewards.iter().copied().fold(f64::INFINITY, f64::min));
+    for (name, count) in faults {
+        metrics.set(&format!("first_fault/{name}"), count / rewards.len() as f64);
+    }
+}
+
+fn response_metrics(group: &Group, response: &Judged, config: &Rollout, metrics: &mut Metrics) {
+    let one = |yes: bool| f64::from(u8::from(yes));
+    let length = response.sample.tokens.len() as f64;
+    metrics.mean("reward/mean", response.reward, 1.0);
+    metrics.mean(&format!("reward/op{}", group.problem.cell.op), response.reward, 1.0);
+    metrics.mean(&format!("verified/op{}", group.problem.cell.op), one(response.verified()), 1.0);
+    metrics.mean("reward/outcome", response.parts.outcome, 1.0);
+    metrics.mean("reward/process", response.parts.process, 1.0);
+    metrics.mean("verified/mean", one(response.verified()), 1.0);
+    metrics.mean("verified/right_answer", one(response.right()), 1.0);
+    metrics.mean("verified/right_answer_wrong_process", one(response.right() && !response.verified()), 1.0);
+    metrics.mean("response_length/mean", length, 1.0);
+    metrics.max("response_length/max", length);
+    metrics.mean("response_length/clip_ratio", one(response.truncated), 1.0);
+    metrics.mean("prompt_length/mean", group.prompt.len() as f64, 1.0);
+    if config.overlong_buffer > 0 {
+        metrics.mean("reward/shaped", response.reward - response.parts.reward, 1.0);
+    }
+}

@@ -1,0 +1,344 @@
+//! A run: every arm of a recipe at every seed, stage by stage, in one folder.
+//!
+//! A stage's folder is named by the hash of all that determines it. Arms share the stages they share, a
+//! finished stage is never run again, and a run that was stopped goes on where it was.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
+
+use problems::{Generator, spec::Cell, split::Split, stream::Stream};
+use serde::{Deserialize, Serialize};
+use tokens::Tokenizer;
+
+use crate::{
+    error::RunError,
+    eval::Suite,
+    files,
+    learner::{LearnerFactory, ModelConfig},
+    recipe::{Arm, ArmStage, Recipe},
+    records::{ArmRun, FORMAT, Manifest},
+    stage::Job,
+    watch::{Event, Watch},
+};
+
+/// Changes whenever the same stage would give other bytes: old stages are then not taken for new ones.
+const BEHAVIOUR: u32 = 1;
+
+/// What a run is told besides its recipe.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The command that makes the run, for the manifest.
+    pub command: String,
+    /// Version and source revision, for the manifest.
+    pub revision: String,
+    /// Only this arm.
+    pub arm: Option<String>,
+    /// Only this seed.
+    pub seed: Option<u64>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything is done.
+    Finished,
+    /// It was asked to stop, and saved where it was.
+    Stopped,
+}
+
+/// A run in its folder, which no other process can take while it lives.
+pub struct Run<'a> {
+    recipe: Recipe,
+    folder: PathBuf,
+    factory: &'a dyn LearnerFactory,
+    options: Options,
+    _lock: File,
+}
+
+/// One stage of one arm at one seed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedStage {
+    /// Hash of all that determines it.
+    pub key: String,
+    /// Its folder's name.
+    pub folder: String,
+    /// The stage.
+    pub stage: ArmStage,
+}
+
+/// `data/tokenizer/source.json`: what the tokenizer was trained on.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct TokenizerSource {
+    key: String,
+}
+
+impl<'a> Run<'a> {
+    /// Opens a run folder, or starts one, and keeps others out of it.
+    ///
+    /// # Errors
+    /// If another process works there, the folder holds something else, or it cannot be written.
+    pub fn open(
+        recipe: Recipe,
+        folder: &Path,
+        factory: &'a dyn LearnerFactory,
+        options: Options,
+    ) -> Result<Self, RunError> {
+        check_choice(&recipe, &options)?;
+        files::make_folder(folder)?;
+        let lock = lock(folder)?;
+        let manifest_path = folder.join("manifest.json");
+        if manifest_path.exists() {
+            let old: Manifest = files::read_json(&manifest_path)?;
+            if old.name != recipe.document.name {
+                let what = format!("a run of the recipe `{}`", old.name);
+                return Err(RunError::Foreign { folder: folder.to_owned(), what });
+            }
+        }
+        let run = Self { recipe, folder: folder.to_owned(), factory, options, _lock: lock };
+        files::write(&folder.join("recipe.toml"), run.recipe.resolved().as_bytes())?;
+        files::write_json(&manifest_path, &run.manifest()?)?;
+        Ok(run)
+    }
+
+    /// The run folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The recipe.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Does what is left to do. Asked to stop, it ends the step, saves, and says so.
+    ///
+    /// # Errors
+    /// If a stage fails; what was finished before stays finished.
+    pub fn execute(&self, watch: &mut dyn Watch, stop: &AtomicBool) -> Result<Outcome, RunError> {
+        let tokenizer = self.tokenizer(watch)?;
+        let suites = self.suites(watch)?;
+        for seed in self.seeds() {
+            for arm in self.arms() {
+                watch.on(Event::Arm { name: &arm.name, seed });
+                let mut parent: Option<PathBuf> = None;
+                for planned in stages(&self.recipe, arm, seed)? {
+                    let folder = self.folder.join("stages").join(&planned.folder);
+                    let job = Job {
+                        recipe: &self.recipe,
+                        stage: &planned.stage,
+                        model: &model_of(arm, &tokenizer),
+                        seed,
+                        key: &planned.key,
+                        folder: &folder,
+                        parent: parent.as_deref(),
+                        tokenizer: &tokenizer,
+                        suites: &suites,
+                        factory: self.factory,
+                    };
+                    if job.execute(watch, stop)?.is_none() {
+                        return Ok(Outcome::Stopped);
+                    }
+                    parent = Some(folder);
+                }
+            }
+        }
+        Ok(Outcome::Finished)
+    }
+
+    fn arms(&self) -> impl Iterator<Item = &Arm> {
+        let wanted = self.options.arm.as_ref();
+        self.recipe.arms.iter().filter(move |arm| wanted.is_none_or(|wanted| *wanted == arm.name))
+    }
+
+    fn seeds(&self) -> Vec<u64> {
+        self.options.seed.map_or_else(|| self.recipe.document.seeds.clone(), |seed| vec![seed])
+    }
+
+    fn manifest(&self) -> Result<Manifest, RunError> {
+        let document = &self.recipe.document;
+        let mut runs = Vec::new();
+        for &seed in &document.seeds {
+            for arm in &self.recipe.arms {
+                let stages = stages(&self.recipe, arm, seed)?;
+                let stages = stages.into_iter().map(|stage| stage.folder).collect();
+                runs.push(ArmRun { arm: arm.name.clone(), seed, stages });
+            }
+        }
+        Ok(Manifest {
+            format: FORMAT,
+            name: document.name.clone(),
+            question: document.question.clone(),
+            command: self.options.command.clone(),
+            recipe_hash: self.recipe.hash(),
+            revision: self.options.revision.clone(),
+            bands: document.evaluation.bands.clone(),
+            runs,
+        })
+    }
+
+    /// The run's tokenizer: trained once, the same for all arms and seeds.
+    fn tokenizer(&self, watch: &mut dyn Watch) -> Result<Tokenizer, RunError> {
+        let path = self.folder.join("data").join("tokenizer");
+        let source = TokenizerSource { key: tokenizer_key(&self.recipe)? };
+        let source_path = path.join("source.json");
+        if source_path.exists() {
+            if files::read_json::<TokenizerSource>(&source_path)? != source {
+                let what = "a tokenizer that was trained on other problems".to_owned();
+                return Err(RunError::Foreign { folder: self.folder.clone(), what });
+            }
+            return Tokenizer::open(&path).map_err(|e| RunError::Data(e.to_string()));
+        }
+        watch.on(Event::Preparing("tokenizer"));
+        let tokenizer = train_tokenizer(&self.recipe, self.recipe.document.tokenizer.problems)?;
+        files::make_folder(&self.folder.join("data"))?;
+        let partial = files::begin_folder(&path)?;
+        tokenizer.save(&partial).map_err(|e| RunError::Data(e.to_string()))?;
+        files::write_json(&partial.join("source.json"), &source)?;
+        files::publish(&partial, &path)?;
+        // As it will be read by every later run.
+        Tokenizer::open(&path).map_err(|e| RunError::Data(e.to_string()))
+    }
+
+    fn suites(&self, watch: &mut dyn Watch) -> Result<Vec<Suite>, RunError> {
+        let document = &self.recipe.document;
+        let folder = self.folder.join("data").join("suites");
+        files::make_folder(&folder)?;
+        let mut suites = Vec::new();
+        for config in &document.evaluation.suites {
+            watch.on(Event::Preparing(&format!("suite {}", config.name)));
+            let contexts = &self.recipe.contexts;
+            let seed = document.evaluation.seed;
+            let suite = Suite::make(config, &document.world, contexts, document.split, seed)?;
+            let path = folder.join(format!("{}.jsonl", config.name));
+            let text = files::lines(&path, &suite.records())?;
+            if fs::read(&path).ok().as_deref() != Some(&text[..]) {
+                files::write(&path, &text)?;
+            }
+            suites.push(suite);
+        }
+        Ok(suites)
+    }
+}
+
+fn check_choice(recipe: &Recipe, options: &Options) -> Result<(), RunError> {
+    if let Some(arm) = &options.arm
+        && !recipe.arms.iter().any(|a| a.name == *arm)
+    {
+        let known: Vec<&str> = recipe.arms.iter().map(|arm| arm.name.as_str()).collect();
+        return Err(RunError::Unknown { what: "arm", name: arm.clone(), known: known.join(", ") });
+    }
+    if let Some(seed) = options.seed
+        && !recipe.document.seeds.contains(&seed)
+    {
+        let known: Vec<String> = recipe.document.seeds.iter().map(u64::to_string).collect();
+        return Err(RunError::Unknown { what: "seed", name: seed.to_string(), known: known.join(", ") });
+    }
+    Ok(())
+}
+
+/// Takes the folder's lock. The system gives it back when the process ends, however it ends.
+fn lock(folder: &Path) -> Result<File, RunError> {
+    let path = folder.join(".lock");
+    let file = File::options()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(files::failed(&path, "write"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(RunError::Locked { folder: folder.to_owned() }),
+        Err(TryLockError::Error(e)) => Err(files::failed(&path, "lock")(e).into()),
+    }
+}
+
+/// The stages of an arm at a seed, with their keys.
+///
+/// # Errors
+/// If a part of the recipe has no JSON form.
+pub fn stages(recipe: &Recipe, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>, RunError> {
+    let document = &recipe.document;
+    let tokenizer = tokenizer_key(recipe)?;
+    let mut parent = String::new();
+    let mut planned = Vec::new();
+    for stage in &arm.stages {
+        let cells: Vec<(&Cell, &f64)> = stage.cells.iter().collect();
+        let validation = (stage.stage.validate_every > 0).then_some(&document.evaluation);
+        let key = key(&(
+            (BEHAVIOUR, &tokenizer, &parent, seed, &arm.model),
+            (&document.world, document.split, &recipe.context_texts),
+            (&stage.stage, cells, validation),
+        ))?;
+        parent.clone_from(&key);
+        let folder = format!("{}-{}", stage.stage.name, &key[..10]);
+        planned.push(PlannedStage { key, folder, stage: stage.clone() });
+    }
+    Ok(planned)
+}
+
+fn key(parts: &impl Serialize) -> Result<String, RunError> {
+    let text = serde_json::to_string(parts).map_err(|e| RunError::Data(e.to_string()))?;
+    Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
+}
+
+/// Hash of all that determines the tokenizer.
+fn tokenizer_key(recipe: &Recipe) -> Result<String, RunError> {
+    let document = &recipe.document;
+    let cells: Vec<(Cell, f64)> = tokenizer_cells(recipe).into_iter().collect();
+    key(&(BEHAVIOUR, &document.tokenizer, &document.world, document.split, &recipe.context_texts, cells))
+}
+
+/// The cells the tokenizer is trained on: those of its mix, or of every stage of every arm.
+fn tokenizer_cells(recipe: &Recipe) -> BTreeMap<Cell, f64> {
+    let document = &recipe.document;
+    if let Some(parts) = document.mix.get(&document.tokenizer.mix) {
+        return crate::recipe::mix::cells(parts).unwrap_or_default();
+    }
+    let mut cells = BTreeMap::new();
+    let mut counted: Vec<&BTreeMap<Cell, f64>> = Vec::new();
+    for stage in recipe.arms.iter().flat_map(|arm| &arm.stages) {
+        if !counted.contains(&&stage.cells) {
+            counted.push(&stage.cells);
+            for (cell, weight) in &stage.cells {
+                *cells.entry(cell.clone()).or_insert(0.0) += weight;
+            }
+        }
+    }
+    let sum: f64 = cells.values().sum();
+    for weight in cells.values_mut() {
+        *weight /= sum;
+    }
+    cells
+}
+
+/// Trains a recipe's tokenizer on about so many problems, every cell at least once.
+///
+/// # Errors
+/// If the world is impossible or the vocabulary too small.
+pub fn train_tokenizer(recipe: &Recipe, problems: u64) -> Result<Tokenizer, RunError> {
+    let document = &recipe.document;
+    let key = Stream::root(document.tokenizer.seed).fork("tokenizer").key();
+    let seed = u64::from_le_bytes([key[0], key[1], key[2], key[3], key[4], key[5], key[6], key[7]]);
+    let split = Some((Split::Train, document.split));
+    let generator = Generator::new(&document.world, &recipe.contexts, seed, split)
+        .map_err(|e| RunError::Data(e.to_string()))?;
+    let texts = tokenizer_cells(recipe).into_iter().flat_map(|(cell, weight)| {
+        let count = ((weight * problems as f64).round() as u64).max(1);
+        let generator = &generator;
+        (0..count).map(move |i| {
+            let problem = generator.problem(&cell, i);
+            problem.prompt() + &problem.response()
+        })
+    });
+    Tokenizer::train(texts, document.tokenizer.vocab).map_err(|e| RunError::Data(e.to_string()))
+}
+
+/// The arm's model with the vocabulary filled in.
+fn model_of(arm: &Arm, tokenizer: &Tokenizer) -> ModelConfig {
+    let vocab = if arm.model.vocab == 0 { tokenizer.vocab_size() } else { arm.model.vocab };
+    ModelConfig { vocab, ..arm.model.clone() }
+}

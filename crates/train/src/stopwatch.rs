@@ -1,0 +1,19 @@
+//! The one place that looks at a clock. What it measures goes to `timings.jsonl` and to progress, never
+//! into a result.
+
+use std::time::Instant;
+
+/// A running stopwatch.
+pub(crate) struct Stopwatch(Instant);
+
+/// Starts a stopwatch.
+pub(crate) fn start() -> Stopwatch {
+    Stopwatch(Instant::now())
+}
+
+impl Stopwatch {
+    /// Seconds since the start; never 0, so that rates stay finite.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64().max(1e-9)
+    }
+}
