@@ -20,6 +20,7 @@ pub mod graph;
 pub mod identity;
 pub mod linear;
 pub mod parse;
+pub mod mutate;
 mod plan;
 pub mod problem;
 pub mod render;

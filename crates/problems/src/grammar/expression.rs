@@ -8,11 +8,11 @@
 //! factor     := [sign] ( number | phrase | '(' expression ')' )
 //! ```
 
-use super::{Atom, Clause, DEPTH_MAX, Factor, Member, NONE, Parser, Span, Symbol, Term, TermId};
+use super::{Atom, Clause, DEPTH_MAX, Factor, Member, NONE, Parser, Span, Term, TermId, Variable};
 
 impl Parser<'_> {
     /// `= member = member …` up to the end of the clause; the next byte is the first `=`.
-    pub(super) fn chain(&mut self, start: usize, target: Option<Symbol>) {
+    pub(super) fn chain(&mut self, start: usize, target: Option<Variable>) {
         let first = self.solution.members.len() as u32;
         while self.peek() == Some(b'=') {
             self.at += 1;

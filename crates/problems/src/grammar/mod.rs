@@ -80,6 +80,15 @@ pub struct Solution<'t> {
     pub(crate) symbols: Symbols<'t>,
 }
 
+/// A variable and where it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Which variable.
+    pub symbol: Symbol,
+    /// Its bytes.
+    pub span: Span,
+}
+
 /// One part of the solution.
 #[derive(Debug)]
 pub enum Item {
@@ -97,7 +106,7 @@ pub struct Step {
     /// The quantity's name as written.
     pub name: Span,
     /// The variable that stands for it; `None` when the header (prose) or the last clause (terse) is malformed.
-    pub variable: Option<Symbol>,
+    pub variable: Option<Variable>,
     /// Says that the value is not known yet.
     pub unknown: bool,
     /// `U = … = …`, in order.
@@ -130,7 +139,7 @@ pub struct Known {
 #[derive(Debug)]
 pub enum KnownBy {
     /// By its variable (prose).
-    Variable(Symbol),
+    Variable(Variable),
     /// By its name (terse).
     Name(Span),
 }
@@ -138,7 +147,7 @@ pub enum KnownBy {
 /// A chain `target = member = member …`; in a tail the target is the first member instead.
 #[derive(Debug, Clone)]
 pub(crate) struct Clause {
-    pub(crate) target: Option<Symbol>,
+    pub(crate) target: Option<Variable>,
     pub(crate) span: Span,
     pub(crate) members: Range<u32>,
 }
@@ -208,6 +217,11 @@ pub(crate) struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
+    /// The variable that is written there.
+    fn variable(&mut self, span: Span) -> Variable {
+        Variable { symbol: self.solution.symbols.intern(self.text, span), span }
+    }
+
     fn new(text: &'t str) -> Self {
         let mut cut = text.len().min(TEXT_MAX);
         while !text.is_char_boundary(cut) {

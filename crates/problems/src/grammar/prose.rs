@@ -5,7 +5,7 @@ use std::iter::Peekable;
 use memchr::memmem::{self, FindIter};
 
 use super::lexer::Number;
-use super::{Item, Known, KnownBy, Parser, Span, Step, Style, Symbol, Tail};
+use super::{Item, Known, KnownBy, Parser, Span, Step, Style, Tail, Variable};
 
 /// A word that starts a part of the solution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Parser<'_> {
     }
 
     /// `NAME as V;`. The name runs to the last `as` before the semicolon.
-    fn header(&mut self) -> (Span, Option<Symbol>) {
+    fn header(&mut self) -> (Span, Option<Variable>) {
         let text = &self.bytes[self.at..self.end];
         let stop = text.iter().position(|b| matches!(b, b';' | b'='));
         let length = stop.unwrap_or(text.len());
@@ -139,7 +139,7 @@ impl Parser<'_> {
         self.skip_blanks();
         let complete = self.at == end;
         self.at = end + 1;
-        let variable = phrase.filter(|_| complete).map(|v| self.solution.symbols.intern(self.text, v));
+        let variable = phrase.filter(|_| complete).map(|v| self.variable(v));
         (name, variable)
     }
 
@@ -173,7 +173,7 @@ impl Parser<'_> {
             }
             if self.peek() == Some(b'=') {
                 let target = self.without_so(phrase);
-                let target = self.solution.symbols.intern(self.text, target);
+                let target = self.variable(target);
                 self.chain(start, Some(target));
                 return false;
             }
@@ -212,7 +212,7 @@ impl Parser<'_> {
         }
         self.skip_blanks();
         let Number(value) = self.signed_number()?;
-        let by = KnownBy::Variable(self.solution.symbols.intern(self.text, phrase));
+        let by = KnownBy::Variable(self.variable(phrase));
         let span = Span::new(start, self.at);
         if self.peek() == Some(b',') {
             self.at += 1;

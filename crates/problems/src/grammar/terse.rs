@@ -108,7 +108,7 @@ impl Parser<'_> {
             self.skip_clause();
             return false;
         };
-        let target = self.solution.symbols.intern(self.text, target);
+        let target = self.variable(target);
         self.chain(start, Some(target));
         let question = |span: Span| self.bytes[span.range()] == *b"?";
         self.solution.clauses.last().is_some_and(|clause| {

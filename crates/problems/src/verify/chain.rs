@@ -4,12 +4,12 @@ use crate::grammar::{Atom, NONE, Solution, Symbol, TermId};
 use crate::linear::Linear;
 
 /// Something that knows the value of a variable here and now.
-pub(super) trait Values {
+pub(crate) trait Values {
     fn value(&self, symbol: Symbol) -> Option<Linear>;
 }
 
 /// The value of an expression; `None` when a variable has none, or the result is not whole, not linear or too large.
-pub(super) fn evaluate(solution: &Solution, values: &impl Values, expression: TermId) -> Option<Linear> {
+pub(crate) fn evaluate(solution: &Solution, values: &impl Values, expression: TermId) -> Option<Linear> {
     let mut sum = Linear::number(0);
     let mut next = expression;
     while next != NONE {

@@ -3,7 +3,7 @@
 //! Independent by design: it reads text with [`crate::grammar`] and compares with a [`Gold`]; it never
 //! calls the generator or the renderer. The rules are written for a reader in `docs/verifier.md`.
 
-mod chain;
+pub(crate) mod chain;
 mod explain;
 mod fault;
 mod scope;

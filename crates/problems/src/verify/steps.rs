@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::gold::Gold;
+use crate::gold::{Gold, Mode};
 use crate::grammar::{Atom, Clause, Item, NONE, Solution, Span, Step, Symbol, TermId, folded};
 use crate::linear::Linear;
 
@@ -179,8 +179,8 @@ impl<'a, 't> Walk<'a, 't> {
         let parents = self.scope.empty();
         let mut progress = Progress {
             index,
-            variable: step.variable,
-            shadowed: step.variable.map_or(Meaning::Nothing, |v| self.scope.meaning(v)),
+            variable: step.variable.map(|v| v.symbol),
+            shadowed: step.variable.map_or(Meaning::Nothing, |v| self.scope.meaning(v.symbol)),
             parents,
             value: None,
             value_span: None,
@@ -189,7 +189,7 @@ impl<'a, 't> Walk<'a, 't> {
             judged,
             late: None,
         };
-        let Some(variable) = step.variable else {
+        let Some(variable) = progress.variable else {
             progress.judged.blame(FaultKind::MalformedStep, step.span);
             progress.judged.clean = false;
             self.judged.push(progress.judged);
@@ -271,6 +271,7 @@ impl<'a, 't> Walk<'a, 't> {
         let solution = self.solution;
         let members = &solution.members[clause.members.start as usize..clause.members.end as usize];
         let Some((first, target)) = members.first().zip(clause.target) else { return };
+        let target = target.symbol;
         let mut parents = self.scope.empty();
         let mut uses = Uses { symbolic: true, has_unknown: false };
         if let Some(expression) = first.expression {
@@ -439,9 +440,12 @@ impl<'a, 't> Walk<'a, 't> {
             })
             .collect();
         let mut first_fault = steps.iter().find_map(|s| s.fault.zip(s.fault_range.clone()));
-        if first_fault.is_none() && self.nodes.iter().any(|n| !n.present) {
-            let end = self.solution.tags.body_end as usize;
-            first_fault = Some((FaultKind::MissingStep, end..end));
+        let end = self.solution.tags.body_end as usize;
+        if self.nodes.iter().any(|n| !n.present) {
+            first_fault.get_or_insert((FaultKind::MissingStep, end..end));
+        }
+        if self.gold.mode == Mode::Reverse && steps.iter().all(|s| s.name != super::EQUATION) {
+            first_fault.get_or_insert((FaultKind::MissingEquation, end..end));
         }
         Found {
             nodes: self.nodes,

@@ -53,7 +53,7 @@ impl Walk<'_, '_> {
         };
         let node = match known.by {
             KnownBy::Name(name) => self.node_at(name),
-            KnownBy::Variable(symbol) => match self.scope.meaning(symbol) {
+            KnownBy::Variable(variable) => match self.scope.meaning(variable.symbol) {
                 Meaning::Quantity(node) => node,
                 _ => None,
             },
@@ -70,7 +70,7 @@ impl Walk<'_, '_> {
 
     fn stated_value(&self, by: &KnownBy, node: Option<u32>) -> Option<Linear> {
         match *by {
-            KnownBy::Variable(symbol) => chain::Values::value(&self.scope, symbol),
+            KnownBy::Variable(variable) => chain::Values::value(&self.scope, variable.symbol),
             KnownBy::Name(_) => self.defined_value(node?),
         }
     }

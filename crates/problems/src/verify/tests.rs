@@ -110,7 +110,7 @@ fn reverse_lines_are_checked_one_by_one() {
     check("Solution: x = 4", "Solution: x = 5", (false, false, Some("wrong-equation")));
     check("x + b = x + 2*x = 3*x", "x + b = x + 2*x = 4*x", (false, false, Some("wrong-arithmetic")));
     let tail = &REVERSE[REVERSE.find("We know").expect("the tail")..REVERSE.find("</sol").expect("the tag")];
-    check(tail, "", (false, false, None));
+    check(tail, "", (false, false, Some("missing-equation")));
 }
 
 #[test]
