@@ -4,6 +4,9 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use train::error::RunError;
+use train::recipe::RecipeError;
+
 /// What the user asked for is impossible or contradictory: exit code 2.
 #[derive(Debug)]
 pub(crate) struct Usage(String);
@@ -49,7 +52,10 @@ fn sentence(error: &anyhow::Error) -> String {
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {
-    error.chain().any(<dyn std::error::Error>::is::<Usage>)
+    error.chain().any(|cause| {
+        let asked = matches!(cause.downcast_ref(), Some(RunError::Recipe(_) | RunError::Unknown { .. }));
+        asked || cause.is::<Usage>() || cause.is::<RecipeError>()
+    })
 }
 
 /// Whoever read our output has closed it (`tercet problems … | head`): that is no failure of ours.

@@ -1,5 +1,6 @@
 //! Progress on stderr: a bar with rate and time left on a terminal, an occasional line elsewhere.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ pub(crate) struct Progress {
     what: String,
     terminal: bool,
     started: Instant,
+    before: u64,
     last_line: Instant,
 }
 
@@ -33,13 +35,37 @@ impl Progress {
         bar.set_style(style.progress_chars("━╸ "));
         bar.set_prefix(what.clone());
         let now = Instant::now();
-        Progress { bar, what, terminal, started: now, last_line: now }
+        Progress { bar, what, terminal, started: now, before: 0, last_line: now }
+    }
+
+    /// Sets how much is done.
+    pub(crate) fn set(&mut self, done: u64) {
+        self.bar.set_position(done);
+        self.show();
     }
 
     /// Adds to what is done.
     pub(crate) fn add(&mut self, more: u64) {
         self.bar.inc(more);
         self.show();
+    }
+
+    /// Says that so much was done before: it does not count for the rate.
+    pub(crate) fn start_at(&mut self, done: u64) {
+        self.before = done;
+        self.bar.set_position(done);
+        self.bar.reset_eta();
+    }
+
+    /// Shows what has changed.
+    pub(crate) fn tick(&mut self) {
+        self.bar.tick();
+        self.show();
+    }
+
+    /// A short remark after the bar, such as the current loss.
+    pub(crate) fn remark(&mut self, remark: impl Into<Cow<'static, str>>) {
+        self.bar.set_message(remark);
     }
 
     fn show(&mut self) {
@@ -58,7 +84,7 @@ impl Progress {
 
     fn line(&self) {
         let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
-        let per_second = done as f64 / self.started.elapsed().as_secs_f64();
+        let per_second = (done - self.before.min(done)) as f64 / self.started.elapsed().as_secs_f64();
         let left = (total.saturating_sub(done)) as f64 / per_second.max(1e-9);
         say(&format!(
             "{}: {done}/{total}, {per_second:.1}/s, about {} left {}",

@@ -2,7 +2,11 @@
 
 mod compare;
 mod completions;
+mod plan;
 mod problems;
+mod recipe;
+mod report;
+mod run;
 mod show;
 mod tokenizer;
 mod verify;
@@ -36,9 +40,12 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
+    Plan(plan::Args),
     Problems(problems::Args),
     Show(show::Args),
     Verify(verify::Args),
+    Report(report::Args),
     Compare(compare::Args),
     #[command(subcommand)]
     Tokenizer(tokenizer::Command),
@@ -48,11 +55,22 @@ enum Command {
 /// Runs what was asked for.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Problems(args) => problems::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Tokenizer(command) => tokenizer::run(&command),
         Command::Completions(args) => completions::run(&args),
+    }
+}
+
+/// Version of the program, with the source revision if it was built from a checkout.
+fn revision() -> String {
+    match option_env!("TERCET_REVISION") {
+        Some(revision) => format!("{} ({revision})", env!("CARGO_PKG_VERSION")),
+        None => env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use problems::gold::Gold;
 use problems::verify::{Policy, explain, verify};
 use problems::{Contexts, Problem};
 
@@ -87,23 +86,7 @@ fn describe(output: &mut Output, problem: &Problem) -> anyhow::Result<()> {
         problem.id, problem.cell, stats.depth, stats.width, stats.arithmetic_operations, stats.distractors
     )?;
     writeln!(output, "\n{} {}", problem.problem.trim(), problem.question.trim())?;
-    writeln!(output, "\nGraph\n{}", graph(&problem.gold()))?;
+    writeln!(output, "\nGraph\n{}", report::draw::text(&report::draw::Dag::of_problem(problem)).trim_end())?;
     writeln!(output, "Solution\n{}", problem.solution.trim())?;
     Ok(())
-}
-
-fn graph(gold: &Gold) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::new();
-    for node in &gold.nodes {
-        let parents: Vec<&str> =
-            node.parents.iter().map(|&parent| gold.nodes[parent as usize].name.as_str()).collect();
-        let from = if parents.is_empty() { String::new() } else { format!(" ← {}", parents.join(", ")) };
-        let _ = writeln!(text, "  {} = {}{from}", node.name, value(node));
-    }
-    text
-}
-
-fn value(node: &problems::gold::GoldNode) -> String {
-    node.value.as_number().map_or_else(|| "?".to_owned(), |n| n.to_string())
 }

@@ -1,0 +1,146 @@
+//! `tercet plan`
+
+mod rates;
+
+use std::io::Write as _;
+
+use engine::CpuFactory;
+use train::plan::{Plan, Rates, StagePlan};
+use train::recipe::Recipe;
+use train::records::Cost;
+
+use super::recipe::RecipeArgs;
+use crate::output::Output;
+use crate::progress::duration;
+use crate::threads::Threads;
+
+/// Say what a recipe will cost, without doing it
+///
+/// Stages with their steps, tokens and floating-point operations, then time, memory and disk. The time is
+/// an estimate from a second of training and sampling on this machine at the recipe's size.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tercet plan recipes/quickstart.toml
+  tercet plan recipes/quickstart.toml --set stage.pre.tokens=60e6 --untimed
+  tercet plan recipes/quickstart.toml --json")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    /// Do not measure this machine, hence give no time
+    #[arg(long)]
+    untimed: bool,
+    /// Print the plan as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let factory = CpuFactory { threads: args.threads.apply()? };
+    let recipe = args.recipe.open()?;
+    let rates = if args.untimed { None } else { Some(rates::measure(&recipe, &factory)?) };
+    let plan = Plan::of(&recipe, rates)?;
+    let mut output = Output::open(None)?;
+    if args.json {
+        serde_json::to_writer_pretty(&mut output, &plan)?;
+        writeln!(output)?;
+    } else {
+        write(&mut output, &recipe, &plan, rates)?;
+    }
+    output.finish()
+}
+
+fn write(output: &mut Output, recipe: &Recipe, plan: &Plan, rates: Option<Rates>) -> anyhow::Result<()> {
+    writeln!(output, "{}: {}\n", recipe.document.name, recipe.document.question.replace('\n', " "))?;
+    for arm in &plan.arms {
+        writeln!(output, "arm {}, {:.2} M parameters", arm.name, arm.parameters as f64 / 1e6)?;
+        let header = ["stage", "steps", "trained", "sampled", "evaluated", "PFLOP", "time"];
+        let mut rows = vec![header.map(str::to_owned)];
+        rows.extend(arm.stages.iter().map(row));
+        write_table(output, &rows)?;
+        writeln!(output)?;
+    }
+    writeln!(output, "all {} seed(s), shared stages once: {}", plan.seeds, cost(&plan.total))?;
+    writeln!(output, "tokens sampled for evaluation: {}", count(plan.evaluation_tokens))?;
+    for check in &plan.matched {
+        let word = if check.matches { "match" } else { "do NOT match" };
+        writeln!(output, "{} {word}: {:.2}% apart", check.arms.join(", "), 100.0 * check.difference)?;
+    }
+    writeln!(output, "memory up to {}, disk {}", bytes(plan.memory_bytes), bytes(plan.disk_bytes))?;
+    if let (Some(seconds), Some(rates)) = (plan.seconds, rates) {
+        writeln!(
+            output,
+            "time about {} at {} tokens/s trained and {} sampled, measured just now",
+            duration(seconds),
+            count(rates.train_tokens_per_second as u64),
+            count(rates.sample_tokens_per_second as u64),
+        )?;
+    }
+    Ok(())
+}
+
+fn row(stage: &StagePlan) -> [String; 7] {
+    [
+        if stage.shared { format!("{} (shared)", stage.name) } else { stage.name.clone() },
+        stage.steps.to_string(),
+        count(stage.cost.trained_tokens),
+        count(stage.cost.sampled_tokens),
+        count(stage.evaluation_tokens),
+        format!("{:.3}", stage.cost.flops / 1e15),
+        stage.seconds.map_or_else(|| "–".to_owned(), duration),
+    ]
+}
+
+/// Columns as wide as their widest cell; the first to the left, numbers to the right.
+fn write_table(output: &mut Output, rows: &[[String; 7]]) -> anyhow::Result<()> {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    for row in rows {
+        write!(output, "  {:<1$}", row[0], width(0))?;
+        for column in 1..row.len() {
+            write!(output, "  {:>1$}", row[column], width(column))?;
+        }
+        writeln!(output)?;
+    }
+    Ok(())
+}
+
+fn cost(cost: &Cost) -> String {
+    format!(
+        "{} tokens trained, {} sampled, {:.3} PFLOP, {} nominal tokens",
+        count(cost.trained_tokens),
+        count(cost.sampled_tokens),
+        cost.flops / 1e15,
+        count(cost.nominal_tokens as u64),
+    )
+}
+
+/// 1234567 as `1.23 M`.
+fn count(n: u64) -> String {
+    let n = n as f64;
+    match n {
+        _ if n >= 1e9 => format!("{:.2} G", n / 1e9),
+        _ if n >= 1e6 => format!("{:.2} M", n / 1e6),
+        _ if n >= 1e4 => format!("{:.1} k", n / 1e3),
+        _ => format!("{n}"),
+    }
+}
+
+fn bytes(n: u64) -> String {
+    let n = n as f64;
+    if n >= 1e9 { format!("{:.2} GB", n / 1e9) } else { format!("{:.1} MB", n / 1e6) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_short() {
+        assert_eq!(
+            [999, 12_345, 1_234_567, 9_999_999_999].map(count),
+            ["999", "12.3 k", "1.23 M", "10.00 G"]
+        );
+        assert_eq!([1_500_000, 2_000_000_000].map(bytes), ["1.5 MB", "2.00 GB"]);
+    }
+}

@@ -1,0 +1,65 @@
+//! How fast this machine trains and samples a recipe's model.
+
+use std::time::Instant;
+
+use train::learner::{AdamW, Batch, LearnerFactory, ModelConfig, Objective, Prompt, Sampling};
+use train::plan::{Rates, parameters};
+use train::recipe::Recipe;
+
+/// Operations spent on each of the two measurements: about a second on one core.
+const OPERATIONS: f64 = 2e10;
+/// Sequences sampled side by side.
+const SAMPLES: usize = 64;
+
+/// Cross-entropy with all tokens counting.
+struct AllTokens(Vec<f32>);
+
+impl Objective for AllTokens {
+    fn gradient(&self, logprobs_T: &[f32], gradient_T: &mut [f32]) -> f64 {
+        gradient_T.copy_from_slice(&self.0[..gradient_T.len()]);
+        logprobs_T.iter().map(|l| -f64::from(*l)).sum()
+    }
+
+    fn constant_gradient(&self) -> Option<&[f32]> {
+        Some(&self.0)
+    }
+}
+
+/// Trains and samples the largest model of the recipe for a moment, with arbitrary tokens.
+pub(super) fn measure(recipe: &Recipe, factory: &dyn LearnerFactory) -> anyhow::Result<Rates> {
+    let vocabulary = recipe.document.tokenizer.vocab;
+    let largest = recipe.arms.iter().map(|arm| &arm.model).max_by_key(|m| parameters(m, vocabulary));
+    let model = largest.unwrap_or(&recipe.document.model);
+    let model =
+        ModelConfig { vocab: if model.vocab == 0 { vocabulary } else { model.vocab }, ..model.clone() };
+    let per_token = parameters(&model, vocabulary) as f64;
+    let mut learner = factory.fresh(&model, [0; 32])?;
+
+    let length = model.context.min(128);
+    let sequences = ((OPERATIONS / (6.0 * per_token)) as usize / length).clamp(1, 512);
+    let mut batch = Batch::default();
+    for s in 0..sequences {
+        let tokens: Vec<u32> = (0..length).map(|t| ((s * 31 + t * 7) % model.vocab) as u32).collect();
+        batch.push(&tokens);
+    }
+    let objective = AllTokens(vec![-1.0 / batch.len() as f32; batch.len()]);
+    let adamw = AdamW { lr: 1e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.0, clip_norm: 1.0 };
+    let start = Instant::now();
+    learner.forward_backward(&batch, &objective)?;
+    learner.optim_step(&adamw);
+    let train_tokens_per_second = batch.len() as f64 / start.elapsed().as_secs_f64();
+
+    let per_sample = (OPERATIONS / (2.0 * per_token)) as usize / SAMPLES;
+    let sampling = Sampling {
+        temperature: 1.0,
+        top_p: 1.0,
+        top_k: 0,
+        max_tokens: per_sample.clamp(1, length / 2) as u32,
+    };
+    let prompt = Prompt { tokens: vec![1; (length / 4).max(1)], key: [0; 32], first: 0, n: SAMPLES as u32 };
+    let mut sampled = 0;
+    let start = Instant::now();
+    learner.sample(&[prompt], &sampling, &mut |tokens| sampled += tokens)?;
+    let sample_tokens_per_second = sampled as f64 / start.elapsed().as_secs_f64();
+    Ok(Rates { train_tokens_per_second, sample_tokens_per_second })
+}

@@ -1,0 +1,40 @@
+//! Which recipe is meant, and with which changes.
+
+use std::path::PathBuf;
+
+use train::recipe::Recipe;
+
+/// Flattened into every command that reads a recipe.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecipeArgs {
+    /// The recipe, a TOML file
+    recipe: PathBuf,
+    #[command(flatten)]
+    changes: Changes,
+}
+
+/// Changes to a recipe.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Changes {
+    /// Change a value: stage.rl.steps=50, world.max_value=30; repeatable, later ones win
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Use one of the recipe's other sizes, its [scale.NAME]
+    #[arg(long, value_name = "NAME")]
+    scale: Option<String>,
+}
+
+impl Changes {
+    /// As the recipe's overrides.
+    pub(crate) fn overrides(&self) -> Vec<String> {
+        let scale = self.scale.iter().map(|name| format!("scale={name}"));
+        scale.chain(self.set.iter().cloned()).collect()
+    }
+}
+
+impl RecipeArgs {
+    /// Reads and checks the recipe.
+    pub(crate) fn open(&self) -> anyhow::Result<Recipe> {
+        Ok(Recipe::open(&self.recipe, &self.changes.overrides())?)
+    }
+}

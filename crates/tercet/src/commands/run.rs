@@ -1,0 +1,71 @@
+//! `tercet run`
+
+mod watch;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use engine::CpuFactory;
+use train::run::{Options, Outcome, Run};
+
+use super::recipe::RecipeArgs;
+use crate::interrupt;
+use crate::output::Output;
+use crate::progress::say;
+use crate::threads::Threads;
+
+/// Run a recipe: problems, tokenizer, training, evaluation, report
+///
+/// Everything lands in one folder. Stages that are finished there are not run again, and a run that was
+/// stopped, by Ctrl-C or in any other way, goes on where it was when it is called again: the result is the
+/// same to the byte, at any number of threads.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tercet run recipes/quickstart.toml
+  tercet run recipes/quickstart.toml --scale tiny --out /tmp/tiny      every part once, in seconds
+  tercet run recipes/quickstart.toml --set stage.rl.steps=200 --out runs/longer")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    /// The run folder; runs/NAME by default
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Only this arm
+    #[arg(long, value_name = "NAME")]
+    arm: Option<String>,
+    /// Only this seed of the recipe's
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let factory = CpuFactory { threads: args.threads.apply()? };
+    let recipe = args.recipe.open()?;
+    let stop = interrupt::listen()?;
+    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.document.name));
+    let options =
+        Options { command: command(), revision: super::revision(), arm: args.arm.clone(), seed: args.seed };
+    let run = Run::open(recipe, &folder, &factory, options)?;
+    let outcome = run.execute(&mut watch::Terminal::default(), stop)?;
+    if outcome == Outcome::Stopped {
+        anyhow::bail!("stopped before the end, everything so far is saved: go on with `{}`", command());
+    }
+    let report = report::html::write(&folder)?;
+    let mut output = Output::open(None)?;
+    write!(output, "{}", report::table(&folder)?.render())?;
+    output.finish()?;
+    say(&format!("report: {}", report.display()));
+    Ok(())
+}
+
+/// The command as it was called.
+fn command() -> String {
+    let quoted = |arg: String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+".contains(c);
+        if arg.chars().all(plain) { arg } else { format!("'{}'", arg.replace('\'', r"'\''")) }
+    };
+    let args = std::env::args_os().skip(1).map(|arg| quoted(arg.to_string_lossy().into_owned()));
+    std::iter::once("tercet".to_owned()).chain(args).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,110 @@
+//! What a run shows while it works: one bar at a time, one line for each thing that is done.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use train::records::{EvalRow, MetricsRow, StageDone, StageInfo, StageKind};
+use train::watch::{Event, Watch};
+
+use crate::progress::{Progress, duration, say};
+
+/// Draws progress on stderr.
+#[derive(Default)]
+pub(crate) struct Terminal {
+    bar: Option<Progress>,
+    /// Since when the bar's work goes on.
+    since: Option<Instant>,
+    remark: String,
+}
+
+impl Watch for Terminal {
+    fn on(&mut self, event: Event<'_>) {
+        match event {
+            Event::Preparing(what) => self.begin(what.to_owned(), 0, "", 0),
+            Event::Arm { name, seed } => self.tell(&format!("arm {name}, seed {seed}")),
+            Event::StageKnown { folder } => self.tell(&format!("{folder}: done before")),
+            Event::StageStarted { info, done } => {
+                if done > 0 {
+                    self.tell(&format!("{}: goes on after step {done}", info.name));
+                }
+                self.begin(info.name.clone(), info.steps, "steps", done);
+            }
+            Event::Sampling { done, total, .. } => self.note(format!("sampling {done}/{total}")),
+            Event::Step { info, metrics, .. } => self.step(info, metrics),
+            Event::Checkpoint { .. } => {}
+            Event::EvaluationStarted { suite, done, total } => {
+                self.begin(format!("eval {suite}"), total as u64, "samples", done as u64);
+            }
+            Event::Evaluating { done, .. } => {
+                if let Some(bar) = &mut self.bar {
+                    bar.set(done as u64);
+                }
+            }
+            Event::EvaluationDone { suite, rows } => self.evaluated(suite, rows),
+            Event::StageDone { info, done } => self.stage_done(info, done),
+        }
+    }
+}
+
+impl Terminal {
+    fn begin(&mut self, what: String, total: u64, unit: &str, done: u64) {
+        // The old bar goes before the new one comes.
+        self.bar = None;
+        let mut bar = Progress::new(what, total, unit);
+        bar.start_at(done);
+        self.bar = Some(bar);
+        self.since = Some(Instant::now());
+    }
+
+    fn tell(&mut self, line: &str) {
+        self.bar = None;
+        say(line);
+    }
+
+    fn note(&mut self, note: String) {
+        if let Some(bar) = &mut self.bar {
+            let separator = if self.remark.is_empty() { "" } else { ", " };
+            bar.remark(format!("{}{separator}{note}", self.remark));
+            bar.tick();
+        }
+    }
+
+    fn step(&mut self, info: &StageInfo, metrics: &MetricsRow) {
+        let value = |name: &str| metrics.values.get(name).copied().flatten();
+        let wanted: &[(&str, &str)] = match info.kind {
+            StageKind::Rl => &[("reward", "reward/mean"), ("verified", "verified/mean")],
+            StageKind::PreTraining | StageKind::MidTraining => &[("loss", "loss")],
+        };
+        let shown = wanted.iter().filter_map(|(word, name)| Some(format!("{word} {:.3}", value(name)?)));
+        self.remark = shown.collect::<Vec<_>>().join(", ");
+        if let Some(bar) = &mut self.bar {
+            bar.remark(self.remark.clone());
+            bar.set(metrics.step);
+        }
+    }
+
+    fn evaluated(&mut self, suite: &str, rows: &[EvalRow]) {
+        let mut by_op: BTreeMap<u32, (f64, f64)> = BTreeMap::new();
+        for row in rows {
+            let (sum, n) = by_op.entry(row.op).or_default();
+            *sum += f64::from(row.verified) / f64::from(row.n.max(1));
+            *n += 1.0;
+        }
+        let shown = by_op.iter().map(|(op, (sum, n))| format!("op {op} {:.1}%", 100.0 * sum / n));
+        self.tell(&format!("  {suite}: pass@1 {}", shown.collect::<Vec<_>>().join(", ")));
+        self.remark.clear();
+    }
+
+    fn stage_done(&mut self, info: &StageInfo, done: &StageDone) {
+        let seconds = self.since.take().map_or(0.0, |since| since.elapsed().as_secs_f64());
+        self.remark.clear();
+        self.tell(&format!(
+            "{}: {} steps, {:.2} M tokens trained, {:.2} M sampled, {}",
+            info.name,
+            done.steps,
+            done.cost.trained_tokens as f64 / 1e6,
+            done.cost.sampled_tokens as f64 / 1e6,
+            duration(seconds),
+        ));
+    }
+}
