@@ -3,7 +3,6 @@
 
 use std::process::Command;
 
-#[expect(clippy::print_stdout, reason = "how a build script speaks to cargo")]
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let git = |args: &[&str]| {

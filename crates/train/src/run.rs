@@ -337,8 +337,10 @@ pub fn train_tokenizer(recipe: &Recipe, problems: u64) -> Result<Tokenizer, RunE
     Tokenizer::train(texts, document.tokenizer.vocab).map_err(|e| RunError::Data(e.to_string()))
 }
 
-/// The arm's model with the vocabulary filled in.
+/// The arm's model with what the tokenizer decides filled in.
 fn model_of(arm: &Arm, tokenizer: &Tokenizer) -> ModelConfig {
     let vocab = if arm.model.vocab == 0 { tokenizer.vocab_size() } else { arm.model.vocab };
-    ModelConfig { vocab, ..arm.model.clone() }
+    let eos = arm.model.eos.or(Some(tokenizer.eos()));
+    let pad = arm.model.pad.or(Some(tokenizer.pad()));
+    ModelConfig { vocab, eos, pad, ..arm.model.clone() }
 }

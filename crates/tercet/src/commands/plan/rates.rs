@@ -15,9 +15,9 @@ const SAMPLES: usize = 64;
 struct AllTokens(Vec<f32>);
 
 impl Objective for AllTokens {
-    fn gradient(&self, logprobs_T: &[f32], gradient_T: &mut [f32]) -> f64 {
-        gradient_T.copy_from_slice(&self.0[..gradient_T.len()]);
-        logprobs_T.iter().map(|l| -f64::from(*l)).sum()
+    fn gradient(&self, logprobs: &[f32], gradient: &mut [f32]) -> f64 {
+        gradient.copy_from_slice(&self.0[..gradient.len()]);
+        logprobs.iter().map(|l| -f64::from(*l)).sum()
     }
 
     fn constant_gradient(&self) -> Option<&[f32]> {

@@ -29,7 +29,7 @@ impl Watch for Terminal {
                 }
                 self.begin(info.name.clone(), info.steps, "steps", done);
             }
-            Event::Sampling { done, total, .. } => self.note(format!("sampling {done}/{total}")),
+            Event::Sampling { done, total, .. } => self.note(&format!("sampling {done}/{total}")),
             Event::Step { info, metrics, .. } => self.step(info, metrics),
             Event::Checkpoint { .. } => {}
             Event::EvaluationStarted { suite, done, total } => {
@@ -61,7 +61,7 @@ impl Terminal {
         say(line);
     }
 
-    fn note(&mut self, note: String) {
+    fn note(&mut self, note: &str) {
         if let Some(bar) = &mut self.bar {
             let separator = if self.remark.is_empty() { "" } else { ", " };
             bar.remark(format!("{}{separator}{note}", self.remark));
