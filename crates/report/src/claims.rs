@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::ReportError;
+use crate::folder::Folder;
 use crate::measure::{Measure, Metric, Slice};
 use crate::stats::{self, Estimate, Power};
 
@@ -9,6 +11,8 @@ use crate::stats::{self, Estimate, Power};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
+    /// A short name, e.g. `rl-edge`.
+    pub name: String,
     /// e.g. `RL on the edge raises pass@128 out of distribution`
     pub text: String,
     /// The model expected to be better: arm and stage name.
@@ -74,6 +78,82 @@ pub struct Ruling {
     pub effect: Option<Estimate>,
     /// What this scale could see, and what scale would see the claimed effect.
     pub power: Option<Power>,
+}
+
+/// What a resolved recipe says of claims; the rest of it is of no concern here.
+#[derive(Deserialize)]
+struct RecipeFile {
+    #[serde(default, rename = "claim")]
+    claims: Vec<RecipeClaim>,
+}
+
+#[derive(Deserialize)]
+struct RecipeClaim {
+    name: String,
+    says: String,
+    suite: String,
+    band: String,
+    metric: String,
+    left: Side,
+    right: Side,
+    #[serde(default)]
+    relation: RecipeRelation,
+    #[serde(default)]
+    margin: f64,
+    paper: Option<f64>,
+    context: Option<String>,
+    mode: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Side {
+    #[serde(default = "main_arm")]
+    arm: String,
+    stage: String,
+}
+
+fn main_arm() -> String {
+    "main".to_owned()
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RecipeRelation {
+    #[default]
+    Greater,
+    Equal,
+}
+
+/// The claims of the run's recipe.
+///
+/// # Errors
+/// If the recipe is malformed or a claim names a band or metric that does not exist.
+pub fn of_folder(folder: &Folder) -> Result<Vec<Claim>, ReportError> {
+    let path = folder.path.join("recipe.toml");
+    let file: RecipeFile =
+        toml::from_str(&folder.recipe).map_err(|e| ReportError::malformed(&path, None, &e))?;
+    let claim = |c: RecipeClaim| {
+        let wrong = |what: &str| ReportError::malformed(&path, None, &format!("claim `{}`: {what}", c.name));
+        let band = folder.manifest.bands.iter().find(|b| b.name == c.band);
+        let band = band.ok_or_else(|| wrong(&format!("there is no band `{}`", c.band)))?;
+        let metric =
+            Metric::parse(&c.metric).ok_or_else(|| wrong(&format!("there is no metric `{}`", c.metric)))?;
+        Ok(Claim {
+            text: c.says,
+            left: (c.left.arm, c.left.stage),
+            right: (c.right.arm, c.right.stage),
+            suite: c.suite,
+            slice: Slice { context: c.context, mode: c.mode, ..Slice::ops(band.from, band.to) },
+            metric,
+            relation: match c.relation {
+                RecipeRelation::Greater => Relation::Above(c.margin),
+                RecipeRelation::Equal => Relation::Within(c.margin),
+            },
+            paper: c.paper,
+            name: c.name,
+        })
+    };
+    file.claims.into_iter().map(claim).collect()
 }
 
 /// The verdict on a relation from the interval of the difference.

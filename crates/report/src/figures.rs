@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use train::records::{EvalRow, StageKind};
+use train::records::{EvalRow, MetricsRow, StageKind};
 
 use crate::chart::{self, Axis, Bars, Chart, Format, Heat, Plot, Point, Scale, Series, Value};
 use crate::error::ReportError;
@@ -26,6 +26,16 @@ pub struct Figure {
 
 /// Lines of more points than this are drawn as means of neighbours.
 const POINTS_MAX: usize = 120;
+/// Said under lines that may be thinned.
+const THINNED: &str = "Lines of more than 120 steps show means of neighbouring steps; the band reaches from the smallest to the largest of them.";
+/// What else is drawn of reinforcement learning.
+const SIGNALS: [(&str, &str); 5] = [
+    ("verified/mean", "right in every step"),
+    ("verified/right_answer_wrong_process", "right answer, wrong process"),
+    ("response_length/mean", "response length in tokens"),
+    ("actor/entropy", "entropy in nats a token"),
+    ("actor/kl_loss", "KL term of the loss"),
+];
 /// Colours of parts that are no models.
 const PARTS: [usize; 7] = [2, 1, 4, 3, 7, 5, 6];
 /// Fault kinds that get a part of their own; the rest are one.
@@ -56,25 +66,32 @@ pub fn figures(measure: &Measure) -> Vec<Figure> {
         let suffix = if suites.len() > 1 { format!("-{suite}") } else { String::new() };
         figures.extend(pass_at_k(measure, suite, &suffix));
         figures.extend(by_op(measure, suite, &suffix));
+        figures.extend(ladder(measure, suite, &suffix));
         figures.extend(by_context(measure, suite, &suffix));
     }
-    figures.extend(curve(
+    figures.extend(curves(
         measure,
-        "reward",
-        "Reward",
-        "reward/mean",
+        ("reward", "Reward"),
         "Mean reward of the rollouts at each step of reinforcement learning.",
-        |k| k == StageKind::Rl,
+        &[("reward/mean", "reward")],
+        |kind| kind == StageKind::Rl,
     ));
     figures.extend(groups(measure));
-    figures.extend(curve(
+    figures.extend(curves(
         measure,
-        "loss",
-        "Loss",
-        "loss",
-        "Training loss, in nats a token, at each step of pre-training and mid-training.",
-        |k| k != StageKind::Rl,
+        ("signals", "Reinforcement learning, other signals"),
+        "Share of rollouts that are right, right by a wrong process; their length; how sure the policy is and how far it is from where it started.",
+        &SIGNALS,
+        |kind| kind == StageKind::Rl,
     ));
+    figures.extend(curves(
+        measure,
+        ("loss", "Loss"),
+        "Training loss at each step, in nats a token: of the whole objective, and of the solutions alone.",
+        &[("loss", "objective"), ("loss/response", "solutions")],
+        |kind| kind != StageKind::Rl,
+    ));
+    figures.extend(held_out_loss(measure));
     for suite in &suites {
         let suffix = if suites.len() > 1 { format!("-{suite}") } else { String::new() };
         figures.extend(outcomes(measure, suite, &suffix));
@@ -202,48 +219,124 @@ fn each_model(measure: &Measure, markers: bool, points: impl Fn(&Model) -> Vec<P
     measure.models.iter().enumerate().filter_map(line).collect()
 }
 
-/// A metric over the steps, a panel for each stage name, a line for each model and seed.
-fn curve(
+/// Metrics over the steps: a panel for each stage name and metric, a line for each model and seed.
+fn curves(
     measure: &Measure,
-    id: &str,
-    title: &str,
-    metric: &str,
+    (id, title): (&str, &str),
     caption: &str,
+    metrics: &[(&str, &str)],
     kinds: impl Fn(StageKind) -> bool,
 ) -> Option<Figure> {
-    let mut panels: BTreeMap<usize, (String, Vec<Series>)> = BTreeMap::new();
-    let mut order: Vec<&str> = Vec::new();
-    for (slot, model) in measure.models.iter().enumerate().filter(|(_, m)| kinds(m.kind)) {
-        for (seed, stage) in measure.stages(model) {
-            let points = thin(&stage.series(metric));
-            if points.is_empty() {
-                continue;
-            }
-            let position = order.iter().position(|s| *s == model.stage).unwrap_or_else(|| {
-                order.push(&model.stage);
-                order.len() - 1
-            });
-            let name = if model.folders.len() > 1 {
-                format!("{}, seed {seed}", model.label)
-            } else {
-                model.label.clone()
-            };
-            let panel = panels.entry(position).or_insert_with(|| (model.stage.clone(), Vec::new()));
-            panel.1.push(Series { name, slot, markers: false, points });
+    let models = || measure.models.iter().enumerate().filter(|(_, m)| kinds(m.kind));
+    let mut stages: Vec<&str> = Vec::new();
+    for (_, model) in models() {
+        if !stages.contains(&model.stage.as_str()) {
+            stages.push(&model.stage);
         }
     }
-    let draw = |(stage, series): (String, Vec<Series>)| {
-        Chart::Plot(Plot {
-            title: stage,
-            x: plain("step", Scale::Linear),
-            y: plain(metric, Scale::Linear),
-            series,
-        })
-    };
-    let caption = format!(
-        "{caption} Lines of more than {POINTS_MAX} steps show means of neighbouring steps; the band reaches from the smallest to the largest of them."
-    );
-    Figure::new(id, title, &caption, panels.into_values().map(draw).collect())
+    let mut panels = Vec::new();
+    for stage in stages {
+        for (metric, label) in metrics {
+            let mut series = Vec::new();
+            for (slot, model) in models().filter(|(_, m)| m.stage == stage) {
+                for (seed, folder) in measure.stages(model) {
+                    let points = thin(&folder.series(metric));
+                    if !points.is_empty() {
+                        series.push(Series { name: named(model, seed), slot, markers: false, points });
+                    }
+                }
+            }
+            if !series.is_empty() {
+                let title = if metrics.len() > 1 { format!("{stage}: {label}") } else { stage.to_owned() };
+                let (x, y) = (plain("step", Scale::Linear), plain(label, Scale::Linear));
+                panels.push(Chart::Plot(Plot { title, x, y, series }));
+            }
+        }
+    }
+    Figure::new(id, title, &format!("{caption} {THINNED}"), panels)
+}
+
+/// A model at a seed, as a line is named.
+fn named(model: &Model, seed: u64) -> String {
+    if model.folders.len() > 1 { format!("{}, seed {seed}", model.label) } else { model.label.clone() }
+}
+
+/// Loss on held-out solutions during training, by band.
+fn held_out_loss(measure: &Measure) -> Option<Figure> {
+    let mut panels = Vec::new();
+    for model in &measure.models {
+        for (seed, stage) in measure.stages(model) {
+            let mut series = Vec::new();
+            for (slot, band) in measure.folder.manifest.bands.iter().enumerate() {
+                let inside = |name: &str| {
+                    let op = name
+                        .strip_prefix("eval/loss/op")
+                        .and_then(|n| n.split('/').next()?.parse::<u32>().ok());
+                    op.is_some_and(|op| (band.from..=band.to).contains(&op))
+                };
+                let mean = |row: &MetricsRow| {
+                    let values: Vec<f64> =
+                        row.values.iter().filter(|(n, _)| inside(n)).filter_map(|(_, v)| *v).collect();
+                    (!values.is_empty())
+                        .then(|| (row.step as f64, values.iter().sum::<f64>() / values.len() as f64))
+                };
+                let points = thin(&stage.metrics.iter().filter_map(mean).collect::<Vec<_>>());
+                if !points.is_empty() {
+                    let name = format!("{} (op {}–{})", band.name, band.from, band.to);
+                    series.push(Series { name, slot: PARTS[slot % PARTS.len()], markers: true, points });
+                }
+            }
+            if !series.is_empty() {
+                let (x, y) = (plain("step", Scale::Linear), plain("nats a token", Scale::Linear));
+                panels.push(Chart::Plot(Plot { title: named(model, seed), x, y, series }));
+            }
+        }
+    }
+    Figure::new(
+        "held-out-loss",
+        "Loss on held-out solutions",
+        "Negative log-likelihood of the reference solutions of problems that were never trained on, measured during training. No intervals: the same few problems at each step.",
+        panels,
+    )
+}
+
+/// How a model's bands fill while it is trained, where its milestones were evaluated.
+fn ladder(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let most = measure.samples(suite);
+    let mut panels = Vec::new();
+    for model in &measure.models {
+        for metric in [Metric::PassAt(1), Metric::PassAt(most)] {
+            let mut series = Vec::new();
+            for (slot, band) in measure.folder.manifest.bands.iter().enumerate() {
+                let found = measure.milestones(model, suite, &Slice::ops(band.from, band.to), metric);
+                let point = |(step, e): &(u64, crate::stats::Estimate)| Point {
+                    x: *step as f64,
+                    y: e.value,
+                    interval: Some((e.low, e.high)),
+                };
+                let points: Vec<Point> = found.iter().map(point).collect();
+                if !points.is_empty() {
+                    let name = format!("{} (op {}–{})", band.name, band.from, band.to);
+                    series.push(Series { name, slot: PARTS[slot % PARTS.len()], markers: true, points });
+                }
+            }
+            if !series.is_empty() {
+                let title = format!("{}: {}", model.label, metric.name());
+                panels.push(Chart::Plot(Plot {
+                    title,
+                    x: plain("step", Scale::Linear),
+                    y: rate(&metric.name()),
+                    series,
+                }));
+            }
+        }
+    }
+    Figure::new(
+        &format!("ladder{suffix}"),
+        "The ladder during training",
+        "How the bands fill while a stage is trained. Bands are 95% intervals (first seed).",
+        panels,
+    )
 }
 
 /// At most [`POINTS_MAX`] points: means of equal runs of neighbours with their extremes.
@@ -280,11 +373,7 @@ fn groups(measure: &Measure) -> Option<Figure> {
                     })
                 })
                 .collect();
-            let title = if model.folders.len() > 1 {
-                format!("{}, seed {seed}", model.label)
-            } else {
-                model.label.clone()
-            };
+            let title = named(model, seed);
             if !series.is_empty() {
                 panels.push(Chart::Plot(Plot {
                     title,

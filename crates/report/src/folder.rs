@@ -36,8 +36,10 @@ pub struct Stage {
     pub metrics: Vec<MetricsRow>,
     /// `timings.jsonl`
     pub timings: Vec<MetricsRow>,
-    /// `evals/SUITE.jsonl.gz`, by suite.
+    /// `evals/SUITE.jsonl.gz`, by suite: the stage's last model.
     pub evals: BTreeMap<String, Vec<EvalRow>>,
+    /// `evals/step-000100/SUITE.jsonl.gz`, by suite and step: the model on its way.
+    pub milestones: BTreeMap<String, BTreeMap<u64, Vec<EvalRow>>>,
     /// `exposure.json`
     pub exposure: Option<Exposure>,
 }
@@ -95,13 +97,12 @@ impl Stage {
         let info_path = path.join("stage.json");
         let info: StageInfo = read_json(&info_path)?;
         check_format(&info_path, info.format)?;
-        let mut evals = BTreeMap::new();
-        for file in list(&path.join("evals"))? {
-            let name = file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-            if let Some(suite) = name.strip_suffix(".jsonl.gz")
-                && !suite.ends_with(".responses")
-            {
-                evals.insert(suite.to_owned(), read_lines(&file)?);
+        let mut milestones: BTreeMap<String, BTreeMap<u64, Vec<EvalRow>>> = BTreeMap::new();
+        for folder in list(&path.join("evals"))?.iter().filter(|p| p.is_dir()) {
+            let step = name_of(folder).strip_prefix("step-").and_then(|n| n.parse().ok());
+            let Some(step) = step else { continue };
+            for (suite, rows) in read_evals(folder)? {
+                milestones.entry(suite).or_default().insert(step, rows);
             }
         }
         Ok(Self {
@@ -109,7 +110,8 @@ impl Stage {
             done: read_optional(&path.join("done.json"))?,
             metrics: read_growing(&path.join("metrics.jsonl"))?,
             timings: read_growing(&path.join("timings.jsonl"))?,
-            evals,
+            evals: read_evals(&path.join("evals"))?,
+            milestones,
             exposure: read_optional(&path.join("exposure.json"))?,
             path: path.to_owned(),
         })
@@ -152,6 +154,24 @@ pub fn for_each_line<T: DeserializeOwned>(
         each(i, value);
     }
     Ok(())
+}
+
+/// The evaluations in a folder, by suite.
+fn read_evals(folder: &Path) -> Result<BTreeMap<String, Vec<EvalRow>>, ReportError> {
+    let mut evals = BTreeMap::new();
+    for file in list(folder)? {
+        let name = name_of(&file);
+        if let Some(suite) = name.strip_suffix(".jsonl.gz")
+            && !suite.ends_with(".responses")
+        {
+            evals.insert(suite.to_owned(), read_lines(&file)?);
+        }
+    }
+    Ok(evals)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
 }
 
 fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ReportError> {

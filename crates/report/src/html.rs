@@ -28,7 +28,7 @@ use crate::transcripts::{self, Transcript};
 pub fn write(run_dir: &Path) -> Result<PathBuf, ReportError> {
     let folder = Folder::read(run_dir)?;
     let measure = Measure::new(&folder);
-    let table = table::of_measure(&measure);
+    let table = table::of_measure(&measure)?;
     let figures = figures::figures(&measure);
     let transcripts = transcripts::transcripts(&measure)?;
     let page = render(&measure, &table, &figures, transcripts)?;

@@ -58,6 +58,31 @@ impl Metric {
         (!matches!(self, Self::Tokens | Self::GoldNll)).then_some((0.0, 1.0))
     }
 
+    /// The metric that a recipe names: `pass@8`, `pass^8`, `maj@8`, `cover@0.5`, `process_acc`, `right`,
+    /// `right_wrong_process`, `truncated`, `tokens`, `nll`.
+    ///
+    /// ```
+    /// use report::measure::Metric;
+    /// assert_eq!(Metric::parse("pass@128"), Some(Metric::PassAt(128)));
+    /// assert_eq!(Metric::parse("pass@"), None);
+    /// ```
+    pub fn parse(name: &str) -> Option<Self> {
+        let number = |prefix: &str| name.strip_prefix(prefix)?.parse::<u32>().ok().filter(|k| *k > 0);
+        match name {
+            "process_acc" => Some(Self::ProcessAcc),
+            "right" => Some(Self::Right),
+            "right_wrong_process" => Some(Self::RightWrongProcess),
+            "truncated" => Some(Self::Truncated),
+            "tokens" => Some(Self::Tokens),
+            "nll" => Some(Self::GoldNll),
+            _ => number("pass@")
+                .map(Self::PassAt)
+                .or_else(|| number("pass^").map(Self::PassPow))
+                .or_else(|| number("maj@").map(Self::MajAt))
+                .or_else(|| name.strip_prefix("cover@")?.parse().ok().map(Self::Cover)),
+        }
+    }
+
     /// How the metric is written, e.g. `pass@8`.
     pub fn name(self) -> String {
         match self {
@@ -277,6 +302,26 @@ impl<'a> Measure<'a> {
             return None;
         }
         Some((Self::values_SP(|r| metric.of(r), &a)?, Self::values_SP(|r| metric.of(r), &b)?))
+    }
+
+    /// A metric of the model on its way through the stage, by step, at its first seed.
+    pub fn milestones(
+        &self,
+        model: &Model,
+        suite: &str,
+        slice: &Slice,
+        metric: Metric,
+    ) -> Vec<(u64, Estimate)> {
+        let Some((seed, stage)) = self.stages(model).next() else { return Vec::new() };
+        let Some(steps) = stage.milestones.get(suite) else { return Vec::new() };
+        let last = stage.evals.get(suite).map(|rows| (stage.info.steps, rows));
+        let all = steps.iter().map(|(step, rows)| (*step, rows)).chain(last);
+        let estimate = |rows: &Vec<EvalRow>| {
+            let mut rows: Vec<&EvalRow> = rows.iter().filter(|row| slice.holds(row)).collect();
+            rows.sort_by_key(|row| row.problem);
+            self.bootstrap.mean(&Self::values_SP(|r| metric.of(r), &[(seed, rows)])?, metric.range())
+        };
+        all.filter_map(|(step, rows)| Some((step, estimate(rows)?))).collect()
     }
 
     /// Samples that every problem of the suite has in every model: the largest `k`. 0 if not evaluated.

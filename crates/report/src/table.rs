@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use train::records::FORMAT;
 
-use crate::claims::Ruling;
+use crate::claims::{self, Ruling};
 use crate::error::ReportError;
 use crate::folder::{Folder, write_atomically};
 use crate::measure::{Measure, Metric, Model, Slice};
@@ -109,7 +109,7 @@ impl Word {
 /// # Errors
 /// If the folder cannot be read.
 pub fn table(run_dir: &Path) -> Result<Table, ReportError> {
-    Ok(of_measure(&Measure::new(&Folder::read(run_dir)?)))
+    of_measure(&Measure::new(&Folder::read(run_dir)?))
 }
 
 /// Writes the table as `results.json` into the run folder.
@@ -123,7 +123,8 @@ pub fn write_results(run_dir: &Path, table: &Table) -> Result<(), ReportError> {
     write_atomically(&path, &json)
 }
 
-pub(crate) fn of_measure(measure: &Measure) -> Table {
+pub(crate) fn of_measure(measure: &Measure) -> Result<Table, ReportError> {
+    let claims = claims::of_folder(measure.folder)?;
     let manifest = &measure.folder.manifest;
     let mut rows = Vec::new();
     for suite in measure.folder.suites() {
@@ -138,14 +139,14 @@ pub(crate) fn of_measure(measure: &Measure) -> Table {
             }
         }
     }
-    Table {
+    Ok(Table {
         format: FORMAT,
         name: manifest.name.clone(),
         recipe_hash: manifest.recipe_hash.clone(),
         revision: manifest.revision.clone(),
         rows,
-        claims: Vec::new(),
-    }
+        claims: claims.iter().map(|claim| claims::rule(measure, claim)).collect(),
+    })
 }
 
 fn row(measure: &Measure, suite: &str, band: &str, slice: &Slice, model: &Model) -> Option<Row> {
@@ -213,6 +214,10 @@ impl Table {
                 range(rows.iter().map(|r| r.pass_1.seeds)),
             );
         }
+        if !self.claims.is_empty() {
+            out.push_str("\nClaims\n\n");
+            align(&mut out, &self.claims.iter().map(claim_cells).collect::<Vec<_>>());
+        }
         if out.is_empty() {
             out.push_str("No stage has been evaluated yet.\n");
         }
@@ -244,6 +249,14 @@ fn cells(row: &Row) -> [String; 6] {
         change(&row.change_1),
         change(&row.change_k),
     ]
+}
+
+fn claim_cells(ruling: &Ruling) -> [String; 3] {
+    let effect = ruling.effect.as_ref().map_or_else(
+        || "not measured".to_owned(),
+        |e| format!("{} {} points", ruling.claim.metric.name(), points(e)),
+    );
+    [ruling.verdict.name().to_owned(), effect, ruling.claim.text.clone()]
 }
 
 /// A rate as percent, e.g. `41.2 [38.0, 44.1]`.

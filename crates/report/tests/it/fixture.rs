@@ -12,6 +12,42 @@ use problems::{Cell, Contexts, Generator, Problem, World};
 use serde::Serialize;
 use train::records::*;
 
+/// A recipe that a run would have resolved, as far as the report reads it.
+const RECIPE: &str = r#"# A fixture
+name = "synthetic"
+
+[[claim]]
+name = "rl-edge"
+says = "reinforcement learning raises pass@1 at the edge"
+suite = "heldout"
+band = "edge"
+metric = "pass@1"
+left = { arm = "main", stage = "rl" }
+right = { arm = "main", stage = "mid" }
+paper = 0.2
+
+[[claim]]
+name = "rl-id"
+says = "reinforcement learning leaves pass@16 on ID as it was, within two points"
+suite = "heldout"
+band = "ID"
+metric = "pass@16"
+left = { stage = "rl" }
+right = { stage = "mid" }
+relation = "equal"
+margin = 0.02
+
+[[claim]]
+name = "mid-hard"
+says = "mid-training lowers the share of cut-off answers"
+suite = "heldout"
+band = "hard"
+metric = "truncated"
+left = { stage = "pre" }
+right = { stage = "rl" }
+margin = 0.3
+"#;
+
 /// What to make up.
 pub(crate) struct Synthetic {
     pub(crate) arms: Vec<&'static str>,
@@ -63,7 +99,7 @@ impl Synthetic {
         fs::create_dir_all(dir.join("data/suites")).unwrap();
         let records: Vec<_> = self.suite().iter().map(Problem::record).collect();
         write_lines(&dir.join("data/suites/heldout.jsonl"), &records);
-        fs::write(dir.join("recipe.toml"), "# A fixture\nname = \"synthetic\"\n").unwrap();
+        fs::write(dir.join("recipe.toml"), RECIPE).unwrap();
     }
 
     fn stage(
@@ -217,6 +253,12 @@ impl Synthetic {
 fn metrics(kind: StageKind, t: f64, position: usize, draws: &mut Draws) -> BTreeMap<String, Option<f64>> {
     let noise = |draws: &mut Draws| draws.below(1000) as f64 / 1000.0 - 0.5;
     let mut put = BTreeMap::new();
+    for op in [2, 5, 6, 7, 9] {
+        put.insert(
+            format!("eval/loss/op{op}/terse/forward"),
+            Some(0.2 + 0.05 * f64::from(op) + (-4.0 * t).exp()),
+        );
+    }
     if kind == StageKind::Rl {
         let reward = 0.12 + 0.15 * t + 0.06 * noise(draws);
         put.insert("reward/mean".into(), Some(reward));
@@ -227,6 +269,7 @@ fn metrics(kind: StageKind, t: f64, position: usize, draws: &mut Draws) -> BTree
     } else {
         let loss = 0.5 + (2.2 - position as f64) * (-5.0 * t).exp() + 0.05 * noise(draws);
         put.insert("loss".into(), Some(loss));
+        put.insert("loss/response".into(), Some(0.9 * loss));
     }
     put
 }

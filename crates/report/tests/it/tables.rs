@@ -56,3 +56,24 @@ fn a_broken_folder_is_one_clear_sentence() {
     std::fs::write(&manifest, text.replace("pre-0001", "../../etc")).unwrap();
     assert!(says(dir.path()).contains("stage name"), "{}", says(dir.path()));
 }
+
+#[test]
+fn the_recipes_claims_get_verdicts() {
+    use report::claims::Verdict;
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic { problems_per_op: 30, ..Synthetic::default() }.write(dir.path());
+    let table = report::table(dir.path()).unwrap();
+    let verdicts: Vec<_> = table.claims.iter().map(|r| (r.claim.name.as_str(), r.verdict)).collect();
+    assert_eq!(
+        verdicts,
+        [("rl-edge", Verdict::Holds), ("rl-id", Verdict::Inconclusive), ("mid-hard", Verdict::Fails)]
+    );
+    let power = table.claims[0].power.unwrap();
+    assert!(power.detectable > 0.0 && power.problems_needed.is_some_and(|n| n < 60), "{power:?}");
+    assert!(table.render().contains("holds         pass@1 +"), "{}", table.render());
+    let recipe = dir.path().join("recipe.toml");
+    let text = std::fs::read_to_string(&recipe).unwrap();
+    std::fs::write(&recipe, text.replace("band = \"edge\"", "band = \"egde\"")).unwrap();
+    let error = report::table(dir.path()).unwrap_err().to_string();
+    assert!(error.ends_with("claim `rl-edge`: there is no band `egde`"), "{error}");
+}
