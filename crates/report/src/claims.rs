@@ -1,6 +1,7 @@
 //! Verdicts: does an inequality between two models hold, given the interval of their paired difference?
 
 use serde::{Deserialize, Serialize};
+use train::recipe::evaluation;
 
 use crate::error::ReportError;
 use crate::folder::Folder;
@@ -84,44 +85,7 @@ pub struct Ruling {
 #[derive(Deserialize)]
 struct RecipeFile {
     #[serde(default, rename = "claim")]
-    claims: Vec<RecipeClaim>,
-}
-
-#[derive(Deserialize)]
-struct RecipeClaim {
-    name: String,
-    says: String,
-    suite: String,
-    band: String,
-    metric: String,
-    left: Side,
-    right: Side,
-    #[serde(default)]
-    relation: RecipeRelation,
-    #[serde(default)]
-    margin: f64,
-    paper: Option<f64>,
-    context: Option<String>,
-    mode: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Side {
-    #[serde(default = "main_arm")]
-    arm: String,
-    stage: String,
-}
-
-fn main_arm() -> String {
-    "main".to_owned()
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum RecipeRelation {
-    #[default]
-    Greater,
-    Equal,
+    claims: Vec<evaluation::Claim>,
 }
 
 /// The claims of the run's recipe.
@@ -132,7 +96,7 @@ pub fn of_folder(folder: &Folder) -> Result<Vec<Claim>, ReportError> {
     let path = folder.path.join("recipe.toml");
     let file: RecipeFile =
         toml::from_str(&folder.recipe).map_err(|e| ReportError::malformed(&path, None, &e))?;
-    let claim = |c: RecipeClaim| {
+    let claim = |c: evaluation::Claim| {
         let wrong = |what: &str| ReportError::malformed(&path, None, &format!("claim `{}`: {what}", c.name));
         let band = folder.manifest.bands.iter().find(|b| b.name == c.band);
         let band = band.ok_or_else(|| wrong(&format!("there is no band `{}`", c.band)))?;
@@ -143,11 +107,11 @@ pub fn of_folder(folder: &Folder) -> Result<Vec<Claim>, ReportError> {
             left: (c.left.arm, c.left.stage),
             right: (c.right.arm, c.right.stage),
             suite: c.suite,
-            slice: Slice { context: c.context, mode: c.mode, ..Slice::ops(band.from, band.to) },
+            slice: Slice::ops(band.from, band.to),
             metric,
             relation: match c.relation {
-                RecipeRelation::Greater => Relation::Above(c.margin),
-                RecipeRelation::Equal => Relation::Within(c.margin),
+                evaluation::Relation::Greater => Relation::Above(c.margin),
+                evaluation::Relation::Equal => Relation::Within(c.margin),
             },
             paper: c.paper,
             name: c.name,

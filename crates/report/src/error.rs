@@ -33,6 +33,14 @@ pub enum ReportError {
         /// The version this program knows.
         known: u32,
     },
+    /// The live page's address cannot be used.
+    #[error("{address}: {source}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A page could not be rendered: a template and its data disagree.
     #[error("the page could not be rendered: {0}")]
     Template(#[from] minijinja::Error),

@@ -60,15 +60,35 @@ impl Figure {
 
 /// All figures that the run has data for.
 pub fn figures(measure: &Measure) -> Vec<Figure> {
-    let suites = measure.folder.suites();
-    let mut figures = Vec::new();
-    for suite in &suites {
-        let suffix = if suites.len() > 1 { format!("-{suite}") } else { String::new() };
-        figures.extend(pass_at_k(measure, suite, &suffix));
-        figures.extend(by_op(measure, suite, &suffix));
-        figures.extend(ladder(measure, suite, &suffix));
-        figures.extend(by_context(measure, suite, &suffix));
+    let mut figures = of_evaluation(measure);
+    for (suite, suffix) in suites(measure) {
+        figures.extend(by_context(measure, &suite, &suffix));
     }
+    figures.extend(of_training(measure));
+    for (suite, suffix) in suites(measure) {
+        figures.extend(outcomes(measure, &suite, &suffix));
+        figures.extend(faults(measure, &suite, &suffix));
+        figures.extend(nll(measure, &suite, &suffix));
+    }
+    figures.extend(exposure(measure));
+    figures.extend(budget(measure));
+    figures
+}
+
+/// The figures that say first how good the models are.
+pub fn of_evaluation(measure: &Measure) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    for (suite, suffix) in suites(measure) {
+        figures.extend(pass_at_k(measure, &suite, &suffix));
+        figures.extend(by_op(measure, &suite, &suffix));
+        figures.extend(ladder(measure, &suite, &suffix));
+    }
+    figures
+}
+
+/// The figures drawn from `metrics.jsonl` alone.
+pub fn of_training(measure: &Measure) -> Vec<Figure> {
+    let mut figures = Vec::new();
     figures.extend(curves(
         measure,
         ("reward", "Reward"),
@@ -92,15 +112,15 @@ pub fn figures(measure: &Measure) -> Vec<Figure> {
         |kind| kind != StageKind::Rl,
     ));
     figures.extend(held_out_loss(measure));
-    for suite in &suites {
-        let suffix = if suites.len() > 1 { format!("-{suite}") } else { String::new() };
-        figures.extend(outcomes(measure, suite, &suffix));
-        figures.extend(faults(measure, suite, &suffix));
-        figures.extend(nll(measure, suite, &suffix));
-    }
-    figures.extend(exposure(measure));
-    figures.extend(budget(measure));
     figures
+}
+
+/// The suites, each with what tells its figures' names apart.
+fn suites(measure: &Measure) -> Vec<(String, String)> {
+    let suites = measure.folder.suites();
+    let several = suites.len() > 1;
+    let suffix = |suite: &String| if several { format!("-{suite}") } else { String::new() };
+    suites.iter().map(|suite| (suite.clone(), suffix(suite))).collect()
 }
 
 /// Writes every figure under `RUN/figures/`: `ID.csv`, and `ID.svg` or `ID-1.svg`, `ID-2.svg`, ….

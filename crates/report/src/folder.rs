@@ -51,6 +51,18 @@ impl Folder {
     /// # Errors
     /// If the manifest is missing, or any file is unreadable, malformed or of another format.
     pub fn read(path: &Path) -> Result<Self, ReportError> {
+        Self::read_parts(path, true)
+    }
+
+    /// As [`Folder::read`], without the evaluations: cheap enough to be done every few seconds.
+    ///
+    /// # Errors
+    /// As [`Folder::read`].
+    pub fn read_training(path: &Path) -> Result<Self, ReportError> {
+        Self::read_parts(path, false)
+    }
+
+    fn read_parts(path: &Path, evaluations: bool) -> Result<Self, ReportError> {
         let manifest_path = path.join("manifest.json");
         let manifest: Manifest = read_json(&manifest_path)?;
         check_format(&manifest_path, manifest.format)?;
@@ -68,7 +80,7 @@ impl Folder {
             check_name(&manifest_path, name)?;
             let stage_path = path.join("stages").join(name);
             if stage_path.join("stage.json").is_file() {
-                stages.insert(name.clone(), Stage::read(&stage_path)?);
+                stages.insert(name.clone(), Stage::read(&stage_path, evaluations)?);
             }
         }
         Ok(Self { path: path.to_owned(), manifest, recipe, stages })
@@ -93,12 +105,14 @@ impl Folder {
 }
 
 impl Stage {
-    fn read(path: &Path) -> Result<Self, ReportError> {
+    fn read(path: &Path, evaluations: bool) -> Result<Self, ReportError> {
         let info_path = path.join("stage.json");
         let info: StageInfo = read_json(&info_path)?;
         check_format(&info_path, info.format)?;
+        let folder = path.join("evals");
+        let evals = if evaluations { read_evals(&folder)? } else { BTreeMap::new() };
         let mut milestones: BTreeMap<String, BTreeMap<u64, Vec<EvalRow>>> = BTreeMap::new();
-        for folder in list(&path.join("evals"))?.iter().filter(|p| p.is_dir()) {
+        for folder in list(&folder)?.iter().filter(|p| evaluations && p.is_dir()) {
             let step = name_of(folder).strip_prefix("step-").and_then(|n| n.parse().ok());
             let Some(step) = step else { continue };
             for (suite, rows) in read_evals(folder)? {
@@ -110,7 +124,7 @@ impl Stage {
             done: read_optional(&path.join("done.json"))?,
             metrics: read_growing(&path.join("metrics.jsonl"))?,
             timings: read_growing(&path.join("timings.jsonl"))?,
-            evals: read_evals(&path.join("evals"))?,
+            evals,
             milestones,
             exposure: read_optional(&path.join("exposure.json"))?,
             path: path.to_owned(),

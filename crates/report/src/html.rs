@@ -85,10 +85,46 @@ fn render(
         recipe: &folder.recipe,
         stages: costs(measure),
     };
+    fragment("report.html", include_str!("../templates/report.html"), &page)
+}
+
+/// Renders a template with its view as `page`; the shared parts are at hand.
+pub(crate) fn fragment<T: Serialize>(
+    name: &'static str,
+    template: &'static str,
+    view: &T,
+) -> Result<String, ReportError> {
+    #[derive(Serialize)]
+    struct Root<'a, T> {
+        page: &'a T,
+    }
     let mut env = Environment::new();
     env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    env.add_template("report.html", include_str!("../templates/report.html"))?;
-    Ok(env.get_template("report.html")?.render(Serde(&page))?)
+    env.add_template("parts.html", include_str!("../templates/parts.html"))?;
+    env.add_template(name, template)?;
+    Ok(env.get_template(name)?.render(Serde(&Root { page: view }))?)
+}
+
+/// What the evaluations say: changes, figures and table, as a piece of a page.
+pub(crate) fn evaluation(
+    measure: &Measure,
+    table: &Table,
+    figures: &[Figure],
+) -> Result<String, ReportError> {
+    #[derive(Serialize)]
+    struct View {
+        seeds: Vec<u64>,
+        findings: Vec<Finding>,
+        suites: Vec<SuiteView>,
+        figures: Vec<FigureView>,
+    }
+    let view = View {
+        seeds: seeds(measure.folder),
+        findings: findings(table),
+        suites: suites(table),
+        figures: figures.iter().map(FigureView::new).collect(),
+    };
+    fragment("live_evaluation.html", include_str!("../templates/live_evaluation.html"), &view)
 }
 
 /// What the transcripts can be filtered by.

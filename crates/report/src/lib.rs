@@ -11,6 +11,7 @@ pub mod figures;
 pub mod folder;
 pub mod html;
 pub mod measure;
+pub mod serve;
 pub mod stats;
 pub mod table;
 mod transcripts;

@@ -133,13 +133,21 @@ pub(crate) fn transcripts(measure: &Measure) -> Result<Vec<Transcript>, ReportEr
                     ));
                 };
                 let sides = [(*before, old), (Some(*after), Some(new))];
-                let sides = sides.into_iter().filter_map(|(m, r)| Some((m?, r?.get(&position)?)));
-                let sides: Vec<(&Model, &Response)> = sides.collect();
+                let sides =
+                    sides.into_iter().filter_map(|(m, r)| Some((m?.label.as_str(), r?.get(&position)?)));
+                let sides: Vec<(&str, &Response)> = sides.collect();
                 transcripts.push(transcript(&problem, position, &sides));
             }
         }
     }
     Ok(transcripts)
+}
+
+/// A rollout, with the problem that its record holds; `None` if it holds none or one that contradicts itself.
+pub(crate) fn of_rollout(rollout: &Response, label: &str) -> Option<Transcript> {
+    let record: Record = serde_json::from_value(rollout.record.clone()?).ok()?;
+    let problem = Problem::from_record(&record).ok()?;
+    Some(transcript(&problem, rollout.problem, &[(label, rollout)]))
 }
 
 /// The stages of two models at the first seed that both have.
@@ -199,7 +207,7 @@ fn choose(
     taken.into_values().flatten().collect()
 }
 
-fn transcript(problem: &Problem, position: u64, sides: &[(&Model, &Response)]) -> Transcript {
+fn transcript(problem: &Problem, position: u64, sides: &[(&str, &Response)]) -> Transcript {
     let dag = Dag::of_problem(problem);
     let gold = problem.gold();
     let mut faults = BTreeSet::new();
@@ -211,11 +219,11 @@ fn transcript(problem: &Problem, position: u64, sides: &[(&Model, &Response)]) -
         faults.extend(verdict.answer_fault.iter().map(|(kind, _)| kind.name()));
         first_fault =
             verdict.first_fault.as_ref().filter(|_| !response.verified).map_or("", |(kind, _)| kind.name());
-        views.push(side(&model.label, response, &verdict, &dag));
+        views.push(side(model, response, &verdict, &dag));
     }
     let before = (sides.len() > 1).then(|| sides[0].1.verified);
     let (change, change_text) = Kind::of(before, sides.last().is_some_and(|(_, r)| r.verified));
-    let labels: Vec<&str> = sides.iter().map(|(m, _)| m.label.as_str()).collect();
+    let labels: Vec<&str> = sides.iter().map(|(m, _)| *m).collect();
     Transcript {
         stage: labels.join(" → "),
         change,

@@ -1,0 +1,348 @@
+//! What the live page shows.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use axum::response::{Html, IntoResponse};
+use serde::Serialize;
+use train::records::{Manifest, Response as Rollout, StageKind};
+
+use super::place::Place;
+use crate::chart::{Chart, STYLE, escape, number};
+use crate::error::ReportError;
+use crate::figures::{self, Figure};
+use crate::folder::{Folder, Stage, list as list_folder, series};
+use crate::html;
+use crate::measure::Measure;
+use crate::table::{self};
+use crate::transcripts::{self, Transcript};
+
+/// The last evaluation part of each run, with what it was drawn from.
+pub(super) type Cache = BTreeMap<String, (Vec<(String, u64)>, String)>;
+
+/// Steps that the rate is taken over.
+const RECENT: usize = 20;
+/// Rollouts shown.
+const ROLLOUTS: usize = 8;
+
+/// A page that keeps asking for the newest of what it shows.
+pub(super) fn shell(title: &str, source: &str) -> Html<String> {
+    let css = include_str!("../../templates/report.css");
+    let (title, source) = (escape(title), escape(source));
+    Html(format!(
+        r#"<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><title>{title} – Tercet</title><link rel="icon" href="data:,"><style>{STYLE}</style><style>{css}</style></head>
+<body><header><p class="brand"><a href="/">Tercet runs</a></p></header>
+<main id="live" data-source="{source}"><p class="soft">Reading …</p></main>
+<footer><p id="state" role="status" aria-live="polite"></p><label><input type="checkbox" id="follow" checked> follow</label></footer>
+<script src="/live.js"></script></body></html>
+"#
+    ))
+}
+
+/// A name as part of an address.
+pub(super) fn encode(name: &str) -> String {
+    let mut out = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte as char),
+            _ => {
+                let _ = std::fmt::Write::write_fmt(&mut out, format_args!("%{byte:02X}"));
+            }
+        }
+    }
+    out
+}
+
+#[derive(Serialize)]
+struct RunRow {
+    name: String,
+    href: String,
+    question: String,
+    state: String,
+    share: f64,
+    report: bool,
+}
+
+/// The list of runs.
+pub(super) fn list(place: &Place) -> Response<Body> {
+    let row = |name: String| {
+        let path = place.run(&name)?;
+        let mut row = RunRow {
+            href: format!("/run/{}", encode(&name)),
+            name,
+            question: String::new(),
+            state: String::new(),
+            share: 0.0,
+            report: path.join("report.html").is_file(),
+        };
+        match progress_only(&path) {
+            Ok((manifest, progress)) => {
+                row.question = manifest.question.lines().next().unwrap_or_default().to_owned();
+                row.share = overall(&progress);
+                let running = progress.iter().find(|p| !p.done);
+                row.state = running.map_or_else(|| "finished".into(), |p| format!("{}: {}", p.stage, p.text));
+            }
+            Err(e) => row.state = format!("cannot be read just now: {e}"),
+        }
+        Some(row)
+    };
+    let runs: Vec<RunRow> = place.names().into_iter().filter_map(row).collect();
+    fragment("live_list.html", include_str!("../../templates/live_list.html"), &runs)
+}
+
+/// How far one stage is.
+#[derive(Serialize)]
+struct Progress {
+    stage: String,
+    kind: StageKind,
+    done: bool,
+    started: bool,
+    share: f64,
+    text: String,
+}
+
+/// Manifest and progress, without reading evaluations.
+fn progress_only(path: &Path) -> Result<(Manifest, Vec<Progress>), ReportError> {
+    let folder = Folder::read_training(path)?;
+    let progress = progress(&folder);
+    Ok((folder.manifest, progress))
+}
+
+fn progress(folder: &Folder) -> Vec<Progress> {
+    let mut names: Vec<&String> = Vec::new();
+    for name in folder.manifest.runs.iter().flat_map(|run| &run.stages) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let waiting = |name: &String| Progress {
+        stage: name.clone(),
+        kind: StageKind::PreTraining,
+        done: false,
+        started: false,
+        share: 0.0,
+        text: "waiting".into(),
+    };
+    names
+        .into_iter()
+        .map(|name| folder.stages.get(name).map_or_else(|| waiting(name), |s| of_stage(name, s)))
+        .collect()
+}
+
+fn of_stage(name: &str, stage: &Stage) -> Progress {
+    let step = stage.metrics.last().map_or(0, |row| row.step);
+    let steps = stage.info.steps.max(1);
+    let done = stage.done.is_some();
+    let text = if done {
+        format!("{} steps, done", stage.info.steps)
+    } else if step >= steps {
+        let chunks = evaluating(stage);
+        if chunks > 0 {
+            format!("evaluating, {chunks} part{} done", if chunks == 1 { "" } else { "s" })
+        } else {
+            "evaluating".into()
+        }
+    } else {
+        let seconds = series(&stage.timings, "time/step");
+        let recent = &seconds[seconds.len().saturating_sub(RECENT)..];
+        let mean = recent.iter().map(|(_, s)| s).sum::<f64>() / recent.len().max(1) as f64;
+        let left = if recent.is_empty() {
+            String::new()
+        } else {
+            format!(", about {} left", duration(mean * (steps - step) as f64))
+        };
+        format!("step {step} of {steps}{left}")
+    };
+    Progress {
+        stage: name.to_owned(),
+        kind: stage.info.kind,
+        done,
+        started: true,
+        share: if done { 1.0 } else { step as f64 / steps as f64 },
+        text,
+    }
+}
+
+/// Finished parts of evaluations that are under way.
+fn evaluating(stage: &Stage) -> usize {
+    let folders = list_folder(&stage.path.join("evals")).unwrap_or_default();
+    let parts = |folder: &std::path::PathBuf| {
+        let files = list_folder(folder).unwrap_or_default();
+        files.iter().filter(|f| f.to_string_lossy().ends_with(".responses.jsonl.gz")).count()
+    };
+    let hidden = |f: &&std::path::PathBuf| {
+        f.is_dir() && f.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'))
+    };
+    folders.iter().filter(hidden).map(parts).sum()
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+fn overall(progress: &[Progress]) -> f64 {
+    progress.iter().map(|p| p.share).sum::<f64>() / progress.len().max(1) as f64
+}
+
+#[derive(Serialize)]
+struct RunView<'a> {
+    name: &'a str,
+    manifest: &'a Manifest,
+    progress: Vec<Progress>,
+    share: f64,
+    finished: bool,
+    report: bool,
+    report_href: String,
+    latest: Vec<(String, String)>,
+    training: Vec<FigureView>,
+    evaluation: String,
+    rollouts: Vec<Transcript>,
+}
+
+#[derive(Serialize)]
+struct FigureView {
+    title: String,
+    caption: String,
+    panels: Vec<String>,
+}
+
+fn figure(figure: &Figure) -> FigureView {
+    FigureView {
+        title: figure.title.clone(),
+        caption: figure.caption.clone(),
+        panels: figure.panels.iter().map(Chart::svg).collect(),
+    }
+}
+
+/// One run as it is now.
+pub(super) fn follow(name: &str, path: &Path, cache: &Mutex<Cache>) -> Response<Body> {
+    match try_follow(name, path, cache) {
+        Ok(response) => response,
+        Err(e) => {
+            let text = escape(&e.to_string());
+            Html(format!(r#"<h1>{}</h1><p class="warn">The run cannot be read just now: {text}. The page keeps trying.</p>"#, escape(name)))
+                .into_response()
+        }
+    }
+}
+
+fn try_follow(name: &str, path: &Path, cache: &Mutex<Cache>) -> Result<Response<Body>, ReportError> {
+    let folder = Folder::read_training(path)?;
+    let measure = Measure::new(&folder);
+    let progress = progress(&folder);
+    let view = RunView {
+        name,
+        manifest: &folder.manifest,
+        share: overall(&progress),
+        finished: progress.iter().all(|p| p.done),
+        progress,
+        report: path.join("report.html").is_file(),
+        report_href: format!("/run/{}/report.html", encode(name)),
+        latest: latest(&folder),
+        training: figures::of_training(&measure).iter().map(figure).collect(),
+        evaluation: evaluation(name, path, cache)?,
+        rollouts: rollouts(&folder),
+    };
+    Ok(fragment("live_run.html", include_str!("../../templates/live_run.html"), &view))
+}
+
+/// The newest numbers of the stage that runs, or of the last one.
+fn latest(folder: &Folder) -> Vec<(String, String)> {
+    let order = folder.manifest.runs.iter().flat_map(|run| &run.stages);
+    let stages: Vec<&Stage> = order.filter_map(|name| folder.stages.get(name)).collect();
+    let Some(stage) = stages.iter().find(|s| s.done.is_none()).or(stages.last()) else { return Vec::new() };
+    let mut rows = vec![("stage".to_owned(), stage.info.name.clone())];
+    for (metric, label) in [
+        ("loss", "loss"),
+        ("loss/response", "loss on solutions"),
+        ("reward/mean", "reward"),
+        ("verified/mean", "right in every step"),
+        ("groups/mixed", "groups that teach"),
+        ("learning_rate", "learning rate"),
+    ] {
+        if let Some((_, value)) = stage.series(metric).last() {
+            rows.push((label.to_owned(), number(*value)));
+        }
+    }
+    for metric in ["tokens_per_second/train", "tokens_per_second/sample"] {
+        if let Some((_, value)) = series(&stage.timings, metric).last() {
+            let label = metric.replace("tokens_per_second/", "tokens a second, ");
+            rows.push((label, number(*value)));
+        }
+    }
+    rows
+}
+
+/// The evaluation's figures and table, drawn anew only when a file of it has changed.
+fn evaluation(name: &str, path: &Path, cache: &Mutex<Cache>) -> Result<String, ReportError> {
+    let seen = fingerprint(path);
+    if seen.is_empty() {
+        return Ok(String::new());
+    }
+    if let Ok(cache) = cache.lock()
+        && let Some((known, html)) = cache.get(name)
+        && *known == seen
+    {
+        return Ok(html.clone());
+    }
+    let folder = Folder::read(path)?;
+    let measure = Measure::new(&folder);
+    let table = table::of_measure(&measure)?;
+    let html = html::evaluation(&measure, &table, &figures::of_evaluation(&measure))?;
+    if let Ok(mut cache) = cache.lock() {
+        cache.insert(name.to_owned(), (seen, html.clone()));
+    }
+    Ok(html)
+}
+
+/// Names and sizes of all evaluation files.
+fn fingerprint(path: &Path) -> Vec<(String, u64)> {
+    let mut files = Vec::new();
+    for stage in list_folder(&path.join("stages")).unwrap_or_default() {
+        for file in list_folder(&stage.join("evals")).unwrap_or_default() {
+            let size = fs::metadata(&file).map_or(0, |m| m.len());
+            if file.to_string_lossy().ends_with(".jsonl.gz") {
+                files.push((file.to_string_lossy().into_owned(), size));
+            }
+        }
+    }
+    files
+}
+
+/// Some of the newest rollouts.
+fn rollouts(folder: &Folder) -> Vec<Transcript> {
+    let order: Vec<&String> = folder.manifest.runs.iter().flat_map(|run| &run.stages).collect();
+    let newest = |stage: &Stage| list_folder(&stage.path.join("rollouts")).unwrap_or_default().pop();
+    let mut stages = order.iter().rev().filter_map(|name| folder.stages.get(*name));
+    let Some((stage, file)) = stages.find_map(|s| Some((s, newest(s)?))) else { return Vec::new() };
+    let mut chosen: Vec<Rollout> = Vec::new();
+    // A file that is half written or gone is none: the next look will see it.
+    let _ = crate::folder::for_each_line(&file, |_, rollout: Rollout| {
+        let fresh = chosen.iter().all(|c| c.problem != rollout.problem || c.verified != rollout.verified);
+        if chosen.len() < ROLLOUTS && fresh && rollout.record.is_some() {
+            chosen.push(rollout);
+        }
+    });
+    let label = format!(
+        "{} {}",
+        stage.info.name,
+        file.file_name().map_or_else(String::new, |n| n.to_string_lossy().replace(".jsonl.gz", ""))
+    );
+    chosen.iter().filter_map(|rollout| transcripts::of_rollout(rollout, &label)).collect()
+}
+
+fn fragment<T: Serialize>(name: &'static str, template: &'static str, view: &T) -> Response<Body> {
+    match html::fragment(name, template, view) {
+        Ok(text) => Html(text).into_response(),
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
+    }
+}
