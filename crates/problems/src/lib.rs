@@ -19,8 +19,8 @@ pub mod grammar;
 pub mod graph;
 pub mod identity;
 pub mod linear;
-pub mod parse;
 pub mod mutate;
+pub mod parse;
 mod plan;
 pub mod problem;
 pub mod render;
@@ -28,6 +28,7 @@ pub mod reward;
 pub mod spec;
 pub mod split;
 pub mod stream;
+pub mod topology;
 pub mod verify;
 mod wire;
 

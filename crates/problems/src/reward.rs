@@ -70,6 +70,26 @@ impl Reward {
     }
 }
 
+/// Terms that may be added to any reward. All are off by default: they reward looks, not reasoning.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Terms {
+    /// Added when the tags are as they should be.
+    pub format: f64,
+    /// Taken away in proportion to the length beyond `free_tokens`: this much at twice that length.
+    pub length: f64,
+    /// Tokens that cost nothing.
+    pub free_tokens: u32,
+}
+
+impl Terms {
+    /// The reward with these terms for a response of so many tokens.
+    pub fn apply(&self, parts: RewardParts, tokens: u32) -> f64 {
+        let beyond = f64::from(tokens.saturating_sub(self.free_tokens)) / f64::from(self.free_tokens.max(1));
+        parts.reward + self.format * parts.format - self.length * beyond
+    }
+}
+
 /// One minus the published code's penalties over the number of quantities, at least 0.
 pub(crate) fn penalised(verdict: &Verdict) -> f64 {
     let nodes = verdict.nodes.len().max(1);
@@ -84,4 +104,60 @@ pub(crate) fn penalised(verdict: &Verdict) -> f64 {
 /// Which bytes of the response were right: one entry a step, in the order of the text.
 pub fn step_credit(verdict: &Verdict) -> Vec<(Range<usize>, bool)> {
     verdict.steps.iter().map(|step| (step.range.clone(), step.right)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gold::{Gold, GoldNode, Mode};
+    use crate::linear::Linear;
+    use crate::verify::{Policy, verify};
+
+    /// crow = 3, owl = crow.
+    fn gold() -> Gold {
+        let node = |name: &str, parents: &[u32]| GoldNode {
+            name: name.to_owned(),
+            parents: parents.to_vec(),
+            value: Linear::number(3),
+        };
+        Gold { nodes: vec![node("crow", &[]), node("owl", &[0])], answer: 3, mode: Mode::Forward }
+    }
+
+    const HALF: &str =
+        "Define crow as a; so a = 3. Define owl as b; so b = 3. </solution> <answer> 3 </answer>";
+
+    #[track_caller]
+    fn rewards(response: &str) -> [f64; 4] {
+        let verdict = verify(&gold(), response, Policy::Paper);
+        let kinds = [
+            Reward::Outcome {},
+            Reward::Blend { alpha: 0.2 },
+            Reward::Strict {},
+            Reward::Reference { answer_weight: 0.2 },
+        ];
+        kinds.map(|kind| (kind.score(&verdict).reward * 1000.0).round() / 1000.0)
+    }
+
+    #[test]
+    fn each_kind_weighs_answer_and_process_in_its_way() {
+        assert_eq!(rewards(&HALF.replace("b = 3", "b = a = 3")), [1.0, 1.0, 1.0, 1.0]);
+        assert_eq!(rewards(HALF), [1.0, 0.6, 0.0, 0.6]);
+        assert_eq!(rewards(&HALF.replace("> 3", "> 4")), [0.0, 0.4, 0.0, 0.0]);
+        assert_eq!(rewards(""), [0.0; 4]);
+    }
+
+    #[test]
+    fn every_step_carries_its_own_credit() {
+        let credit = step_credit(&verify(&gold(), HALF, Policy::Paper));
+        let texts: Vec<_> = credit.into_iter().map(|(range, right)| (&HALF[range], right)).collect();
+        assert_eq!(texts, [("Define crow as a; so a = 3.", true), ("Define owl as b; so b = 3.", false)]);
+    }
+
+    #[test]
+    fn terms_are_off_by_default() {
+        let parts = Reward::Outcome {}.score(&verify(&gold(), HALF, Policy::Paper));
+        assert_eq!(Terms::default().apply(parts, 500), 1.0);
+        let terms = Terms { format: 0.25, length: 0.5, free_tokens: 100 };
+        assert_eq!(terms.apply(parts, 200), 0.75);
+    }
 }

@@ -8,6 +8,7 @@ mod explain;
 mod fault;
 mod scope;
 mod steps;
+mod summary;
 mod tail;
 
 use std::ops::Range;
@@ -19,6 +20,7 @@ pub use crate::grammar::normalise_answer;
 use crate::grammar::{self, Answer, Tags};
 pub use explain::explain;
 pub use fault::FaultKind;
+pub use summary::{Counts, Row, Summary};
 
 /// Which rules decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
