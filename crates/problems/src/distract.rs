@@ -45,7 +45,7 @@ pub(crate) fn add(graph: &mut Graph, count: u8, places: u8, kinds: u8, world: &W
         if detached {
             independent.push(index);
         }
-        finish_place(graph, quantity.place(), &chosen[k + 1..], world, draws);
+        finish_place(graph, quantity.place(), &chosen[k + 1..], world);
     }
 }
 
@@ -75,7 +75,7 @@ fn draw(graph: &Graph, quantity: Quantity, pool: Option<&[u8]>, world: &World, d
             edges += 1;
         }
         let mut operands = Operands::default();
-        let mut literal = draws.chance(0.5);
+        let mut literal = draws.chance(0.58);
         let available = pool.map_or(graph.nodes.len(), <[u8]>::len);
         let wanted = (edges - usize::from(literal)).min(usize::from(world.max_operands)).min(available);
         while operands.len() < wanted {
@@ -98,10 +98,10 @@ fn draw(graph: &Graph, quantity: Quantity, pool: Option<&[u8]>, world: &World, d
 }
 
 /// When a place's last sentence is there, later distractors may refer to its total.
-fn finish_place(graph: &mut Graph, place: u8, later: &[Quantity], world: &World, draws: &mut Draws) {
+fn finish_place(graph: &mut Graph, place: u8, later: &[Quantity], world: &World) {
     let count_of_place = |q: Quantity| matches!(q, Quantity::Count { place: p, .. } if p == place);
     let known = graph.nodes.iter().any(|n| n.quantity == Quantity::Total { place });
-    if known || later.is_empty() || later.iter().any(|&q| count_of_place(q)) || draws.chance(0.5) {
+    if known || later.is_empty() || later.iter().any(|&q| count_of_place(q)) {
         return;
     }
     let members = graph.nodes.iter().enumerate().filter(|(_, n)| count_of_place(n.quantity));

@@ -19,6 +19,8 @@ use crate::wire;
 const DRAWS_MAX: usize = 1_000_000;
 /// Graphs drawn for one problem of a cell that is being checked.
 const CHECK_DRAWS_MAX: usize = 4_000;
+/// Attempts to wire a shape before another is drawn.
+const WIRINGS: usize = 16;
 /// Problems drawn to check a cell.
 const CHECK_PROBLEMS: u64 = 8;
 
@@ -134,13 +136,12 @@ impl Generator {
     ) -> Option<(Graph, Layout)> {
         let plans = self.plans(cell);
         for _ in 0..draws_max {
-            let shape = plans.draw(draws)?;
-            let distractors = distract::draw_count(&self.world, draws);
-            let Some((mut graph, places, kinds)) =
-                wire::wire(shape, cell.op, distractors, &self.world, draws)
-            else {
-                continue;
-            };
+            let (shape, distractors) = plans.draw(draws)?;
+            let distractors = distractors.unwrap_or_else(|| distract::draw_count(&self.world, draws));
+            // A shape that does not work out gets further chances, or hard shapes would be rarer than planned.
+            let wired =
+                (0..WIRINGS).find_map(|_| wire::wire(shape, cell.op, distractors, &self.world, draws));
+            let Some((mut graph, places, kinds)) = wired else { continue };
             if cell.mode == Mode::Reverse {
                 let from_the_end = self.world.preset == Some(Preset::Reference);
                 if !distract::choose_unknown(&mut graph, from_the_end, draws) {

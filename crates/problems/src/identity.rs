@@ -144,7 +144,8 @@ pub fn text_hash(fields: [&str; 3]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("tercet text, version 1");
     for field in fields {
         let field = field.trim();
-        if field.contains("  ") || field.contains(['\n', '\t']) {
+        let bytes = field.as_bytes();
+        if memchr::memmem::find(bytes, b"  ").is_some() || memchr::memchr2(b'\n', b'\t', bytes).is_some() {
             for word in field.split_whitespace() {
                 hasher.update(word.as_bytes());
                 hasher.update(b" ");

@@ -11,6 +11,7 @@
 //! # Ok::<(), problems::SpecError>(())
 //! ```
 
+pub mod compare;
 pub mod context;
 mod distract;
 pub mod generator;

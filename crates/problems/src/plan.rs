@@ -6,7 +6,7 @@
 
 use crate::gold::Mode;
 use crate::graph::SIDE_MAX;
-use crate::spec::World;
+use crate::spec::{Preset, World};
 use crate::stream::Draws;
 
 /// The building blocks of a path.
@@ -49,10 +49,16 @@ impl Shape {
     fn fits(self, op: u32, world: &World) -> bool {
         let (places, kinds) = (world.places.1, world.kinds.1);
         let spread = |blocks: u8, members: u8| blocks <= members && members <= blocks * kinds;
-        let most: u32 = (0..self.stated()).map(|before| 1 + before.min(u32::from(world.max_operands))).sum();
+        if self.ends_in_total && self.totals + self.grands == 0 {
+            return false;
+        }
+        // At best, every stated quantity but the first comes after as many totals as there are before it.
+        let inner = u32::from(self.totals + self.grands) - u32::from(self.ends_in_total);
+        let before = |stated: u32| stated + stated.min(inner);
+        let most: u32 = (0..self.stated()).map(|k| 1 + before(k).min(u32::from(world.max_operands))).sum();
         spread(self.totals, self.total_kinds)
             && spread(self.grands, self.grand_kinds)
-            && (if self.ends_in_total { self.totals + self.grands > 0 } else { self.free > 0 })
+            && (self.ends_in_total || self.free > 0)
             && self.places(kinds) <= places
             && self.spare(op).is_some_and(|spare| spare + self.stated() <= most)
     }
@@ -61,7 +67,8 @@ impl Shape {
 /// All shapes of one op, with weights.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plans {
-    shapes: Vec<Shape>,
+    /// Each with its number of distractors, where the plan decides that.
+    shapes: Vec<(Shape, Option<u8>)>,
     /// Running sums of the weights.
     cumulated: Vec<u64>,
 }
@@ -70,6 +77,14 @@ impl Plans {
     /// The shapes that a world offers for an op.
     pub(crate) fn new(op: u32, mode: Mode, world: &World) -> Self {
         let mut plans = Self::default();
+        if world.preset == Some(Preset::Reference) {
+            for (shape, distractors, weight) in reference_shapes(op, mode) {
+                if shape.fits(op, world) {
+                    plans.push(shape, Some(distractors), weight);
+                }
+            }
+            return plans;
+        }
         let side = SIDE_MAX as u8;
         let most_kinds = |blocks: u8| blocks * side;
         let grands_max = if world.d == 3 { side } else { 0 };
@@ -86,7 +101,7 @@ impl Plans {
                                     break;
                                 }
                                 if shape.fits(op, world) {
-                                    plans.push(shape, weight(shape, op, mode, world));
+                                    plans.push(shape, None, weight(shape, op, mode, world));
                                 }
                             }
                         }
@@ -97,10 +112,10 @@ impl Plans {
         plans
     }
 
-    fn push(&mut self, shape: Shape, weight: u64) {
+    fn push(&mut self, shape: Shape, distractors: Option<u8>, weight: u64) {
         if weight > 0 {
             let before = self.cumulated.last().copied().unwrap_or(0);
-            self.shapes.push(shape);
+            self.shapes.push((shape, distractors));
             self.cumulated.push(before + weight);
         }
     }
@@ -109,12 +124,36 @@ impl Plans {
         self.shapes.is_empty()
     }
 
-    /// One of the shapes.
-    pub(crate) fn draw(&self, draws: &mut Draws) -> Option<Shape> {
+    /// One of the shapes, with a number of distractors if the plan decides that.
+    pub(crate) fn draw(&self, draws: &mut Draws) -> Option<(Shape, Option<u8>)> {
         let all = self.cumulated.last().copied()?;
         let at = draws.below(all as usize) as u64;
         self.shapes.get(self.cumulated.partition_point(|&sum| sum <= at)).copied()
     }
+}
+
+/// The reference generator's shapes of an op, with distractors and frequencies.
+fn reference_shapes(op: u32, mode: Mode) -> impl Iterator<Item = (Shape, u8, u64)> {
+    let mode = if mode == Mode::Forward { "f" } else { "r" };
+    let of_cell = move |line: &'static str| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let &[op_field, mode_field, totals, members, free, ends, distractors, weight] = fields.as_slice()
+        else {
+            return None;
+        };
+        let number = |field: &str| field.parse::<u8>().ok();
+        let shape = Shape {
+            totals: number(totals)?,
+            total_kinds: number(members)?,
+            grands: 0,
+            grand_kinds: 0,
+            free: number(free)?,
+            ends_in_total: ends == "t",
+        };
+        let wanted = op_field.parse() == Ok(op) && mode_field == mode;
+        if wanted { Some((shape, number(distractors)?, weight.parse().ok()?)) } else { None }
+    };
+    include_str!("../presets/reference.txt").lines().filter_map(of_cell)
 }
 
 /// How likely a shape is: highest near the sizes that the reference generator has on average.

@@ -6,11 +6,19 @@
 
 use crate::graph::{Act, Graph, Join, Node, Operands, Quantity, Rule};
 use crate::plan::Shape;
-use crate::spec::World;
+use crate::spec::{Preset, World};
 use crate::stream::Draws;
 
 /// Draws for one quantity before the whole graph is wired anew.
 const TRIES: usize = 12;
+
+/// Most in-degree of a stated quantity in the reference's paths.
+const REFERENCE_EDGES_MAX: usize = 4;
+/// Chance that the next spare edge goes to the same quantity as the last: the reference's in-degrees are uneven.
+const REFERENCE_AGAIN: f64 = 0.2;
+/// Chance that a quantity with 2, 3 and 4 edges has a literal among them (a little below the reference's shares:
+/// quantities without room for operands need one anyway).
+const REFERENCE_LITERAL: [f64; 3] = [0.73, 0.58, 0.64];
 
 /// A place whose total or grand total is on the path.
 #[derive(Clone, Copy)]
@@ -71,6 +79,10 @@ impl<'a> Wiring<'a> {
         let fewest_kinds = |blocks: u8, members: u8| if blocks == 0 { 0 } else { members.div_ceil(blocks) };
         let need =
             fewest_kinds(shape.totals, shape.total_kinds).max(fewest_kinds(shape.grands, shape.grand_kinds));
+        // Kinds enough for the totals, and for everything else in the places that are left.
+        let others =
+            (shape.free + distractors).div_ceil((world.places.1 - blocks.min(world.places.1)).max(1));
+        let need = need.max(others.min(world.kinds.1));
         let kinds = draws.range(i64::from(world.kinds.0.max(need)), i64::from(world.kinds.1)) as u8;
         let (need, most) = (shape.places(kinds), world.places.1);
         let kinds = if need > most { world.kinds.1 } else { kinds };
@@ -207,23 +219,32 @@ impl<'a> Wiring<'a> {
 
     /// Deals the spare budget out to items that have room for more edges.
     fn deal(&mut self, spare: u32) -> Option<()> {
-        let room = |before: usize| 1 + before.min(usize::from(self.world.max_operands));
+        let reference = self.world.preset == Some(Preset::Reference);
+        let most = if reference { REFERENCE_EDGES_MAX } else { 1 + usize::from(self.world.max_operands) };
+        let room = |before: usize| most.min(1 + before);
+        let again = if reference { REFERENCE_AGAIN } else { 0.0 };
         let mut open: Vec<(u8, u8)> = Vec::with_capacity(self.order.len());
         for (before, &item) in self.order.iter().enumerate() {
             if self.items[usize::from(item)].quantity.is_stated() && before > 0 {
                 open.push((item, room(before) as u8));
             }
         }
+        let mut last = None;
         for _ in 0..spare {
             if open.is_empty() {
                 return None;
             }
-            let pick = self.draws.below(open.len());
+            let pick = match last {
+                Some(pick) if again > 0.0 && self.draws.chance(again) => pick,
+                _ => self.draws.below(open.len()),
+            };
             let (item, most) = open[pick];
             let edges = &mut self.items[usize::from(item)].edges;
             *edges += 1;
+            last = Some(pick);
             if *edges == most {
                 open.swap_remove(pick);
+                last = None;
             }
         }
         Some(())
@@ -300,7 +321,9 @@ impl<'a> Wiring<'a> {
             let literal = if edges == 1 {
                 link.is_none() && (before == 0 || self.draws.chance(forms.number))
             } else {
-                edges > most || self.draws.chance(forms.literal)
+                let reference = self.world.preset == Some(Preset::Reference);
+                let chance = if reference { REFERENCE_LITERAL[edges.min(4) - 2] } else { forms.literal };
+                edges > most || self.draws.chance(chance)
             };
             let count = edges - usize::from(literal);
             let literal = literal.then(|| draw_literal(self.world, self.draws, attempt >= TRIES / 2));

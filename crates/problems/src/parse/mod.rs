@@ -12,7 +12,7 @@
 //! ```
 
 mod sentence;
-mod solution;
+pub(crate) mod solution;
 
 use std::collections::{BTreeMap, BTreeSet};
 

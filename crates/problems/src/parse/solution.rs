@@ -5,17 +5,21 @@ use crate::context::Style;
 
 /// `Define NAME as V; U = P + Q = …; so V = …`
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Step<'t> {
-    pub(super) name: &'t str,
-    pub(super) variable: &'t str,
+pub(crate) struct Step<'t> {
+    pub(crate) name: &'t str,
+    pub(crate) variable: &'t str,
     /// Targets other than the variable, in order.
-    pub(super) intermediates: Vec<&'t str>,
+    pub(crate) intermediates: Vec<&'t str>,
     /// What the symbolic sides refer to, in order of appearance.
-    pub(super) symbols: Vec<String>,
+    pub(crate) symbols: Vec<String>,
+    /// The signs between them.
+    pub(crate) signs: String,
+    /// What the last clause ends with.
+    pub(crate) value: &'t str,
 }
 
 /// The steps of a solution; `None` if it is not one.
-pub(super) fn steps(solution: &str, style: Style) -> Option<Vec<Step<'_>>> {
+pub(crate) fn steps(solution: &str, style: Style) -> Option<Vec<Step<'_>>> {
     let solution = solution.rsplit_once("Answer:").map_or(solution, |(steps, _)| steps).trim_end();
     let solution = solution.strip_suffix('.').unwrap_or(solution);
     let mut steps = Vec::new();
@@ -50,7 +54,14 @@ fn step<'t>(name: &'t str, clauses: &'t str, style: Style) -> Option<Step<'t>> {
     if style == Style::Prose {
         variable = Some(parts.remove(0));
     }
-    let mut step = Step { name, variable: "", intermediates: Vec::new(), symbols: Vec::new() };
+    let mut step = Step {
+        name,
+        variable: "",
+        intermediates: Vec::new(),
+        symbols: Vec::new(),
+        signs: String::new(),
+        value: "",
+    };
     let mut targets = Vec::new();
     for clause in parts {
         let clause = clause.strip_prefix("so ").unwrap_or(clause);
@@ -61,8 +72,9 @@ fn step<'t>(name: &'t str, clauses: &'t str, style: Style) -> Option<Step<'t>> {
         let (target, rest) = sides.split_first()?;
         targets.push(*target);
         if rest.len() > 1 {
-            push_symbols(rest.first()?, &mut step.symbols);
+            push_symbols(rest.first()?, &mut step);
         }
+        step.value = rest.last()?;
     }
     let last = if style == Style::Terse || !targets.is_empty() { targets.pop() } else { None };
     step.variable = variable.or(last)?;
@@ -70,13 +82,12 @@ fn step<'t>(name: &'t str, clauses: &'t str, style: Style) -> Option<Step<'t>> {
     Some(step)
 }
 
-fn push_symbols(side: &str, symbols: &mut Vec<String>) {
+fn push_symbols(side: &str, step: &mut Step<'_>) {
     let mut name = String::new();
-    for word in side.split(' ').chain(["+"]) {
+    for word in side.split(' ') {
         if matches!(word, "+" | "-" | "*") {
-            if !name.is_empty() {
-                symbols.push(std::mem::take(&mut name));
-            }
+            step.signs.push_str(word);
+            step.symbols.push(std::mem::take(&mut name));
         } else {
             if !name.is_empty() {
                 name.push(' ');
@@ -84,6 +95,7 @@ fn push_symbols(side: &str, symbols: &mut Vec<String>) {
             name.push_str(word);
         }
     }
+    step.symbols.push(name);
 }
 
 #[cfg(test)]

@@ -1,0 +1,188 @@
+//! Measures the generator.
+//!
+//! ```text
+//! cargo run --release --manifest-path bench/Cargo.toml -p problems-bench -- rate [PROBLEMS]
+//! cargo run --release --manifest-path bench/Cargo.toml -p problems-bench -- solve [PROBLEMS]
+//! cargo run --release --manifest-path bench/Cargo.toml -p problems-bench -- structures [PROBLEMS]
+//! zcat problems.jsonl.gz | cargo run --release --manifest-path bench/Cargo.toml -p problems-bench -- reference
+//! ```
+//!
+//! `rate` prints problems a second (a core, and on two threads) by op, mode and style, and the peak of memory.
+//! `reference` compares the `reference` preset with the reference generator's records on standard input.
+//! `solve` lets the tests' independent solver read that many problems over all cells and compares the answers.
+//! `structures` counts how many structures and instances small cells hold: the ground of the split's rule.
+
+#[path = "../../../crates/problems/tests/solver/mod.rs"]
+mod solver;
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use problems::gold::Mode;
+use problems::{Cell, Contexts, Generator, World};
+
+type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+fn main() -> Fallible<()> {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let count = args.next().map(|n| n.replace('_', "").parse::<u64>()).transpose()?;
+    match command.as_str() {
+        "rate" => rate(count.unwrap_or(40_000)),
+        "solve" => solve(count.unwrap_or(1_000_000)),
+        "structures" => structures(count.unwrap_or(100_000)),
+        "reference" => reference(count.unwrap_or(20)),
+        _ => Err("usage: problems-bench rate|solve|structures|reference [PROBLEMS]".into()),
+    }
+}
+
+/// Peak resident memory in MiB, where the system tells.
+fn peak_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("0");
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1024.0
+}
+
+/// Seconds that this thread has been on a core, where the system tells.
+fn core_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
+}
+
+/// Problems a second of wall-clock time with that many threads, each with its own share of the sequence, and
+/// problems a second of time on a core: the latter is what a busy machine does not distort much.
+fn measure(generator: &Generator, cell: &Cell, count: u64, threads: u64) -> (f64, f64) {
+    let start = Instant::now();
+    let on_core = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let on_core = &on_core;
+        for thread in 0..threads {
+            scope.spawn(move || {
+                let before = core_seconds();
+                let mut bytes = 0;
+                for i in (thread..count).step_by(threads as usize) {
+                    let problem = generator.problem(cell, i);
+                    bytes += problem.problem.len() + problem.question.len() + problem.solution.len();
+                }
+                std::hint::black_box(bytes);
+                on_core.fetch_add(((core_seconds() - before) * 1e9) as u64, Ordering::Relaxed);
+            });
+        }
+    });
+    (count as f64 / start.elapsed().as_secs_f64(), count as f64 * 1e9 / on_core.into_inner().max(1) as f64)
+}
+
+fn rate(count: u64) -> Fallible<()> {
+    let contexts = Contexts::builtin();
+    let generator = Generator::new(&World::default(), &contexts, 1, None)?;
+    println!("rendered problems a second; best of three; {count} problems each");
+    println!(
+        "{:<9}{:<9}{:>4}{:>12}{:>12}{:>14}{:>14}",
+        "context", "mode", "op", "1 thread", "2 threads", "a core (1 t)", "a core (2 t)"
+    );
+    for context in ["zoo", "terse"] {
+        for mode in [Mode::Forward, Mode::Reverse] {
+            for op in [2, 5, 10, 15, 20, 40] {
+                let cell = Cell { op, context: context.to_owned(), mode };
+                generator.check(&cell)?;
+                let best = |threads| {
+                    let runs = (0..3).map(|_| measure(&generator, &cell, count, threads));
+                    runs.fold((0.0, 0.0), |best: (f64, f64), run| (best.0.max(run.0), best.1.max(run.1)))
+                };
+                let ((one, core_one), (two, core_two)) = (best(1), best(2));
+                println!(
+                    "{context:<9}{:<9}{op:>4}{one:>12.0}{two:>12.0}{core_one:>14.0}{core_two:>14.0}",
+                    mode.name()
+                );
+            }
+        }
+    }
+    println!("peak memory {:.1} MiB", peak_mib());
+    Ok(())
+}
+
+fn solve(count: u64) -> Fallible<()> {
+    let contexts = Contexts::builtin();
+    let mut generators = Vec::new();
+    for d in [2, 3] {
+        for style in [None, Some(problems::context::Style::Terse), Some(problems::context::Style::Prose)] {
+            let small = World { d, style, max_value: 60, places: (1, 3), kinds: (1, 4), max_operands: 3, ..World::default() };
+            generators.push((Generator::new(&World { d, style, ..World::default() }, &contexts, 1, None)?, 40));
+            generators.push((Generator::new(&small, &contexts, 2, None)?, 12));
+        }
+    }
+    let mut cells = Vec::new();
+    for (g, (_, op_max)) in generators.iter().enumerate() {
+        for context in contexts.names() {
+            for mode in [Mode::Forward, Mode::Reverse] {
+                for op in if mode == Mode::Forward { 1 } else { 2 }..=*op_max {
+                    cells.push((g, Cell { op, context: context.to_owned(), mode }));
+                }
+            }
+        }
+    }
+    let per_cell = count.div_ceil(cells.len() as u64);
+    let (right, wrong) = (AtomicU64::new(0), AtomicU64::new(0));
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for thread in 0..2 {
+            let (cells, generators, right, wrong) = (&cells, &generators, &right, &wrong);
+            scope.spawn(move || {
+                for (g, cell) in cells.iter().skip(thread).step_by(2) {
+                    for i in 0..per_cell {
+                        let problem = generators[*g].0.problem(cell, i);
+                        let answer = solver::solve(&problem.problem, &problem.question);
+                        if answer == Ok(i128::from(problem.answer)) {
+                            right.fetch_add(1, Ordering::Relaxed);
+                        } else if wrong.fetch_add(1, Ordering::Relaxed) == 0 {
+                            println!("{cell} #{i}: {answer:?}, stored {}\n{}", problem.answer, problem.prompt());
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let (right, wrong) = (right.into_inner(), wrong.into_inner());
+    println!(
+        "{} problems of {} cells: {right} solved as stored, {wrong} not; {:.0} s, peak memory {:.1} MiB",
+        right + wrong,
+        cells.len(),
+        start.elapsed().as_secs_f64(),
+        peak_mib()
+    );
+    if wrong == 0 { Ok(()) } else { Err("some problems are not solved as stored".into()) }
+}
+
+fn structures(count: u64) -> Fallible<()> {
+    let contexts = Contexts::builtin();
+    let small = World { max_value: 20, places: (1, 3), kinds: (1, 4), max_operands: 3, distractors: 0.0, ..World::default() };
+    println!("distinct among {count} problems; default world, and values to 20 with 3 places of 4 kinds without distractors");
+    println!("{:<9}{:>4}{:>14}{:>14}{:>14}{:>14}", "mode", "op", "structures", "instances", "small: str.", "small: inst.");
+    for mode in [Mode::Forward, Mode::Reverse] {
+        for op in 2..=9 {
+            let mut columns = Vec::new();
+            for world in [&World::default(), &small] {
+                let generator = Generator::new(world, &contexts, 1, None)?;
+                let cell = Cell { op, context: "terse".to_owned(), mode };
+                let (mut structures, mut instances) = (BTreeSet::new(), BTreeSet::new());
+                for i in 0..count {
+                    let problem = generator.problem(&cell, i);
+                    structures.insert(problem.structure_hash());
+                    instances.insert(problem.instance_hash());
+                }
+                columns.extend([structures.len(), instances.len()]);
+            }
+            println!("{:<9}{op:>4}{:>14}{:>14}{:>14}{:>14}", mode.name(), columns[0], columns[1], columns[2], columns[3]);
+        }
+    }
+    Ok(())
+}
+
+fn reference(per_problem: u64) -> Fallible<()> {
+    let lines = std::io::stdin().lines().collect::<Result<Vec<_>, _>>()?;
+    let records = lines.iter().map(|line| serde_json::from_str(line)).collect::<Result<Vec<_>, _>>()?;
+    print!("{}", problems::compare::compare_reference(records, &Contexts::builtin(), 1, per_problem)?);
+    Ok(())
+}
