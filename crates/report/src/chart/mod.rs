@@ -1,7 +1,7 @@
 //! Charts as data, drawn as SVG that follows the page: its width, its fonts, light or dark. Every series has a
 //! colour, a dash and a marker of its own, so that grey prints read; every point says its numbers on hover.
 //!
-//! Why not a plotting crate: `docs/decisions/0051-own-charts.md`.
+//! Why not a plotting crate: `docs/decisions/0050-own-charts.md`.
 
 mod bars;
 mod frame;

@@ -18,7 +18,7 @@ use crate::figures::{self, Figure};
 use crate::folder::{Folder, Stage, list as list_folder, series};
 use crate::html;
 use crate::measure::Measure;
-use crate::table::{self};
+use crate::table;
 use crate::transcripts::{self, Transcript};
 
 /// The last evaluation part of each run, with what it was drawn from.
@@ -82,7 +82,7 @@ pub(super) fn list(place: &Place) -> Response<Body> {
         };
         match progress_only(&path) {
             Ok((manifest, progress)) => {
-                row.question = manifest.question.lines().next().unwrap_or_default().to_owned();
+                manifest.question.lines().next().unwrap_or_default().clone_into(&mut row.question);
                 row.share = overall(&progress);
                 let running = progress.iter().find(|p| !p.done);
                 row.state = running.map_or_else(|| "finished".into(), |p| format!("{}: {}", p.stage, p.text));

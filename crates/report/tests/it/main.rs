@@ -1,6 +1,8 @@
 //! Tests of the report on synthetic run folders.
 
+mod browser;
 mod fixture;
+mod live;
 mod pages;
 mod statistics;
 mod tables;

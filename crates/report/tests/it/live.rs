@@ -1,0 +1,138 @@
+//! The live page over real connections.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
+use crate::fixture::Synthetic;
+
+/// A running server; stops when dropped.
+struct Live {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Live {
+    fn of(runs: &Path) -> Self {
+        let (stop, runs) = (Arc::new(AtomicBool::new(false)), runs.to_owned());
+        let (send, receive) = mpsc::channel();
+        let flag = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let any = SocketAddr::from(([127, 0, 0, 1], 0));
+            report::serve::serve(&runs, any, &flag, |address| send.send(address).unwrap()).unwrap();
+        });
+        Self { address: receive.recv().unwrap(), stop, thread: Some(thread) }
+    }
+
+    /// Status and body of a raw request target, sent as it is.
+    fn get_as(&self, target: &str, host: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+        (status, answer)
+    }
+
+    fn get(&self, target: &str) -> (u16, String) {
+        self.get_as(target, "localhost")
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[test]
+fn runs_are_listed_and_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("first run");
+    std::fs::create_dir(&run).unwrap();
+    Synthetic::default().write(&run);
+    std::fs::remove_file(run.join("stages/rl-main-0001/done.json")).unwrap();
+    let metrics = run.join("stages/rl-main-0001/metrics.jsonl");
+    let lines = std::fs::read_to_string(&metrics).unwrap();
+    std::fs::write(&metrics, lines.lines().take(30).map(|l| format!("{l}\n")).collect::<String>()).unwrap();
+    let live = Live::of(dir.path());
+    assert!(live.get("/").1.contains("data-source=\"/live\""));
+    let list = live.get("/live").1;
+    assert!(list.contains("first%20run") && list.contains("step 30 of 120, about 45 s left"), "{list}");
+    let page = live.get("/run/first%20run/live").1;
+    for promised in ["Progress", "Reward", "pass@k by band", "within noise", "groups that teach"] {
+        assert!(page.contains(promised), "the page lacks {promised}");
+    }
+    // Evaluations are drawn once and served from memory until a file changes.
+    assert_eq!(live.get("/run/first%20run/live").1.len(), page.len());
+}
+
+#[test]
+fn a_run_may_vanish_or_break_under_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("r");
+    std::fs::create_dir(&run).unwrap();
+    Synthetic::default().write(&run);
+    let live = Live::of(dir.path());
+    assert_eq!(live.get("/run/r/live").0, 200);
+    std::fs::write(run.join("stages/mid-0001/stage.json"), "{").unwrap();
+    let broken = live.get("/run/r/live");
+    assert!(broken.0 == 200 && broken.1.contains("cannot be read just now"), "{}", broken.1);
+    assert!(live.get("/live").1.contains("cannot be read just now"));
+    std::fs::remove_dir_all(&run).unwrap();
+    assert_eq!(live.get("/run/r/live").0, 404);
+    assert!(live.get("/live").1.contains("no run in this folder"));
+}
+
+#[test]
+fn nothing_outside_the_folder_is_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let (runs, secret) = (dir.path().join("runs"), dir.path().join("secret"));
+    for folder in [&runs, &secret, &runs.join("good"), &runs.join("linked")] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    Synthetic::default().write(&secret);
+    Synthetic::default().write(&runs.join("good"));
+    Synthetic::default().write(&runs.join("linked"));
+    std::fs::write(secret.join("report.html"), "secret").unwrap();
+    let live = Live::of(&runs);
+    for target in [
+        "/run/../secret/live",
+        "/run/..%2Fsecret/live",
+        "/run/%2e%2e/live",
+        "/run/..%2fsecret/report.html",
+        "/run/good%2f..%2f..%2fsecret/report.html",
+        "/run/good/manifest.json",
+        "/run/good/../../secret/report.html",
+        "/../secret/report.html",
+        "/etc/passwd",
+        "/run/%00/live",
+        "/run//live",
+        "//etc/passwd",
+    ] {
+        let (status, answer) = live.get(target);
+        assert!((400..500).contains(&status) && !answer.contains("secret\n"), "{target}: {answer}");
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&secret, runs.join("link")).unwrap();
+        std::os::unix::fs::symlink(secret.join("report.html"), runs.join("good/report.html")).unwrap();
+        let stage = runs.join("linked/stages/pre-0001");
+        std::fs::remove_dir_all(&stage).unwrap();
+        std::os::unix::fs::symlink(secret.join("stages/pre-0001"), &stage).unwrap();
+        for target in ["/run/link/live", "/run/link/report.html", "/run/good/report.html", "/run/linked/live"]
+        {
+            assert_eq!(live.get(target).0, 404, "{target}");
+        }
+    }
+    // A page of another site that points its own name at this machine gets nothing.
+    assert_eq!(live.get_as("/live", "evil.example").0, 403);
+}
