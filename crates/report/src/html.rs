@@ -46,6 +46,7 @@ struct Page<'a> {
     css: &'static str,
     script: &'static str,
     manifest: &'a Manifest,
+    question: Question<'a>,
     seeds: Vec<u64>,
     unfinished: Vec<&'a str>,
     claims: Vec<ClaimView>,
@@ -73,6 +74,7 @@ fn render(
         css: include_str!("../templates/report.css"),
         script: include_str!("../templates/report.js"),
         manifest: &folder.manifest,
+        question: Question::of(&folder.manifest),
         seeds: seeds(folder),
         unfinished: names.map(String::as_str).collect(),
         claims: table.claims.iter().map(ClaimView::new).collect(),
@@ -125,6 +127,21 @@ pub(crate) fn evaluation(
         figures: figures.iter().map(FigureView::new).collect(),
     };
     fragment("live_evaluation.html", include_str!("../templates/live_evaluation.html"), &view)
+}
+
+/// A recipe's opening comment: its first line is the question.
+#[derive(Serialize)]
+pub(crate) struct Question<'a> {
+    first: &'a str,
+    rest: Vec<&'a str>,
+}
+
+impl<'a> Question<'a> {
+    pub(crate) fn of(manifest: &'a Manifest) -> Self {
+        let (first, rest) = manifest.question.split_once('\n').unwrap_or((&manifest.question, ""));
+        let rest = rest.split("\n\n").map(str::trim).filter(|p| !p.is_empty()).collect();
+        Self { first, rest }
+    }
 }
 
 /// What the transcripts can be filtered by.

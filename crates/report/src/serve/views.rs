@@ -197,6 +197,7 @@ fn overall(progress: &[Progress]) -> f64 {
 struct RunView<'a> {
     name: &'a str,
     manifest: &'a Manifest,
+    question: html::Question<'a>,
     progress: Vec<Progress>,
     share: f64,
     finished: bool,
@@ -242,6 +243,7 @@ fn try_follow(name: &str, path: &Path, cache: &Mutex<Cache>) -> Result<Response<
     let view = RunView {
         name,
         manifest: &folder.manifest,
+        question: html::Question::of(&folder.manifest),
         share: overall(&progress),
         finished: progress.iter().all(|p| p.done),
         progress,
