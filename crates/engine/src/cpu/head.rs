@@ -60,6 +60,7 @@ impl Head<'_> {
     /// Scores and gradients; `dx` (zeroed by the caller) gets the gradient of each predicting row.
     pub(crate) fn backward(&self, list: &[Prediction], dx: &mut [f32], gradient: &mut [f32]) -> Scores {
         let (hidden, vocab) = (self.layout.config.hidden, self.layout.config.vocab);
+        // Without any prediction (a step whose gradient is zero everywhere) the block is empty, too.
         let block = self.block().min(list.len().next_multiple_of(CHUNK)).max(CHUNK);
         let mut scores = Scores { logprobs_N: vec![0.0; list.len()], entropy_N: vec![0.0; list.len()] };
         let mut dlogits = vec![0.0; block * vocab];
