@@ -2,9 +2,9 @@
 
     python peer.py --shape T --work train --variant compile-bf16 --threads 2
 
-speaks lines of JSON on stdout: {"built": …} once the model stands, {"warm": …} after warm-up, and then, for
-each line `SECONDS` on stdin, runs whole steps for at least that long and answers {"seconds", "tokens", "peak"}.
-End of input ends it. `--check` compares the plain model with transformers' on equal weights instead.
+speaks lines of JSON on stdout: {"parameters", "base", "versions"} once the model stands, {"warm_up_seconds",
+"loss"} after warm-up, and then, for each line `SECONDS` on stdin, runs whole steps for at least that long and
+answers {"seconds", "tokens", "peak"}. End of input ends it. `--check` compares the plain model with transformers' on equal weights instead.
 
 Variants. Training: eager-*, compile-* (the plain model of plain.py) and hub-* (transformers' Qwen2), each as
 f32, bf16 (autocast: f32 weights and optimizer state) or bf16pure (weights and state in bf16 too: less exact
@@ -208,11 +208,11 @@ def main():
     else:
         job = Sample(args.shape, how, dtype, args.group)
     versions = f"PyTorch {torch.__version__}, transformers {transformers.__version__}"
-    say(built=True, parameters=sum(p.numel() for p in job.weights), base=base, versions=versions)
+    say(parameters=sum(p.numel() for p in job.weights), base=base, versions=versions)
     start = time.perf_counter()
     for _ in range(args.warm_up):
         job.step()
-    say(warm=True, seconds=time.perf_counter() - start, loss=job.loss)
+    say(warm_up_seconds=time.perf_counter() - start, loss=job.loss)
     memory.forget_peak()
     for line in sys.stdin:
         wanted, done = float(line), 0
