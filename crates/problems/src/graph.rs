@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::gold::Mode;
 use crate::linear::Linear;
+use crate::spec::World;
+use crate::stream::Draws;
 
 /// At most this many places, and at most this many kinds, in one problem.
 pub const SIDE_MAX: usize = 5;
@@ -283,6 +285,43 @@ impl Graph {
             crate::gold::GoldNode { name: name(node), parents, value }
         });
         crate::gold::Gold { nodes: nodes.collect(), answer: self.answer(), mode: self.mode() }
+    }
+
+    /// The same graph with literals drawn anew and all values within the world's bounds; `None` if a thousand draws
+    /// gave none.
+    pub(crate) fn renumber(&self, world: &World, draws: &mut Draws) -> Option<Self> {
+        (0..1000).find_map(|_| self.renumber_once(world, draws))
+    }
+
+    fn renumber_once(&self, world: &World, draws: &mut Draws) -> Option<Self> {
+        let mut graph = self.clone();
+        let mut values: Vec<Linear> = Vec::with_capacity(graph.nodes.len());
+        let within = |value: Option<Linear>| value?.as_number().filter(|v| (1..=world.max_value).contains(v));
+        let (lo, hi) = world.literals;
+        for node in &mut graph.nodes {
+            let mut joined = None;
+            match &mut node.rule {
+                Rule::Literal(c) => *c = draws.range(lo, hi),
+                Rule::Joined(join, Some((act, c))) => {
+                    *c = draws.range(if *act == Act::Times { lo.max(2).min(hi) } else { lo }, hi);
+                    joined = Some(Self::without_literal(node.quantity, *join, node.operands));
+                }
+                Rule::Joined(_, None) | Rule::Total | Rule::Grand => {}
+            }
+            if let Some(joined) = joined {
+                within(joined.apply(&values))?;
+            }
+            node.value = within(node.apply(&values))?;
+            values.push(Linear::number(node.value));
+        }
+        let determined =
+            |graph: &Self| graph.linear().and_then(|v| v.last().copied()).is_some_and(|v| v.a != 0);
+        (graph.unknown.is_none() || determined(&graph)).then_some(graph)
+    }
+
+    /// What a literal acts on, as a quantity of its own.
+    fn without_literal(quantity: Quantity, join: Join, operands: Operands) -> Node {
+        Node { quantity, rule: Rule::Joined(join, None), operands, value: 0 }
     }
 
     /// Counts that describe the problem.

@@ -11,6 +11,7 @@
 //! # Ok::<(), problems::SpecError>(())
 //! ```
 
+pub mod audit;
 pub mod compare;
 pub mod context;
 mod distract;
@@ -20,6 +21,7 @@ pub mod grammar;
 pub mod graph;
 pub mod identity;
 pub mod linear;
+pub mod mix;
 pub mod mutate;
 pub mod parse;
 mod plan;

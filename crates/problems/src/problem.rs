@@ -8,7 +8,8 @@ use crate::graph::{Graph, Node, Rule, Stats};
 use crate::identity;
 use crate::linear::Linear;
 use crate::render::{self, Layout, Words};
-use crate::spec::Cell;
+use crate::spec::{Cell, World};
+use crate::stream::Stream;
 
 /// A problem with everything that is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,6 +198,16 @@ impl Problem {
         let cell = Cell { context: context.name.clone(), ..self.cell.clone() };
         Self::new(cell, self.d, self.seed, self.index, self.graph.clone(), self.layout.clone(), context)
             .expect("the graph and the letters have been rendered before, and contexts have words enough")
+    }
+
+    /// The same problem with other numbers: operations, edges, words and letters stay, literals are drawn anew within
+    /// the world's bounds. `None` if no numbers were found that keep every value within bounds (a chain of differences
+    /// may leave few).
+    #[must_use]
+    pub fn renumber(&self, world: &World, context: &Context, stream: &Stream) -> Option<Self> {
+        let graph = self.graph.renumber(world, &mut stream.draws())?;
+        let cell = Cell { context: context.name.clone(), ..self.cell.clone() };
+        Self::new(cell, self.d, self.seed, self.index, graph, self.layout.clone(), context)
     }
 
     /// The record it is stored as. `template` is the context's name in the reference's records where it has one.
