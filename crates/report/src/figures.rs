@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use train::records::{EvalRow, MetricsRow, StageKind};
 
-use crate::chart::{self, Axis, Bars, Chart, Format, Heat, Plot, Point, Scale, Series, Value};
+use crate::chart::{self, Axis, Bars, Chart, Dots, Format, Heat, Plot, Point, Scale, Series, Value};
 use crate::error::ReportError;
 use crate::folder::write_atomically;
 use crate::measure::{Measure, Metric, Model, Slice};
@@ -63,6 +63,7 @@ pub fn figures(measure: &Measure) -> Vec<Figure> {
     let mut figures = of_evaluation(measure);
     for (suite, suffix) in suites(measure) {
         figures.extend(by_context(measure, &suite, &suffix));
+        figures.extend(by_context_and_op(measure, &suite, &suffix));
     }
     figures.extend(of_training(measure));
     for (suite, suffix) in suites(measure) {
@@ -79,6 +80,7 @@ pub fn figures(measure: &Measure) -> Vec<Figure> {
 pub fn of_evaluation(measure: &Measure) -> Vec<Figure> {
     let mut figures = Vec::new();
     for (suite, suffix) in suites(measure) {
+        figures.extend(arms(measure, &suite, &suffix));
         figures.extend(pass_at_k(measure, &suite, &suffix));
         figures.extend(by_op(measure, &suite, &suffix));
         figures.extend(ladder(measure, &suite, &suffix));
@@ -97,6 +99,7 @@ pub fn of_training(measure: &Measure) -> Vec<Figure> {
         |kind| kind == StageKind::Rl,
     ));
     figures.extend(groups(measure));
+    figures.extend(curriculum(measure));
     figures.extend(curves(
         measure,
         ("signals", "Reinforcement learning, other signals"),
@@ -198,30 +201,74 @@ fn pass_panels(measure: &Measure, suite: &str, context: Option<&String>) -> Vec<
     panels
 }
 
-fn by_op(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
-    let ops = ops(measure, suite);
-    let (first, last) = (f64::from(*ops.first()?), f64::from(*ops.last()?));
-    let most = measure.samples(suite);
-    let mut panels = Vec::new();
-    let metrics = [Metric::PassAt(1), Metric::PassAt(most), Metric::Right, Metric::ProcessAcc];
-    for metric in metrics.into_iter().filter(|m| *m != Metric::PassAt(most) || most > 1) {
-        let series = each_model(measure, true, |model| {
-            ops.iter()
-                .filter_map(|&op| {
-                    let e = measure.mean(model, suite, &Slice::ops(op, op), metric)?;
-                    Some(Point { x: f64::from(op), y: e.value, interval: Some((e.low, e.high)) })
-                })
-                .collect()
-        });
-        let x = Axis { range: Some((first, last)), ..plain("op", Scale::Whole) };
-        panels.push(Chart::Plot(Plot { title: metric.name(), x, y: rate("share"), series }));
+/// The last model of every arm side by side; nothing for a run of one arm.
+fn arms(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let has_child = |i: usize| measure.models.iter().any(|m| m.parent == Some(i));
+    let last: Vec<&Model> =
+        (0..measure.models.len()).filter(|i| !has_child(*i)).map(|i| &measure.models[i]).collect();
+    if last.len() < 2 {
+        return None;
     }
+    let metrics = [Metric::PassAt(1), Metric::PassAt(measure.samples(suite))];
+    let panel = |title: String, slice: &Slice| {
+        let value = |model: &Model, metric| measure.mean(model, suite, slice, metric).map(Value::from);
+        let row = |model: &&Model| (model.label.clone(), metrics.map(|m| value(model, m)).to_vec());
+        let rows: Vec<_> = last.iter().map(row).collect();
+        rows.iter().any(|(_, v)| v.iter().any(Option::is_some)).then(|| {
+            let series = metrics.iter().map(|m| m.name()).zip([2, 1]).collect();
+            let (label, format, range) = ("share of problems".into(), Format::Percent, Some((0.0, 1.0)));
+            Chart::Dots(Dots { title, label, format, range, series, rows })
+        })
+    };
+    Figure::new(
+        &format!("arms{suffix}"),
+        "The arms side by side",
+        "The last model of every arm, with 95% intervals. Whether two differ is for their paired difference to say, not for overlapping intervals.",
+        by_band(measure, panel),
+    )
+}
+
+fn by_op(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let most = measure.samples(suite);
+    let metrics = [Metric::PassAt(1), Metric::PassAt(most), Metric::Right, Metric::ProcessAcc];
+    let metrics = metrics.into_iter().filter(|m| *m != Metric::PassAt(most) || most > 1);
     Figure::new(
         &format!("by-op{suffix}"),
         "Accuracy by difficulty",
         "The same models by number of operations. Right answer counts answers whatever the steps; process accuracy is the share of quantities a solution gets right. Bands are 95% intervals.",
-        panels,
+        metrics.filter_map(|m| op_panel(measure, suite, None, m)).collect(),
     )
+}
+
+fn by_context_and_op(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let contexts = measure.contexts(suite);
+    if contexts.len() < 2 {
+        return None;
+    }
+    let most = Metric::PassAt(measure.samples(suite));
+    let panels = contexts.iter().flat_map(|c| [(c, Metric::PassAt(1)), (c, most)]);
+    Figure::new(
+        &format!("by-op-by-context{suffix}"),
+        "Accuracy by difficulty and context",
+        "What was learned in one context and what reaches another. Bands are 95% intervals.",
+        panels.filter_map(|(context, m)| op_panel(measure, suite, Some(context), m)).collect(),
+    )
+}
+
+fn op_panel(measure: &Measure, suite: &str, context: Option<&String>, metric: Metric) -> Option<Chart> {
+    let ops = ops(measure, suite);
+    let (first, last) = (f64::from(*ops.first()?), f64::from(*ops.last()?));
+    let series = each_model(measure, true, |model| {
+        let point = |&op: &u32| {
+            let slice = Slice { context: context.cloned(), ..Slice::ops(op, op) };
+            let e = measure.mean(model, suite, &slice, metric)?;
+            Some(Point { x: f64::from(op), y: e.value, interval: Some((e.low, e.high)) })
+        };
+        ops.iter().filter_map(point).collect()
+    });
+    let title = context.map_or_else(String::new, |c| format!("{c}, ")) + &metric.name();
+    let x = Axis { range: Some((first, last)), ..plain("op", Scale::Whole) };
+    (!series.is_empty()).then(|| Chart::Plot(Plot { title, x, y: rate("share"), series }))
 }
 
 fn ops(measure: &Measure, suite: &str) -> Vec<u32> {
@@ -408,6 +455,35 @@ fn groups(measure: &Measure) -> Option<Figure> {
         "groups",
         "Groups that teach",
         "Share of prompts whose rollouts have different rewards (mixed: only they carry a gradient), or are all right, or all alike and not right.",
+        panels,
+    )
+}
+
+/// What the prompts of reinforcement learning were drawn from, where that changes.
+fn curriculum(measure: &Measure) -> Option<Figure> {
+    let mut panels = Vec::new();
+    for model in measure.models.iter().filter(|m| m.kind == StageKind::Rl) {
+        for (seed, stage) in measure.stages(model) {
+            let names = stage.metrics.iter().flat_map(|row| row.values.keys());
+            let ops: std::collections::BTreeSet<u32> =
+                names.filter_map(|n| n.strip_prefix("curriculum/op")?.parse().ok()).collect();
+            let line = |(i, op): (usize, &u32)| Series {
+                name: format!("op {op}"),
+                slot: i,
+                markers: false,
+                points: thin(&stage.series(&format!("curriculum/op{op}"))),
+            };
+            let series: Vec<Series> = ops.iter().enumerate().map(line).collect();
+            if !series.is_empty() {
+                let (x, y) = (plain("step", Scale::Linear), rate("share of prompts"));
+                panels.push(Chart::Plot(Plot { title: named(model, seed), x, y, series }));
+            }
+        }
+    }
+    Figure::new(
+        "curriculum",
+        "Where the curriculum went",
+        "Share of the prompts that each difficulty got at each step.",
         panels,
     )
 }

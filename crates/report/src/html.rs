@@ -11,13 +11,13 @@ use serde::Serialize;
 use train::records::{Manifest, StageDone, StageKind};
 
 use crate::chart::{STYLE, number};
-use crate::claims::Ruling;
+use crate::claims::{Ruling, Verdict};
 use crate::error::ReportError;
 use crate::figures::{self, Figure};
 use crate::folder::{Folder, Stage, write_atomically};
-use crate::measure::Measure;
+use crate::measure::{Measure, Metric};
 use crate::stats::Estimate;
-use crate::table::{self, Change, Row, Table, Word, percent, points};
+use crate::table::{self, Change, Measured, Row, Table, Word, percent, points};
 use crate::transcripts::{self, Transcript};
 
 /// Writes `report.html`, `results.json` and `figures/` into the run folder; returns the report's path.
@@ -49,6 +49,7 @@ struct Page<'a> {
     question: Question<'a>,
     seeds: Vec<u64>,
     unfinished: Vec<&'a str>,
+    verdicts: String,
     claims: Vec<ClaimView>,
     findings: Vec<Finding>,
     suites: Vec<SuiteView>,
@@ -77,6 +78,7 @@ fn render(
         question: Question::of(&folder.manifest),
         seeds: seeds(folder),
         unfinished: names.map(String::as_str).collect(),
+        verdicts: verdicts(&table.claims),
         claims: table.claims.iter().map(ClaimView::new).collect(),
         findings: findings(table),
         suites: suites(table),
@@ -187,6 +189,19 @@ fn seeds(folder: &Folder) -> Vec<u64> {
     seeds.sort_unstable();
     seeds.dedup();
     seeds
+}
+
+/// How many claims got which verdict, in words.
+fn verdicts(rulings: &[Ruling]) -> String {
+    let count = |verdict| rulings.iter().filter(|r| r.verdict == verdict).count();
+    let claims = if rulings.len() == 1 { "claim" } else { "claims" };
+    format!(
+        "Of {} {claims}, {} held, {} failed and {} could not be decided at this scale.",
+        rulings.len(),
+        count(Verdict::Holds),
+        count(Verdict::Fails),
+        count(Verdict::Inconclusive)
+    )
 }
 
 #[derive(Serialize)]
@@ -326,6 +341,8 @@ struct SuiteView {
     name: String,
     k: u32,
     samples: u32,
+    /// Names of the further measures, as columns.
+    measures: Vec<String>,
     bands: Vec<BandView>,
 }
 
@@ -344,6 +361,7 @@ struct RowView {
     pass_1: String,
     pass_k: String,
     wrong_process: String,
+    measures: Vec<String>,
     change_1: Option<ChangeView>,
     change_k: Option<ChangeView>,
 }
@@ -369,6 +387,7 @@ fn suites(table: &Table) -> Vec<SuiteView> {
                 name: row.suite.clone(),
                 k: row.k,
                 samples: row.samples,
+                measures: row.measures.iter().map(|m| m.metric.name()).collect(),
                 bands: Vec::new(),
             });
         }
@@ -396,9 +415,20 @@ impl RowView {
             pass_1: percent(&row.pass_1),
             pass_k: percent(&row.pass_k),
             wrong_process: row.right_wrong_process.as_ref().map_or_else(|| "–".into(), percent),
+            measures: row.measures.iter().map(measured).collect(),
             change_1: row.change_1.as_ref().map(ChangeView::new),
             change_k: row.change_k.as_ref().map(ChangeView::new),
         }
+    }
+}
+
+/// A further measure: rates as percent, others as they are.
+fn measured(m: &Measured) -> String {
+    match m.metric {
+        Metric::Tokens | Metric::GoldNll => {
+            format!("{} [{}, {}]", number(m.estimate.value), number(m.estimate.low), number(m.estimate.high))
+        }
+        _ => percent(&m.estimate),
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Row {
     pub pass_k: Estimate,
     /// Share of samples with a right answer and a wrong process.
     pub right_wrong_process: Option<Estimate>,
+    /// Further measures.
+    pub measures: Vec<Measured>,
     /// The model it was trained from; `None` for the first stage.
     pub parent: Option<String>,
     /// Change of pass@1 against the parent, on the same problems.
@@ -61,6 +63,19 @@ pub struct Row {
     /// Change of pass@k against the parent, on the same problems.
     pub change_k: Option<Change>,
 }
+
+/// A further measure of a model in a band.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// What was measured.
+    pub metric: Metric,
+    /// The mean over the problems.
+    pub estimate: Estimate,
+}
+
+/// Draws that pass^k and maj@k of the table are about, where there are as many samples.
+const DRAWS: u32 = 16;
 
 /// A paired difference and what to call it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -152,6 +167,17 @@ pub(crate) fn of_measure(measure: &Measure) -> Result<Table, ReportError> {
 fn row(measure: &Measure, suite: &str, band: &str, slice: &Slice, model: &Model) -> Option<Row> {
     let k = measure.samples(suite);
     let mean = |metric| measure.mean(model, suite, slice, metric);
+    let draws = DRAWS.min(k);
+    let further = [
+        Metric::PassPow(draws),
+        Metric::MajAt(draws),
+        Metric::Cover(0.5),
+        Metric::Right,
+        Metric::ProcessAcc,
+        Metric::Truncated,
+        Metric::Tokens,
+        Metric::GoldNll,
+    ];
     let parent = model.parent.map(|p| &measure.models[p]);
     let change = |metric| {
         let difference = measure.difference(model, parent?, suite, slice, metric)?;
@@ -168,6 +194,10 @@ fn row(measure: &Measure, suite: &str, band: &str, slice: &Slice, model: &Model)
         pass_1: mean(Metric::PassAt(1))?,
         pass_k: mean(Metric::PassAt(k))?,
         right_wrong_process: mean(Metric::RightWrongProcess),
+        measures: further
+            .into_iter()
+            .filter_map(|metric| Some(Measured { metric, estimate: mean(metric)? }))
+            .collect(),
         parent: parent.map(|p| p.label.clone()),
         change_1: change(Metric::PassAt(1)),
         change_k: change(Metric::PassAt(k)),

@@ -4,6 +4,7 @@
 //! Why not a plotting crate: `docs/decisions/0050-own-charts.md`.
 
 mod bars;
+mod dots;
 mod frame;
 mod heat;
 mod plot;
@@ -26,6 +27,8 @@ pub enum Chart {
     Bars(Bars),
     /// A grid of signed numbers.
     Heat(Heat),
+    /// Estimates side by side.
+    Dots(Dots),
 }
 
 /// Lines over a numeric axis.
@@ -126,6 +129,23 @@ pub struct Heat {
     pub rows: Vec<(String, Vec<Option<Value>>)>,
 }
 
+/// Estimates side by side: a row each, a dot with its interval for each series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dots {
+    /// What is shown.
+    pub title: String,
+    /// What the position measures.
+    pub label: String,
+    /// How numbers are written.
+    pub format: Format,
+    /// The ends of the axis; `None`: from the data.
+    pub range: Option<(f64, f64)>,
+    /// Names and markers of the series, in the order of the legend.
+    pub series: Vec<(String, usize)>,
+    /// Name of each row and its numbers, one a series; `None`: not measured.
+    pub rows: Vec<(String, Vec<Option<Value>>)>,
+}
+
 /// A number with its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Value {
@@ -155,6 +175,7 @@ impl Chart {
             Self::Plot(c) => &c.title,
             Self::Bars(c) => &c.title,
             Self::Heat(c) => &c.title,
+            Self::Dots(c) => &c.title,
         }
     }
 
@@ -164,6 +185,7 @@ impl Chart {
             Self::Plot(c) => plot::svg(c),
             Self::Bars(c) => bars::svg(c),
             Self::Heat(c) => heat::svg(c),
+            Self::Dots(c) => dots::svg(c),
         }
     }
 
@@ -209,6 +231,13 @@ impl Chart {
                     }
                 }
             }
+            Self::Dots(c) => {
+                for (row, values) in &c.rows {
+                    for ((series, _), value) in c.series.iter().zip(values) {
+                        push(series, row.clone(), *value);
+                    }
+                }
+            }
         }
         rows
     }
@@ -219,6 +248,7 @@ impl Chart {
             Self::Plot(c) => ("series", c.x.label.as_str(), c.y.label.as_str()),
             Self::Bars(c) => ("part", "bar", c.label.as_str()),
             Self::Heat(c) => ("row", "column", c.label.as_str()),
+            Self::Dots(c) => ("series", "row", c.label.as_str()),
         };
         ["panel", series, x, y, "low", "high"].map(str::to_owned)
     }

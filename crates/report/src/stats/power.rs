@@ -22,7 +22,7 @@ const Z: f64 = 1.959_964 + 0.841_621;
 /// `sampling_variance_P` how much of each problem's variance is due to its finite samples (for pass@1
 /// of two models: the sum of p(1−p)/n). `effect` is the difference one would like to see.
 ///
-/// `None` with fewer than two problems.
+/// `None` with fewer than two problems, or if all differences are alike: then the spread is unknown.
 pub fn power(differences_P: &[f64], sampling_variance_P: &[f64], effect: f64) -> Option<Power> {
     let n = differences_P.len() as f64;
     if differences_P.len() < 2 || differences_P.len() != sampling_variance_P.len() {
@@ -30,12 +30,15 @@ pub fn power(differences_P: &[f64], sampling_variance_P: &[f64], effect: f64) ->
     }
     let mean = differences_P.iter().sum::<f64>() / n;
     let variance = differences_P.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    if variance <= 0.0 {
+        return None;
+    }
     let sampling = sampling_variance_P.iter().sum::<f64>() / n;
     let needed = Z.powi(2) * variance / effect.powi(2);
     Some(Power {
         detectable: Z * (variance / n).sqrt(),
         problems_needed: needed.is_finite().then_some(needed.ceil().max(2.0) as u64),
-        from_sampling: if variance > 0.0 { (sampling / variance).min(1.0) } else { 0.0 },
+        from_sampling: (sampling / variance).min(1.0),
     })
 }
 

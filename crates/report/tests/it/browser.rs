@@ -34,6 +34,7 @@ fn visit(chromium: &Path, page: &Path, profile: &Path, width: u32) -> (String, S
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn a_reader_finds_nothing_wrong() {
     let Some(chromium) = chromium() else {
         println!("skipped: no chromium (set CHROMIUM to its path)");

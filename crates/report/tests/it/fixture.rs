@@ -265,6 +265,8 @@ fn metrics(kind: StageKind, t: f64, position: usize, draws: &mut Draws) -> BTree
         put.insert("loss".into(), Some(0.02 * noise(draws)));
         put.insert("groups/all_equal_not_right".into(), Some(0.55 - 0.2 * t));
         put.insert("groups/all_right".into(), Some(0.1 + 0.1 * t));
+        put.insert("curriculum/op6".into(), Some(0.8 - 0.5 * t));
+        put.insert("curriculum/op7".into(), Some(0.2 + 0.5 * t));
         put.insert("groups/mixed".into(), Some(0.35 + 0.1 * t));
     } else {
         let loss = 0.5 + (2.2 - position as f64) * (-5.0 * t).exp() + 0.05 * noise(draws);

@@ -62,7 +62,7 @@ fn runs_are_listed_and_followed() {
     std::fs::remove_file(run.join("stages/rl-main-0001/done.json")).unwrap();
     let metrics = run.join("stages/rl-main-0001/metrics.jsonl");
     let lines = std::fs::read_to_string(&metrics).unwrap();
-    std::fs::write(&metrics, lines.lines().take(30).map(|l| format!("{l}\n")).collect::<String>()).unwrap();
+    std::fs::write(&metrics, lines.split_inclusive('\n').take(30).collect::<String>()).unwrap();
     let live = Live::of(dir.path());
     assert!(live.get("/").1.contains("data-source=\"/live\""));
     let list = live.get("/live").1;

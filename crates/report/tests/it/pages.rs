@@ -17,9 +17,6 @@ fn the_report_needs_nothing_but_itself() {
     for promised in ["within noise", "pass@16", "figures/pass-at-k.csv", "Does reinforcement learning"] {
         assert!(page.contains(promised), "the page lacks {promised}");
     }
-    if let Ok(keep) = std::env::var("REPORT_KEEP") {
-        std::fs::copy(&path, keep).unwrap();
-    }
 }
 
 #[test]
@@ -56,4 +53,16 @@ fn a_run_without_any_stage_still_has_a_page() {
     std::fs::remove_dir_all(dir.path().join("stages")).unwrap();
     let page = std::fs::read_to_string(report::html::write(dir.path()).unwrap()).unwrap();
     assert!(page.contains("Not finished: pre-0001, mid-0001, rl-main-0001"));
+}
+
+#[test]
+fn arms_stand_side_by_side() {
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic { arms: vec!["easy", "edge", "hard"], seeds: vec![1, 2], ..Synthetic::default() }
+        .write(dir.path());
+    let page = std::fs::read_to_string(report::html::write(dir.path()).unwrap()).unwrap();
+    assert!(page.contains("The arms side by side") && page.contains("edge · rl, seed 2"));
+    if let Ok(keep) = std::env::var("REPORT_KEEP") {
+        std::fs::copy(dir.path().join("report.html"), keep).unwrap();
+    }
 }
