@@ -38,3 +38,4 @@ pub mod ledger;
 pub mod metrics;
 pub mod plan;
 mod stopwatch;
+pub mod tensorboard;

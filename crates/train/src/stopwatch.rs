@@ -1,7 +1,7 @@
 //! The one place that looks at a clock. What it measures goes to `timings.jsonl` and to progress, never
 //! into a result.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// A running stopwatch.
 pub(crate) struct Stopwatch(Instant);
@@ -16,4 +16,9 @@ impl Stopwatch {
     pub(crate) fn seconds(&self) -> f64 {
         self.0.elapsed().as_secs_f64().max(1e-9)
     }
+}
+
+/// Seconds since 1970, for event files.
+pub(crate) fn wall_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }

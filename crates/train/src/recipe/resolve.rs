@@ -6,6 +6,7 @@ use problems::{
     Generator,
     context::{Context, Contexts},
     spec::Cell,
+    split::Split,
 };
 use toml::de::{DeTable, DeValue};
 
@@ -165,21 +166,27 @@ impl Checks<'_, '_> {
         if !tokenizer.mix.is_empty() && !document.mix.contains_key(&tokenizer.mix) {
             return Err(self.error("tokenizer.mix", format!("there is no mix `{}`", tokenizer.mix)));
         }
-        let generator = self.generator(document, contexts)?;
+        let train = self.generator(document, contexts, Split::Train)?;
         for name in document.mix.keys() {
-            self.mix(document, name, &generator)?;
+            self.mix(document, name, &train)?;
         }
         self.names("stage", document.stages.iter().map(|stage| stage.name.as_str()))?;
         self.names("arm", document.arms.iter().map(|arm| arm.name.as_str()))?;
         self.names("evaluation.suite", document.evaluation.suites.iter().map(|s| s.name.as_str()))?;
+        let test = self.generator(document, contexts, Split::Test)?;
         for suite in &document.evaluation.suites {
-            self.suite(document, suite, &generator)?;
+            self.suite(document, suite, &test)?;
         }
         Ok(())
     }
 
-    fn generator(&self, document: &Document, contexts: &Contexts) -> Result<Generator, RecipeError> {
-        Generator::new(&document.world, contexts, 0, None)
+    fn generator(
+        &self,
+        document: &Document,
+        contexts: &Contexts,
+        split: Split,
+    ) -> Result<Generator, RecipeError> {
+        Generator::new(&document.world, contexts, 0, Some((split, document.split)))
             .map_err(|e| self.error("world", format!("impossible world: {e}")))
     }
 
@@ -264,7 +271,8 @@ impl Checks<'_, '_> {
         document: &Document,
         contexts: &Contexts,
     ) -> Result<Arm, RecipeError> {
-        let generator = self.generator(document, contexts)?;
+        let train = self.generator(document, contexts, Split::Train)?;
+        let rl = self.generator(document, contexts, Split::Rl)?;
         let mut stages = Vec::new();
         let all: Vec<String> = document.stages.iter().map(|stage| stage.name.clone()).collect();
         for name in if config.stages.is_empty() { &all } else { &config.stages } {
@@ -274,7 +282,8 @@ impl Checks<'_, '_> {
                 );
             };
             self.stage(stage, document)?;
-            let cells = self.mix(document, &stage.mix, &generator)?;
+            let generator = if stage.kind == StageKind::Rl { &rl } else { &train };
+            let cells = self.mix(document, &stage.mix, generator)?;
             stages.push(ArmStage { stage: stage.clone(), cells });
         }
         if stages.is_empty() {

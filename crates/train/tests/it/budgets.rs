@@ -1,0 +1,126 @@
+//! What was planned is what was spent, and how a step is cut does not matter.
+
+use std::{fs, path::Path, sync::atomic::AtomicBool};
+
+use train::{
+    files::read_lines,
+    plan::{Plan, Rates},
+    recipe::Recipe,
+    records::{Exposure, MetricsRow, StageDone},
+    run::{Options, Run},
+};
+
+use crate::{
+    resume::RECIPE,
+    tabular::{Factory, Fuse},
+};
+
+fn recipe(overrides: &[&str]) -> Recipe {
+    let overrides: Vec<String> = overrides.iter().map(|&o| o.to_owned()).collect();
+    Recipe::parse(RECIPE, "budgets.toml", &overrides).expect("the recipe is right")
+}
+
+/// Runs a recipe and looks into its stages' folders.
+fn run<T>(recipe: Recipe, look: impl Fn(&Path) -> T) -> T {
+    let folder = tempfile::tempdir().expect("a folder");
+    let factory = Factory::new(Fuse::never());
+    let run = Run::open(recipe, folder.path(), &factory, Options::default()).expect("the folder opens");
+    run.execute(&mut (), &AtomicBool::new(false)).expect("the run ends");
+    look(&folder.path().join("stages"))
+}
+
+fn stage(stages: &Path, name: &str) -> std::path::PathBuf {
+    let entries =
+        fs::read_dir(stages).expect("there are stages").map(|entry| entry.expect("readable").path());
+    let is = |path: &std::path::PathBuf| {
+        path.file_name().is_some_and(|f| f.to_string_lossy().starts_with(&format!("{name}-")))
+    };
+    entries.into_iter().find(is).expect("the stage was run")
+}
+
+fn losses(stages: &Path) -> Vec<f64> {
+    let rows: Vec<MetricsRow> = read_lines(&stage(stages, "pre").join("metrics.jsonl")).expect("metrics");
+    rows.iter().map(|row| row.values["loss"].expect("finite")).collect()
+}
+
+fn json<T: serde::de::DeserializeOwned>(path: &Path) -> T {
+    serde_json::from_str(&fs::read_to_string(path).expect("readable")).expect("JSON")
+}
+
+#[test]
+fn how_a_step_is_cut_does_not_matter() {
+    let whole = run(recipe(&["stage.pre.micro_tokens=100000"]), losses);
+    let pieces = run(recipe(&["stage.pre.micro_tokens=70"]), losses);
+    assert_eq!(whole.len(), 7);
+    for (whole, pieces) in whole.iter().zip(pieces) {
+        assert!((whole - pieces).abs() < 1e-6, "{whole} in one piece, {pieces} in several");
+    }
+}
+
+#[test]
+fn tokens_and_shares_are_exact_to_a_row() {
+    let recipe = recipe(&[
+        "stage.pre.steps=60",
+        "mix.all.0.ops={3 = 0.7, 4 = 0.2, 5 = 0.1}",
+        "stage.pre.evaluate_milestones=false",
+    ]);
+    let planned = Plan::of(&recipe, None).expect("the recipe can be planned");
+    let planned = planned.arms[0].stages[0].cost.trained_tokens;
+    let (done, exposure) = run(recipe, |stages| {
+        let stage = stage(stages, "pre");
+        (json::<StageDone>(&stage.join("done.json")), json::<Exposure>(&stage.join("exposure.json")))
+    });
+    let trained = done.cost.trained_tokens;
+    // No problem of these has as many tokens as this.
+    let row = 120;
+    assert_eq!(planned, 60 * 300);
+    assert!(planned - trained < row, "{trained} tokens instead of {planned}");
+    let seen = |op| exposure.cells.iter().filter(|cell| cell.op == op).map(|cell| cell.tokens).sum::<u64>();
+    assert_eq!(seen(3) + seen(4) + seen(5), trained);
+    for (op, share) in [(3, 0.7), (4, 0.2), (5, 0.1)] {
+        let off = seen(op) as f64 - share * trained as f64;
+        assert!(off.abs() < row as f64, "op {op} is off by {off} tokens");
+    }
+}
+
+#[test]
+fn a_plan_counts_shared_stages_once_and_checks_what_should_match() {
+    let arms = r#"
+[[arm]]
+name = "one"
+[[arm]]
+name = "two"
+set = { "stage.rl.steps" = 6 }
+[[matched]]
+arms = ["one", "two"]
+[[matched]]
+arms = ["one", "one"]
+by = "flops"
+"#;
+    let text = format!("{RECIPE}{arms}");
+    let recipe = Recipe::parse(&text, "plan.toml", &[]).expect("the recipe is right");
+    let rates = Rates { train_tokens_per_second: 1e3, sample_tokens_per_second: 1e3 };
+    let plan = Plan::of(&recipe, Some(rates)).expect("the recipe can be planned");
+    let shared: Vec<bool> = plan.arms[1].stages.iter().map(|stage| stage.shared).collect();
+    assert_eq!(shared, [true, true, false]);
+    assert!(!plan.matched[0].matches && plan.matched[0].difference > 0.005);
+    assert!(plan.matched[1].matches);
+    // 5 steps of 4 prompts × 3 samples at the nominal length of the context, with a reference.
+    assert_eq!(plan.arms[0].stages[2].cost.nominal_tokens, 5.0 / 3.0 * f64::from(5 * 4 * 3 * 256));
+    assert!(plan.seconds.is_some_and(|seconds| seconds > 1.0));
+}
+
+#[test]
+fn refills_replace_groups_that_say_nothing() {
+    let rows: Vec<MetricsRow> = run(recipe(&["stage.rl.rollout.refills=2"]), |stages| {
+        read_lines(&stage(stages, "rl").join("metrics.jsonl")).expect("metrics")
+    });
+    let value = |row: &MetricsRow, name: &str| row.values[name].expect("finite");
+    for row in &rows {
+        let uniform = 4.0 * value(row, "frac_reward_zero_std");
+        let drawn = value(row, "rollout/prompts_drawn");
+        // At least those of the first round are replaced, at most all of both rounds.
+        assert!(drawn >= 4.0 + uniform && drawn <= 4.0 + 2.0 * uniform + 1e-9, "{drawn} with {uniform}");
+        assert_eq!(value(row, "sampling/sampling_logp_difference/max"), 0.0, "sampler and trainer agree");
+    }
+}

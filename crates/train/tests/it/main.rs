@@ -1,0 +1,12 @@
+//! Tests of the crate as its users see it. The model is a table of bigrams with exact gradients: it trains in
+//! milliseconds and can fail on command.
+
+// Axes are part of names (`tokens_T`), as in the library.
+#![allow(non_snake_case, missing_docs)]
+
+mod budgets;
+mod kill;
+mod learning;
+mod parity;
+mod resume;
+mod tabular;

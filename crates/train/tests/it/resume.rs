@@ -1,0 +1,326 @@
+//! Whatever happens on the way, the end is the same: bytes, not likeness.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use train::{
+    error::RunError,
+    recipe::Recipe,
+    run::{Options, Outcome, Run},
+    watch::{Event, Watch},
+};
+
+use crate::tabular::{Factory, Fuse};
+
+/// A recipe with everything that keeps state: three stages, several updates a step, a reference, step
+/// credit, refills, a curriculum, milestones, validation, two suites.
+pub(crate) const RECIPE: &str = r#"
+name = "resume"
+[world]
+max_value = 20
+places = [1, 3]
+kinds = [1, 4]
+distractors = 0.0
+max_operands = 3
+[[mix.all]]
+ops = "3-5"
+contexts = "terse"
+[tokenizer]
+vocab = 290
+problems = 60
+[model]
+hidden = 8
+layers = 1
+heads = 1
+kv_heads = 1
+mlp = 8
+context = 256
+rope_theta = 1e3
+tied = true
+norm_eps = 1e-6
+init_std = 0.02
+scale_residual_init = true
+[[stage]]
+name = "pre"
+kind = "pre-training"
+mix = "all"
+steps = 7
+batch_tokens = 300
+micro_tokens = 160
+prompt_loss_weight = 0.2
+optimizer = { lr = 0.05 }
+checkpoint_every = 3
+validate_every = 2
+milestones = [2]
+evaluate_milestones = true
+[[stage]]
+name = "mid"
+kind = "mid-training"
+mix = "all"
+tokens = 900
+batch_tokens = 300
+optimizer = { lr = 0.02 }
+schedule = { kind = "cosine", warmup_steps = 1, minimum = 0.1 }
+checkpoint_every = 1
+[[stage]]
+name = "rl"
+kind = "rl"
+mix = "all"
+steps = 5
+optimizer = { lr = 0.02 }
+checkpoint_every = 2
+[stage.rollout]
+prompts = 4
+samples = 3
+reward = { kind = "blend", alpha = 0.5 }
+max_tokens = 24
+refills = 1
+store_every = 2
+curriculum = { k = 4 }
+[stage.policy]
+mini_batches = 2
+epochs = 2
+step_credit = 0.5
+kl = { kind = "k3", coefficient = 0.01 }
+[evaluation]
+validation_problems = 2
+[[evaluation.suite]]
+name = "main"
+ops = "3-4"
+contexts = ["terse"]
+problems = 3
+samples = 2
+max_tokens = 24
+chunk = 2
+[[evaluation.suite]]
+name = "last"
+ops = "5"
+contexts = ["terse"]
+problems = 2
+samples = 2
+max_tokens = 24
+after = ["rl"]
+"#;
+
+pub(crate) fn recipe() -> Recipe {
+    Recipe::parse(RECIPE, "resume.toml", &[]).expect("the recipe is right")
+}
+
+/// One process: opens the folder and works until it ends, is stopped, or dies.
+pub(crate) fn work(
+    folder: &Path,
+    fuse: &Fuse,
+    watch: &mut dyn Watch,
+    stop: &AtomicBool,
+) -> Result<Outcome, RunError> {
+    let factory = Factory::new(fuse.clone());
+    Run::open(recipe(), folder, &factory, Options::default())?.execute(watch, stop)
+}
+
+/// Every file of a run with the hash of its content, apart from clocks and locks.
+pub(crate) fn contents(folder: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).expect("readable") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(folder).expect("inside").display().to_string();
+            if !name.ends_with("timings.jsonl") && name != ".lock" {
+                let bytes = fs::read(&path).expect("readable");
+                found.insert(name, blake3::hash(&bytes).to_hex()[..16].to_owned());
+            }
+        }
+    }
+    found
+}
+
+pub(crate) fn undisturbed() -> BTreeMap<String, String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let outcome = work(folder.path(), &Fuse::never(), &mut (), &AtomicBool::new(false));
+    assert_eq!(outcome.expect("the run ends"), Outcome::Finished);
+    contents(folder.path())
+}
+
+#[test]
+fn a_run_leaves_what_the_run_folder_promises() {
+    let contents = undisturbed();
+    let has = |end: &str| contents.keys().any(|name| name.ends_with(end));
+    for end in [
+        "manifest.json",
+        "recipe.toml",
+        "data/tokenizer/tokenizer.json",
+        "data/suites/main.jsonl",
+        "metrics.jsonl",
+        "rollouts/step-000001.jsonl.gz",
+        "checkpoints/step-000007/model.safetensors",
+        "checkpoints/step-000002/loop.json",
+        "evals/main.jsonl.gz",
+        "evals/main.responses.jsonl.gz",
+        "evals/step-000002/main.jsonl.gz",
+        "evals/last.jsonl.gz",
+        "exposure.json",
+        "done.json",
+    ] {
+        assert!(has(end), "there is no {end} in {:#?}", contents.keys());
+    }
+    assert!(!contents.keys().any(|name| name.contains("partial")), "something was left over");
+    // Only the last checkpoint and the milestone of the first stage.
+    let checkpoints = contents.keys().filter(|name| name.ends_with("loop.json")).count();
+    assert_eq!(checkpoints, 4, "{:#?}", contents.keys());
+}
+
+/// Dies at every single use of the model, half-written checkpoints included, and goes on.
+#[test]
+fn death_at_any_moment_changes_nothing() {
+    let expected = undisturbed();
+    let mut deaths = 0;
+    for uses in 0.. {
+        let folder = tempfile::tempdir().expect("a folder");
+        let fuse = Fuse::after(uses);
+        if work(folder.path(), &fuse, &mut (), &AtomicBool::new(false)).is_ok() {
+            break;
+        }
+        deaths += 1;
+        let outcome = work(folder.path(), &Fuse::never(), &mut (), &AtomicBool::new(false));
+        assert_eq!(outcome.expect("the run ends"), Outcome::Finished, "after use {uses}");
+        assert_eq!(contents(folder.path()), expected, "after death at use {uses}");
+    }
+    assert!(deaths > 60, "only {deaths} deaths");
+}
+
+/// Dies again and again, always a little later.
+#[test]
+fn many_deaths_in_one_run_change_nothing() {
+    let expected = undisturbed();
+    let folder = tempfile::tempdir().expect("a folder");
+    for patience in 9..1000 {
+        if work(folder.path(), &Fuse::after(patience), &mut (), &AtomicBool::new(false)).is_ok() {
+            assert_eq!(contents(folder.path()), expected);
+            return;
+        }
+    }
+    panic!("the run never ended");
+}
+
+/// Asks to stop at the n-th event.
+struct StopAt<'a> {
+    left: u64,
+    stop: &'a AtomicBool,
+}
+
+impl Watch for StopAt<'_> {
+    fn on(&mut self, _: Event<'_>) {
+        if self.left == 0 {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        self.left = self.left.saturating_sub(1);
+    }
+}
+
+#[test]
+fn stopping_saves_and_going_on_changes_nothing() {
+    let expected = undisturbed();
+    for left in [0, 3, 8, 20, 45, 70, 120] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stop = AtomicBool::new(false);
+        let outcome = work(folder.path(), &Fuse::never(), &mut StopAt { left, stop: &stop }, &stop);
+        assert_eq!(outcome.expect("stopped in order"), Outcome::Stopped);
+        work(folder.path(), &Fuse::never(), &mut (), &AtomicBool::new(false)).expect("the run ends");
+        assert_eq!(contents(folder.path()), expected, "after event {left}");
+    }
+}
+
+#[test]
+fn a_finished_run_is_not_run_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stop = AtomicBool::new(false);
+    work(folder.path(), &Fuse::never(), &mut (), &stop).expect("the run ends");
+    // Not one use of the model.
+    let outcome = work(folder.path(), &Fuse::after(0), &mut (), &stop);
+    assert_eq!(outcome.expect("nothing to do"), Outcome::Finished);
+}
+
+#[test]
+fn a_suite_added_later_is_evaluated_without_training_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stop = AtomicBool::new(false);
+    work(folder.path(), &Fuse::never(), &mut (), &stop).expect("the run ends");
+    let text = format!(
+        "{RECIPE}[[evaluation.suite]]\nname = \"new\"\nops = \"3\"\ncontexts = [\"zoo\"]\nproblems = 1\nsamples = 1\nmax_tokens = 8\n"
+    );
+    // The validation cells of `pre` are those of the suites, so its loss is measured anew: leave that out.
+    let recipe = Recipe::parse(&text, "resume.toml", &["stage.pre.validate_every=0".to_owned()]);
+    let recipe = recipe.expect("the recipe is right");
+    let factory = Factory::new(Fuse::never());
+    let run = Run::open(recipe, folder.path(), &factory, Options::default()).expect("the folder opens");
+    run.execute(&mut (), &stop).expect("the run ends");
+    assert!(contents(folder.path()).keys().any(|name| name.ends_with("evals/new.jsonl.gz")));
+}
+
+#[test]
+fn two_processes_do_not_share_a_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let factory = Factory::new(Fuse::never());
+    let first = Run::open(recipe(), folder.path(), &factory, Options::default()).expect("the folder opens");
+    let second = Run::open(recipe(), folder.path(), &factory, Options::default());
+    let message = second.err().expect("the folder is taken").to_string();
+    assert!(message.starts_with("another process works in"), "{message}");
+    drop(first);
+    assert!(Run::open(recipe(), folder.path(), &factory, Options::default()).is_ok());
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named_and_nothing_is_lost() {
+    let expected = undisturbed();
+    let folder = tempfile::tempdir().expect("a folder");
+    let stop = AtomicBool::new(false);
+    let watch = &mut StopAt { left: 20, stop: &stop };
+    work(folder.path(), &Fuse::never(), watch, &stop).expect("stopped in order");
+    let checkpoint = fs::read_dir(folder.path().join("stages"))
+        .expect("there are stages")
+        .flat_map(|stage| {
+            fs::read_dir(stage.expect("readable").path().join("checkpoints")).expect("readable")
+        })
+        .map(|entry| entry.expect("readable").path())
+        .max()
+        .expect("there is a checkpoint");
+    fs::write(checkpoint.join("model.safetensors"), b"half").expect("writable");
+    let stop = AtomicBool::new(false);
+    let error = work(folder.path(), &Fuse::never(), &mut (), &stop).expect_err("the checkpoint is damaged");
+    let message = error.to_string();
+    assert!(message.contains("cannot be used") && message.contains("it is cut off"), "{message}");
+    fs::remove_dir_all(&checkpoint).expect("removable");
+    work(folder.path(), &Fuse::never(), &mut (), &stop).expect("the run ends");
+    assert_eq!(contents(folder.path()), expected);
+}
+
+#[test]
+fn a_folder_of_another_recipe_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let factory = Factory::new(Fuse::never());
+    drop(Run::open(recipe(), folder.path(), &factory, Options::default()).expect("the folder opens"));
+    let other = RECIPE.replace("name = \"resume\"", "name = \"other\"");
+    let other = Recipe::parse(&other, "other.toml", &[]).expect("the recipe is right");
+    let error = Run::open(other, folder.path(), &factory, Options::default()).err().expect("foreign");
+    assert!(error.to_string().contains("holds a run of the recipe `resume`"), "{error}");
+}
+
+/// A place where nothing can be written.
+#[test]
+fn an_unwritable_folder_is_one_clear_sentence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    fs::write(&file, b"").expect("writable");
+    let factory = Factory::new(Fuse::never());
+    let error =
+        Run::open(recipe(), &file.join("run"), &factory, Options::default()).err().expect("no folder");
+    assert!(error.to_string().starts_with("cannot make the folder"), "{error}");
+}
