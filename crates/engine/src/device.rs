@@ -65,6 +65,8 @@ pub(crate) trait Device {
     type Buf;
     /// Weights as this device's matrix products want them.
     type Packed;
+    /// Temporary storage of the backward pass, kept from one to the next.
+    type Scratch: Default;
 
     /// An empty buffer; operations size their outputs themselves.
     fn empty(&self) -> Self::Buf;
@@ -128,6 +130,7 @@ pub(crate) trait Device {
         predictions_N: &[Prediction],
         dx: &mut Self::Buf,
         gradient: &mut Self::Buf,
+        scratch: &mut Self::Scratch,
     ) -> Scores;
     /// Backward of [`Device::mlp`]: `dx` of the output becomes that of `middle`.
     fn mlp_backward(
@@ -137,6 +140,7 @@ pub(crate) trait Device {
         saved: &mut Saved<Self::Buf>,
         dx: &mut Self::Buf,
         gradient: &mut Self::Buf,
+        scratch: &mut Self::Scratch,
     );
     /// Backward of [`Device::project`], [`Device::attention`] and [`Device::qkv`]: `dx` of `middle` becomes
     /// that of the layer's input.
@@ -149,6 +153,7 @@ pub(crate) trait Device {
         saved: &mut Saved<Self::Buf>,
         dx: &mut Self::Buf,
         gradient: &mut Self::Buf,
+        scratch: &mut Self::Scratch,
     );
     /// Backward of [`Device::embed`].
     fn embed_backward(&self, layout: &Layout, batch: &Flat, dx: &Self::Buf, gradient: &mut Self::Buf);

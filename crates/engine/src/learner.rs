@@ -87,7 +87,7 @@ pub struct CpuLearner {
     first: Vec<f32>,
     second: Vec<f32>,
     step: u64,
-    workspace: Workspace<Vec<f32>>,
+    workspace: Workspace<Cpu>,
 }
 
 impl CpuLearner {

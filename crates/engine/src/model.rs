@@ -6,17 +6,18 @@ use crate::device::{Device, Flat, Prediction, Saved, Scores, Weights};
 use crate::layout::Layout;
 
 /// Buffers of a pass, kept from one to the next.
-pub(crate) struct Workspace<B> {
+pub(crate) struct Workspace<D: Device> {
     /// Input of each layer, and the output of the last.
-    streams: Vec<B>,
-    saved: Vec<Saved<B>>,
+    streams: Vec<D::Buf>,
+    saved: Vec<Saved<D::Buf>>,
     /// Gradient of the residual stream.
-    dx: B,
+    dx: D::Buf,
+    scratch: D::Scratch,
 }
 
-impl<B> Workspace<B> {
+impl<D: Device> Workspace<D> {
     /// Empty buffers for a model.
-    pub(crate) fn new<D: Device<Buf = B>>(device: &D, layout: &Layout) -> Workspace<B> {
+    pub(crate) fn new(device: &D, layout: &Layout) -> Workspace<D> {
         let layers = layout.config.layers;
         let saved = || Saved {
             qkv: device.empty(),
@@ -29,6 +30,7 @@ impl<B> Workspace<B> {
             streams: (0..=layers).map(|_| device.empty()).collect(),
             saved: (0..layers).map(|_| saved()).collect(),
             dx: device.empty(),
+            scratch: D::Scratch::default(),
         }
     }
 }
@@ -78,7 +80,7 @@ fn layers_forward<D: Device>(
     device: &D,
     w: &Weights<'_, D>,
     batch: &Flat,
-    ws: &mut Workspace<D::Buf>,
+    ws: &mut Workspace<D>,
     save: bool,
 ) -> usize {
     device.embed(w, batch, &mut ws.streams[0]);
@@ -103,7 +105,7 @@ pub(crate) fn forward<D: Device>(
     device: &D,
     w: &Weights<'_, D>,
     batch: &Flat,
-    ws: &mut Workspace<D::Buf>,
+    ws: &mut Workspace<D>,
 ) -> (Vec<f32>, Vec<f32>) {
     let mut logprobs_T = vec![0.0; batch.tokens_T.len()];
     let mut entropy_T = logprobs_T.clone();
@@ -122,7 +124,7 @@ pub(crate) fn forward_backward<D: Device>(
     w: &Weights<'_, D>,
     batch: &Flat,
     objective: &dyn Objective,
-    ws: &mut Workspace<D::Buf>,
+    ws: &mut Workspace<D>,
     gradient: &mut D::Buf,
 ) -> Result<ForwardBackward, LearnerError> {
     let count = batch.tokens_T.len();
@@ -133,7 +135,7 @@ pub(crate) fn forward_backward<D: Device>(
         return Ok(ForwardBackward { loss: objective.gradient(&[], &mut []), logprobs_T, entropy_T });
     }
     let output = layers_forward(device, w, batch, ws, true);
-    let (x, dx) = (&ws.streams[output], &mut ws.dx);
+    let (x, dx, scratch) = (&ws.streams[output], &mut ws.dx, &mut ws.scratch);
 
     // Rows whose gradient is known to be 0 need no backward pass through the output layer. A gradient that
     // depends on the log-probabilities needs all of them first, and the logits a second time.
@@ -159,7 +161,7 @@ pub(crate) fn forward_backward<D: Device>(
         let scores = device.head(w, x, &idle);
         scatter(&idle, &scores, &mut logprobs_T, &mut entropy_T);
     }
-    let scores = device.head_backward(w, count, x, &active, dx, gradient);
+    let scores = device.head_backward(w, count, x, &active, dx, gradient, scratch);
     scatter(&active, &scores, &mut logprobs_T, &mut entropy_T);
     if constant.is_some() {
         loss = objective.gradient(&logprobs_T, &mut gradient_T);
@@ -168,8 +170,8 @@ pub(crate) fn forward_backward<D: Device>(
     if !active.is_empty() {
         for layer in (0..w.layout.config.layers).rev() {
             let saved = &mut ws.saved[layer];
-            device.mlp_backward(w, layer, saved, dx, gradient);
-            device.attention_backward(w, layer, batch, &ws.streams[layer], saved, dx, gradient);
+            device.mlp_backward(w, layer, saved, dx, gradient, scratch);
+            device.attention_backward(w, layer, batch, &ws.streams[layer], saved, dx, gradient, scratch);
         }
         device.embed_backward(w.layout, batch, dx, gradient);
     }
@@ -200,7 +202,7 @@ pub(crate) fn logits<D: Device>(
     device: &D,
     w: &Weights<'_, D>,
     batch: &Flat,
-    ws: &mut Workspace<D::Buf>,
+    ws: &mut Workspace<D>,
 ) -> Vec<f32> {
     if batch.tokens_T.is_empty() {
         return Vec::new();

@@ -79,7 +79,7 @@ pub(crate) fn forward(
                 let q = &qkv[first * width + (kv * heads.group() + g) * d..];
                 let mut scores = MatMut::new(strip, count, columns, padded);
                 let right = Right { data: &keys, stride: NR * d };
-                gemm(isa, Left { data: q, rs: width, cs: 1 }, right, d, &mut scores, None, Write::Store);
+                gemm(isa, Left::rows(q, width), right, d, &mut scores, None, Write::Store);
                 let mut sums = [0.0_f32; QUERIES];
                 for i in 0..count {
                     let (max, sum) = rows::softmax(isa, scores.row(i), first + i + 1, heads.scale());
@@ -88,7 +88,7 @@ pub(crate) fn forward(
                 }
                 let mut out = out.block(first..reach, g * d..(g + 1) * d);
                 let right = Right { data: &values, stride: NR * len };
-                let left = Left { data: strip, rs: padded, cs: 1 };
+                let left = Left::rows(strip, padded);
                 gemm(isa, left, right, reach, &mut out, None, Write::Store);
                 for i in 0..count {
                     rows::scale(isa, out.row(i), 1.0 / sums[i]);
@@ -138,7 +138,7 @@ pub(crate) fn backward(b: Backward<'_>, dq: &mut MatMut<'_>, dk: &mut MatMut<'_>
 
                 let product = |left: &[f32], rs, right: &[f32], c: &mut MatMut<'_>| {
                     let right = Right { data: right, stride: NR * d };
-                    gemm(b.isa, Left { data: left, rs, cs: 1 }, right, d, c, None, Write::Store);
+                    gemm(b.isa, Left::rows(left, rs), right, d, c, None, Write::Store);
                 };
                 let mut weights = MatMut::new(p, count, columns, padded);
                 product(q, width, keys_t, &mut weights);
@@ -153,7 +153,7 @@ pub(crate) fn backward(b: Backward<'_>, dq: &mut MatMut<'_>, dk: &mut MatMut<'_>
                     rows::softmax_backward(b.isa, weights.row(i), dscores.row(i), along, b.heads.scale());
                 }
 
-                let left = Left { data: ds, rs: padded, cs: 1 };
+                let left = Left::rows(ds, padded);
                 let right = Right { data: keys, stride: NR * len };
                 let mut dq = dq.block(first..reach, g * d..(g + 1) * d);
                 gemm(b.isa, left, right, reach, &mut dq, None, Write::Store);
@@ -162,7 +162,7 @@ pub(crate) fn backward(b: Backward<'_>, dq: &mut MatMut<'_>, dk: &mut MatMut<'_>
                 pack_rows(dout, count, d, q_width, do_pack);
                 let (dk, dv) = (dk.block(0..reach, 0..d), dv.block(0..reach, 0..d));
                 for (left, right, mut out) in [(&*ds, &*q_pack, dk), (&*p, &*do_pack, dv)] {
-                    let left = Left { data: left, rs: 1, cs: padded };
+                    let left = Left::columns(left, padded);
                     let right = Right { data: right, stride: NR * count };
                     gemm(b.isa, left, right, count, &mut out, None, Write::Add);
                 }

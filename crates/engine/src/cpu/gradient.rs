@@ -6,7 +6,8 @@
 
 use rayon::prelude::*;
 
-use crate::kernels::gemm::{Left, MR, NR, Right, Write, gemm};
+use crate::cpu::scratch;
+use crate::kernels::gemm::{Left, MR, NR, Right, Write, gemm, tile_rows};
 use crate::kernels::matrix::MatMut;
 use crate::kernels::{Isa, rows};
 
@@ -27,9 +28,28 @@ pub(crate) fn chunk_len(width: usize) -> usize {
 pub(crate) fn to_panels(x: &[f32], width: usize, panels: &mut [f32]) {
     for (p, panel) in panels.chunks_exact_mut(CHUNK * NR).enumerate() {
         let cols = p * NR..width.min((p + 1) * NR);
-        for (row, slot) in x.chunks_exact(width).zip(panel.chunks_exact_mut(NR)) {
-            slot[..cols.len()].copy_from_slice(&row[cols.clone()]);
-            slot[cols.len()..].fill(0.0);
+        for (row, slot) in x.chunks_exact(width).zip(panel.as_chunks_mut::<NR>().0) {
+            if let Some(whole) = row[cols.start..].first_chunk::<NR>() {
+                *slot = *whole;
+            } else {
+                slot[..cols.len()].copy_from_slice(&row[cols.clone()]);
+                slot[cols.len()..].fill(0.0);
+            }
+        }
+    }
+}
+
+/// Stores columns `from..from + count` of up to [`CHUNK`] rows of `dy` as tiles `[CHUNK][tile rows]`: what
+/// the product reads lies together, and `dy` is read in the order it is stored.
+fn to_tiles(dy: &[f32], width: usize, from: usize, count: usize, rows: usize, tiles: &mut [f32]) {
+    for (r, row) in dy.chunks_exact(width).enumerate() {
+        let row = &row[from..from + count];
+        for (t, part) in row.chunks(rows).enumerate() {
+            let slot = &mut tiles[t * CHUNK * rows + r * rows..][..rows];
+            match (part.as_array::<MR>(), slot.as_mut_array::<MR>()) {
+                (Some(part), Some(slot)) => *slot = *part,
+                _ => slot[..part.len()].copy_from_slice(part),
+            }
         }
     }
 }
@@ -46,13 +66,16 @@ pub(crate) fn add_product(
 ) {
     let rows_each = out.div_ceil(2 * rayon::current_num_threads()).next_multiple_of(MR);
     dw.par_chunks_mut(rows_each * input).enumerate().for_each(|(i, dw)| {
-        let mine = dw.len() / input;
+        let (mine, tile) = (dw.len() / input, tile_rows(isa));
         let mut dw = MatMut::new(dw, mine, input, input);
-        for (c, first) in (0..count).step_by(CHUNK).enumerate() {
-            let left = Left { data: &dy[first * out + i * rows_each..], rs: 1, cs: out };
-            let right = Right { data: &x[c * chunk_len(input)..], stride: CHUNK * NR };
-            gemm(isa, left, right, CHUNK.min(count - first), &mut dw, None, Write::Add);
-        }
+        scratch::with([mine.div_ceil(tile) * CHUNK * tile], |[tiles]| {
+            for (c, dy) in dy[..count * out].chunks(CHUNK * out).enumerate() {
+                to_tiles(dy, out, i * rows_each, mine, tile, tiles);
+                let left = Left { data: tiles, rs: 1, cs: tile, tile: Some(CHUNK * tile) };
+                let right = Right { data: &x[c * chunk_len(input)..], stride: CHUNK * NR };
+                gemm(isa, left, right, dy.len() / out, &mut dw, None, Write::Add);
+            }
+        });
     });
 }
 

@@ -5,8 +5,8 @@ use rayon::prelude::*;
 
 use crate::cpu::gradient::{self, CHUNK};
 use crate::cpu::layer;
-use crate::cpu::scratch;
 use crate::cpu::weights::Packed;
+use crate::cpu::{Scratch, scratch, sized};
 use crate::device::{Prediction, Scores};
 use crate::kernels::matrix::MatMut;
 use crate::kernels::{Isa, rows};
@@ -58,15 +58,22 @@ impl Head<'_> {
     }
 
     /// Scores and gradients; `dx` (zeroed by the caller) gets the gradient of each predicting row.
-    pub(crate) fn backward(&self, list: &[Prediction], dx: &mut [f32], gradient: &mut [f32]) -> Scores {
+    pub(crate) fn backward(
+        &self,
+        list: &[Prediction],
+        dx: &mut [f32],
+        gradient: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Scores {
         let (hidden, vocab) = (self.layout.config.hidden, self.layout.config.vocab);
         // Without any prediction (a step whose gradient is zero everywhere) the block is empty, too.
         let block = self.block().min(list.len().next_multiple_of(CHUNK)).max(CHUNK);
         let mut scores = Scores { logprobs_N: vec![0.0; list.len()], entropy_N: vec![0.0; list.len()] };
-        let mut dlogits = vec![0.0; block * vocab];
-        let mut panels = vec![0.0; gradient::panelled_len(block, hidden)];
-        let mut dx_rows = vec![0.0; block * hidden];
-        let mut gains = vec![0.0; block / CHUNK * hidden];
+        let dlogits = sized(&mut scratch.wide, block * vocab);
+        let [panels, dx_rows] = &mut scratch.panels;
+        let panels = sized(panels, gradient::panelled_len(block, hidden));
+        let dx_rows = sized(dx_rows, block * hidden);
+        let gains = sized(&mut scratch.parts[0], block / CHUNK * hidden);
         for (b, list) in list.chunks(block).enumerate() {
             let span = b * block..b * block + list.len();
             let outputs = scores.logprobs_N[span.clone()]
@@ -88,7 +95,7 @@ impl Head<'_> {
                 dx[p.row as usize * hidden..][..hidden].copy_from_slice(dx_row);
             }
             let dw = &mut gradient[self.layout.head.clone()];
-            gradient::add_product(self.isa, &dlogits, &panels, list.len(), vocab, hidden, dw);
+            gradient::add_product(self.isa, dlogits, panels, list.len(), vocab, hidden, dw);
             let used = list.len().div_ceil(CHUNK) * hidden;
             gradient::add_parts(self.isa, &gains[..used], &mut gradient[self.layout.final_norm.clone()]);
         }

@@ -4,6 +4,7 @@
 //! thread and many give the same bytes.
 
 mod attention;
+mod decode;
 mod gradient;
 mod head;
 mod layer;
@@ -70,9 +71,37 @@ fn chunks_mut(buf: &mut Vec<f32>, count: usize, width: usize) -> rayon::slice::C
     buf.par_chunks_mut(CHUNK * width)
 }
 
+/// Temporary arrays of the backward pass.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// Left by [`gradient::to_panels`], two at a time.
+    panels: [Vec<f32>; 2],
+    /// Gradient of an activation as wide as the residual stream, attention's output, or the logits.
+    wide: Vec<f32>,
+    dqkv: Vec<f32>,
+    /// Sums of one chunk each.
+    parts: [Vec<f32>; 2],
+}
+
+/// Sizes a buffer whose content will be overwritten.
+fn sized(buf: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buf.len() < len {
+        buf.resize(len, 0.0);
+    }
+    &mut buf[..len]
+}
+
+/// Sizes a buffer and fills it with zeros.
+fn zeroed(buf: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    let buf = sized(buf, len);
+    buf.fill(0.0);
+    buf
+}
+
 impl Device for Cpu {
     type Buf = Vec<f32>;
     type Packed = Packed;
+    type Scratch = Scratch;
 
     fn empty(&self) -> Vec<f32> {
         Vec::new()
@@ -192,10 +221,11 @@ impl Device for Cpu {
         predictions_N: &[Prediction],
         dx: &mut Vec<f32>,
         gradient: &mut Vec<f32>,
+        scratch: &mut Scratch,
     ) -> Scores {
         dx.clear();
         dx.resize(tokens * w.layout.config.hidden, 0.0);
-        self.pool.install(|| self.head_view(w, x).backward(predictions_N, dx, gradient))
+        self.pool.install(|| self.head_view(w, x).backward(predictions_N, dx, gradient, scratch))
     }
 
     fn mlp_backward(
@@ -205,14 +235,17 @@ impl Device for Cpu {
         saved: &mut Saved<Vec<f32>>,
         dx: &mut Vec<f32>,
         gradient: &mut Vec<f32>,
+        scratch: &mut Scratch,
     ) {
         let view = self.view(w, layer);
         let c = &w.layout.config;
         let count = dx.len() / c.hidden;
-        let mut act_panels = vec![0.0; gradient::panelled_len(count, c.mlp)];
-        let mut h_panels = vec![0.0; gradient::panelled_len(count, c.hidden)];
-        let mut gains = vec![0.0; count.div_ceil(CHUNK) * c.hidden];
-        let mut dmiddle = vec![0.0; dx.len()];
+        let [act_panels, h_panels] = &mut scratch.panels;
+        let act_panels = sized(act_panels, gradient::panelled_len(count, c.mlp));
+        let h_panels = sized(h_panels, gradient::panelled_len(count, c.hidden));
+        let gains = zeroed(&mut scratch.parts[0], count.div_ceil(CHUNK) * c.hidden);
+        scratch.wide.resize(dx.len(), 0.0);
+        let dmiddle = &mut scratch.wide;
         self.pool.install(|| {
             let panels = act_panels
                 .par_chunks_mut(gradient::chunk_len(c.mlp))
@@ -227,12 +260,12 @@ impl Device for Cpu {
                     view.mlp_backward(dx, middle, gate_up, dmiddle, (act_panels, h_panels), gain);
                 });
             let dw = &mut gradient[view.spans.down.clone()];
-            gradient::add_product(self.isa, dx, &act_panels, count, c.hidden, c.mlp, dw);
+            gradient::add_product(self.isa, dx, act_panels, count, c.hidden, c.mlp, dw);
             let dw = &mut gradient[view.spans.gate_up.clone()];
-            gradient::add_product(self.isa, &saved.gate_up, &h_panels, count, 2 * c.mlp, c.hidden, dw);
-            gradient::add_parts(self.isa, &gains, &mut gradient[view.spans.post_norm.clone()]);
+            gradient::add_product(self.isa, &saved.gate_up, h_panels, count, 2 * c.mlp, c.hidden, dw);
+            gradient::add_parts(self.isa, gains, &mut gradient[view.spans.post_norm.clone()]);
         });
-        *dx = dmiddle;
+        std::mem::swap(dx, dmiddle);
     }
 
     fn attention_backward(
@@ -244,13 +277,17 @@ impl Device for Cpu {
         saved: &mut Saved<Vec<f32>>,
         dx: &mut Vec<f32>,
         gradient: &mut Vec<f32>,
+        scratch: &mut Scratch,
     ) {
         let view = self.view(w, layer);
         let (hidden, heads) = (w.layout.config.hidden, heads(w.layout));
         let (count, q_width, width) = (dx.len() / hidden, heads.query * heads.dim, heads.width());
-        let mut dattended = vec![0.0; count * q_width];
-        let mut panels = vec![0.0; gradient::panelled_len(count, q_width.max(hidden))];
-        let mut dqkv = vec![0.0; count * width];
+        let dattended = sized(&mut scratch.wide, count * q_width);
+        let panels = sized(&mut scratch.panels[0], gradient::panelled_len(count, q_width.max(hidden)));
+        let dqkv = sized(&mut scratch.dqkv, count * width);
+        let chunk_count = count.div_ceil(CHUNK);
+        let [gains, biases] = &mut scratch.parts;
+        let (gains, biases) = (zeroed(gains, chunk_count * hidden), zeroed(biases, chunk_count * width));
         self.pool.install(|| {
             chunks(dx, hidden)
                 .zip(chunks(&saved.attended, q_width))
@@ -260,13 +297,10 @@ impl Device for Cpu {
                     view.project_backward(dx, attended, dattended, panels);
                 });
             let dw = &mut gradient[view.spans.out.clone()];
-            gradient::add_product(self.isa, dx, &panels, count, hidden, q_width, dw);
+            gradient::add_product(self.isa, dx, panels, count, hidden, q_width, dw);
 
-            self.attention_core_backward(heads, batch, saved, &dattended, &mut dqkv);
+            self.attention_core_backward(heads, batch, saved, dattended, dqkv);
 
-            let chunk_count = count.div_ceil(CHUNK);
-            let mut gains = vec![0.0; chunk_count * hidden];
-            let mut biases = vec![0.0; chunk_count * width];
             chunks(x, hidden)
                 .zip(batch.positions_T.par_chunks(CHUNK))
                 .zip(dqkv.par_chunks_mut(CHUNK * width))
@@ -277,9 +311,9 @@ impl Device for Cpu {
                     view.qkv_backward(x, positions, dqkv, dx, panels, sums);
                 });
             let dw = &mut gradient[view.spans.qkv.clone()];
-            gradient::add_product(self.isa, &dqkv, &panels, count, width, hidden, dw);
-            gradient::add_parts(self.isa, &gains, &mut gradient[view.spans.input_norm.clone()]);
-            gradient::add_parts(self.isa, &biases, &mut gradient[view.spans.qkv_bias.clone()]);
+            gradient::add_product(self.isa, dqkv, panels, count, width, hidden, dw);
+            gradient::add_parts(self.isa, gains, &mut gradient[view.spans.input_norm.clone()]);
+            gradient::add_parts(self.isa, biases, &mut gradient[view.spans.qkv_bias.clone()]);
         });
     }
 

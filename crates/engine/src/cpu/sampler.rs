@@ -9,20 +9,20 @@ use std::sync::mpsc::{Sender, channel};
 use train::learner::{Prompt, Sample, Sampling, StopReason};
 
 use crate::cpu::attention::{self, Heads};
+use crate::cpu::decode::{Decode, Job, Slot};
 use crate::cpu::layer::{self, LayerView};
 use crate::cpu::pages::Pages;
 use crate::cpu::{Cpu, heads, scratch};
 use crate::device::Weights;
 use crate::draw;
-use crate::kernels::gemm::{Left, MR, NR, Right, Write, gemm};
+use crate::kernels::gemm::{MR, NR};
 use crate::kernels::matrix::MatMut;
-use crate::kernels::rows;
 
 /// Most sequences a worker runs at once: enough rows to keep the matrix products at full speed.
-const SLOTS: usize = 8 * MR;
+const SLOTS: usize = 16 * MR;
 
-/// Which sample is meant: index of the prompt, and number within the prompt.
-type Job = (usize, u32);
+/// Most samples of one prompt whose attention over the prompt is done together.
+const GROUP: usize = 4 * MR;
 
 /// Samples not yet begun, in order.
 struct Queue<'a> {
@@ -73,17 +73,6 @@ impl Cpu {
         let finished = results.into_iter().map(|samples| samples.into_iter().flatten().collect());
         finished.collect()
     }
-}
-
-/// A running sequence.
-struct Slot {
-    job: Job,
-    pages: Vec<u32>,
-    /// Positions in the cache.
-    cached: usize,
-    /// Token to feed next.
-    token: u32,
-    sample: Sample,
 }
 
 /// A prompt whose pages are in the cache.
@@ -282,9 +271,19 @@ impl<'a> Worker<'a> {
                     for (slot, row) in slots.iter().zip(qkv.chunks_exact(width)) {
                         self.pages.store(slot.pages[slot.cached / NR], layer, slot.cached % NR, row);
                     }
-                    let rows = qkv.chunks_exact(width).zip(attended.chunks_exact_mut(q_width));
-                    for (slot, (qkv, attended)) in slots.iter().zip(rows) {
-                        self.attend(slot, layer, qkv, attended);
+                    let mut first = 0;
+                    for group in slots.chunk_by(|a, b| a.job.0 == b.job.0).flat_map(|g| g.chunks(GROUP)) {
+                        let rows = first..first + group.len();
+                        first = rows.end;
+                        let decode = Decode {
+                            isa: self.cpu.isa,
+                            heads: self.heads,
+                            pages: &self.pages,
+                            layer,
+                            prompt: self.prompts[group[0].job.0].tokens.len(),
+                        };
+                        let qkv = &qkv[rows.start * width..rows.end * width];
+                        decode.attend(group, qkv, &mut attended[rows.start * q_width..rows.end * q_width]);
                     }
                     view.project(attended, stream, middle);
                     view.mlp(middle, gate_up, stream);
@@ -301,38 +300,5 @@ impl<'a> Worker<'a> {
         for (slot, running) in slots.into_iter().zip(running) {
             if running { self.slots.push(slot) } else { self.finish(slot, done) }
         }
-    }
-
-    /// Attention of one sequence's newest token over its pages: the arithmetic of
-    /// [`attention::forward`] for its last row.
-    fn attend(&self, slot: &Slot, layer: usize, qkv: &[f32], attended: &mut [f32]) {
-        let (isa, d, group) = (self.cpu.isa, self.heads.dim, self.heads.group());
-        let n = slot.cached + 1;
-        let padded = n.next_multiple_of(NR);
-        scratch::with([group * padded], |[strip]| {
-            for kv in 0..self.heads.kv {
-                let q = &qkv[kv * group * d..];
-                let mut scores = MatMut::new(strip, group, padded, padded);
-                for (p, page) in slot.pages.iter().enumerate() {
-                    let (keys, _) = self.pages.panels(*page, layer, kv);
-                    let mut tile = scores.block(0..group, p * NR..(p + 1) * NR);
-                    let right = Right { data: keys, stride: NR * d };
-                    gemm(isa, Left { data: q, rs: d, cs: 1 }, right, d, &mut tile, None, Write::Store);
-                }
-                let mut out = MatMut::new(&mut attended[kv * group * d..], group, d, d);
-                let sums: Vec<f32> =
-                    (0..group).map(|g| rows::softmax(isa, scores.row(g), n, self.heads.scale()).1).collect();
-                for (p, page) in slot.pages.iter().enumerate() {
-                    let (_, values) = self.pages.panels(*page, layer, kv);
-                    let left = Left { data: &strip[p * NR..], rs: padded, cs: 1 };
-                    let right = Right { data: values, stride: NR * NR };
-                    let write = if p == 0 { Write::Store } else { Write::Chain };
-                    gemm(isa, left, right, NR.min(n - p * NR), &mut out, None, write);
-                }
-                for (g, sum) in sums.into_iter().enumerate() {
-                    rows::scale(isa, out.row(g), 1.0 / sum);
-                }
-            }
-        });
     }
 }

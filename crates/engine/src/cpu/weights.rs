@@ -29,14 +29,14 @@ impl Matrix {
 
     /// y = x · Wᵀ (+ bias) for row-major `x`.
     pub(crate) fn apply(&self, isa: Isa, x: &[f32], y: &mut MatMut<'_>, bias: Option<&[f32]>, write: Write) {
-        let left = Left { data: x, rs: self.input, cs: 1 };
+        let left = Left::rows(x, self.input);
         let right = Right { data: &self.forward, stride: NR * self.input };
         gemm(isa, left, right, self.input, y, bias, write);
     }
 
     /// dx = dy · W for row-major `dy`.
     pub(crate) fn apply_backward(&self, isa: Isa, dy: &[f32], dx: &mut MatMut<'_>) {
-        let left = Left { data: dy, rs: self.out, cs: 1 };
+        let left = Left::rows(dy, self.out);
         let right = Right { data: &self.backward, stride: NR * self.out };
         gemm(isa, left, right, self.out, dx, None, Write::Store);
     }

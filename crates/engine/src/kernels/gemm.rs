@@ -12,12 +12,31 @@ pub(crate) const NR: usize = 32;
 /// Rows of C in a register tile (AVX-512).
 pub(crate) const MR: usize = 14;
 
-/// The left factor: element (i, k) is `data[i * rs + k * cs]`.
+/// The left factor: element (i, k) is `data[i * rs + k * cs]`, or, in tiles of [`tile_rows`] rows that lie
+/// `tile` elements apart, `data[(i / rows) * tile + (i % rows) * rs + k * cs]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Left<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) rs: usize,
     pub(crate) cs: usize,
+    pub(crate) tile: Option<usize>,
+}
+
+impl<'a> Left<'a> {
+    /// A row-major matrix with `rs` elements from row to row.
+    pub(crate) fn rows(data: &'a [f32], rs: usize) -> Left<'a> {
+        Left { data, rs, cs: 1, tile: None }
+    }
+
+    /// The transpose of a row-major matrix with `cs` elements from row to row.
+    pub(crate) fn columns(data: &'a [f32], cs: usize) -> Left<'a> {
+        Left { data, rs: 1, cs, tile: None }
+    }
+}
+
+/// Rows of C in a register tile.
+pub(crate) fn tile_rows(isa: Isa) -> usize {
+    if isa == Isa::Avx2 { 6 } else { MR }
 }
 
 /// The right factor, packed: element (k, n) is `data[(n / NR) * stride + k * NR + n % NR]`.
@@ -52,12 +71,16 @@ pub(crate) fn gemm(
     if m == 0 || n == 0 {
         return;
     }
+    let tile_rows = tile_rows(isa);
+    let tile_stride = a.tile.unwrap_or(tile_rows * a.rs);
     if k > 0 {
-        assert!((m - 1) * a.rs + (k - 1) * a.cs < a.data.len(), "A is too short");
+        let last = (m - 1) / tile_rows * tile_stride + (m - 1) % tile_rows * a.rs + (k - 1) * a.cs;
+        let last_full =
+            tile_stride * (m / tile_rows).saturating_sub(1) + (tile_rows.min(m) - 1) * a.rs + (k - 1) * a.cs;
+        assert!(last.max(last_full) < a.data.len(), "A is too short");
         assert!((n - 1) / NR * b.stride + k * NR <= b.data.len(), "B is too short");
     }
     assert!(bias.is_none_or(|bias| bias.len() >= n), "the bias is too short");
-    let tile_rows = if isa == Isa::Avx2 { 6 } else { MR };
     for panel in 0..n.div_ceil(NR) {
         let width = NR.min(n - panel * NR);
         let bias = bias.map(|bias| &bias[panel * NR..][..width]);
@@ -67,7 +90,7 @@ pub(crate) fn gemm(
             let tile = Tile {
                 rows,
                 k,
-                a: Left { data: &a.data[(row * a.rs).min(a.data.len())..], ..a },
+                a: Left { data: &a.data[(row / tile_rows * tile_stride).min(a.data.len())..], ..a },
                 b: b_panel,
                 bias,
                 write,

@@ -50,6 +50,13 @@ impl<'a> MatMut<'a> {
         MatMut { ptr, rows: rows.len(), cols: cols.len(), ld: self.ld, life: PhantomData }
     }
 
+    /// All elements of a block without gaps between its rows.
+    pub(crate) fn as_slice(&self) -> &[f32] {
+        assert!(self.cols == self.ld, "the rows have gaps");
+        // SAFETY: without gaps the rows are one run of elements, all of this view.
+        unsafe { std::slice::from_raw_parts(self.ptr, self.rows * self.cols) }
+    }
+
     /// One row.
     pub(crate) fn row(&mut self, r: usize) -> &mut [f32] {
         assert!(r < self.rows, "row out of range");

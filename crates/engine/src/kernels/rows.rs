@@ -226,7 +226,7 @@ for_each_isa! {
         for (gate_up, act) in gate_up.chunks_exact(2 * width).zip(act.chunks_exact_mut(width)) {
             let (gate, up) = gate_up.split_at(width);
             for ((act, g), u) in act.iter_mut().zip(gate).zip(up) {
-                *act = g / (1.0 + exp(-g)) * u;
+                *act = g * (1.0 / (1.0 + exp(-g))) * u;
             }
         }
     }
@@ -237,12 +237,14 @@ for_each_isa! {
     fn swiglu_backward(gate_up: &mut [f32], width: usize, dact: &mut [f32]) {
         for (gate_up, dact) in gate_up.chunks_exact_mut(2 * width).zip(dact.chunks_exact_mut(width)) {
             let (gate, up) = gate_up.split_at_mut(width);
-            for ((d, g), u) in dact.iter_mut().zip(gate).zip(up) {
-                let sigmoid = 1.0 / (1.0 + exp(-*g));
-                let silu = *g / (1.0 + exp(-*g));
-                let act = silu * *u;
-                let (dg, du) = (*d * *u * sigmoid * (1.0 + *g * (1.0 - sigmoid)), *d * silu);
-                (*g, *u, *d) = (dg, du, act);
+            let up = &mut up[..width];
+            for i in 0..width {
+                let (g, u, d) = (gate[i], up[i], dact[i]);
+                let sigmoid = 1.0 / (1.0 + exp(-g));
+                let silu = g * sigmoid;
+                gate[i] = d * u * sigmoid * (1.0 + g * (1.0 - sigmoid));
+                up[i] = d * silu;
+                dact[i] = silu * u;
             }
         }
     }

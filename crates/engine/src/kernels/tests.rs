@@ -64,7 +64,7 @@ fn products_are_the_same_on_every_instruction_set() {
             let bias = (round % 3 == 0).then_some(bias.as_slice());
             let run = |isa| {
                 let mut c = old.clone();
-                let left = Left { data: &a[offset..], rs, cs };
+                let left = Left { data: &a[offset..], rs, cs, tile: None };
                 let right = Right { data: &panels, stride: NR * k };
                 gemm(isa, left, right, k, &mut MatMut::new(&mut c, m, n, n + 3), bias, write);
                 c
@@ -87,7 +87,7 @@ fn a_product_is_the_sum_it_should_be() {
     pack_rows(&transposed, k, n, n, &mut panels[1]);
     assert_eq!(panels[0], panels[1], "both packings of one matrix");
     let mut c = vec![0.0; m * n];
-    let (left, right) = (Left { data: &a, rs: k, cs: 1 }, Right { data: &panels[0], stride: NR * k });
+    let (left, right) = (Left::rows(&a, k), Right { data: &panels[0], stride: NR * k });
     gemm(Isa::detect(), left, right, k, &mut MatMut::new(&mut c, m, n, n), None, Write::Store);
     for (i, c) in c.iter().enumerate() {
         let sum: f32 = (0..k).map(|k_at| a[i / n * k + k_at] * w[i % n * k + k_at]).sum();
@@ -104,7 +104,7 @@ fn two_halves_of_a_chain_are_the_whole() {
     pack_rows(&b, k, n, n, &mut panels);
     for isa in Isa::available() {
         let run = |c: &mut Vec<f32>, from: usize, len: usize, write| {
-            let left = Left { data: &a[from..], rs: k, cs: 1 };
+            let left = Left::rows(&a[from..], k);
             let right = Right { data: &panels[from * NR..], stride: NR * k };
             gemm(isa, left, right, len, &mut MatMut::new(c, m, n, n), None, write);
         };

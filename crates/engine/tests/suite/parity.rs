@@ -127,7 +127,10 @@ fn three_adamw_steps_agree() {
             // The mean error, not the largest: an element whose gradient is all rounding is divided by
             // itself in Adam, and an f32 run may differ there from a float64 run by up to a step.
             let off = mean_distance(values, &expected[name].data);
-            assert!(off < TOLERANCE, "{model}: {name} is off by {off:e} after three steps");
+            // Softmax hardly feels a key's bias (without rotation not at all): its gradient is a sum that
+            // cancels to almost nothing, and what Adam enlarges is mostly rounding.
+            let tolerance = if name.ends_with("k_proj.bias") { 5.0 * TOLERANCE } else { TOLERANCE };
+            assert!(off < tolerance, "{model}: {name} is off by {off:e} after three steps");
         }
     }
 }
