@@ -1,6 +1,5 @@
 //! The corpus: an endless stream of problems with their solutions, in batches of tokens.
 
-use problems::Generator;
 use tokens::{Tokenizer, pack};
 
 use crate::{
@@ -11,11 +10,12 @@ use crate::{
     mixture::Mixture,
     policy::CrossEntropy,
     recipe::Stage,
+    supply::Supply,
 };
 
 /// Problems of a mix, packed into batches without loss: a problem that does not fit begins the next one.
 pub struct Corpus<'a> {
-    generator: Generator,
+    supply: Supply,
     tokenizer: &'a Tokenizer,
     mixture: Mixture,
     /// Tokens of the stage and the steps they are divided over.
@@ -26,9 +26,9 @@ pub struct Corpus<'a> {
 
 impl<'a> Corpus<'a> {
     /// The corpus of a stage, at its beginning.
-    pub fn new(generator: Generator, tokenizer: &'a Tokenizer, mixture: Mixture, stage: &Stage) -> Self {
+    pub fn new(supply: Supply, tokenizer: &'a Tokenizer, mixture: Mixture, stage: &Stage) -> Self {
         Self {
-            generator,
+            supply,
             tokenizer,
             mixture,
             budget: stage.budget(),
@@ -44,7 +44,7 @@ impl<'a> Corpus<'a> {
         let mut drawn = Vec::new();
         let stream = std::iter::from_fn(|| {
             let i = ahead.next();
-            let problem = self.generator.problem(&ahead.cells()[i], ahead.counts()[i].problems);
+            let problem = self.supply.problem(&ahead.cells()[i], ahead.counts()[i].problems);
             let document = Document::of(&problem, self.tokenizer);
             ahead.take(i, document.tokens.len());
             let tokens = document.tokens.clone();

@@ -21,6 +21,7 @@ pub mod watch;
 pub mod batches;
 pub mod corpus;
 pub mod mixture;
+pub mod supply;
 
 pub mod advantage;
 pub mod curriculum;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use problems::{
-    Generator, Problem,
+    Problem,
     reward::RewardParts,
     stream::Stream,
     verify::{Policy as VerdictPolicy, Verdict, verify},
@@ -20,6 +20,7 @@ use crate::{
     metrics::Metrics,
     mixture::Mixture,
     recipe::Rollout,
+    supply::Supply,
     watch::Event,
 };
 
@@ -75,7 +76,7 @@ impl Group {
 /// Makes rollouts.
 pub struct Roller<'a> {
     /// Gives the problems.
-    pub generator: Generator,
+    pub supply: Supply,
     /// Turns them into tokens and back.
     pub tokenizer: &'a Tokenizer,
     /// Names the samples: (stream, step, prompt).
@@ -130,7 +131,7 @@ impl Roller<'_> {
         let mut prompts = Vec::with_capacity(n);
         for p in 0..n {
             let cell = mixture.next();
-            let problem = self.generator.problem(&mixture.cells()[cell], mixture.counts()[cell].problems);
+            let problem = self.supply.problem(&mixture.cells()[cell], mixture.counts()[cell].problems);
             let tokens = self.tokenizer.encode(&problem.prompt());
             mixture.take(cell, tokens.len());
             let key = keys.index((first + p) as u64).key();

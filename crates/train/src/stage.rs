@@ -23,6 +23,7 @@ use crate::{
     records::{FORMAT, MetricsRow, StageDone, StageInfo, StageKind},
     rl::Reinforcement,
     rollout::Roller,
+    supply::Supply,
     training::Training,
     watch::{Event, Watch},
 };
@@ -180,11 +181,11 @@ impl Job<'_> {
         let stage = &self.stage.stage;
         let (Some(rollout), Some(policy)) = (&stage.rollout, &stage.policy) else {
             let mixture = Mixture::new(&self.stage.cells, stage.share_of);
-            let corpus = Corpus::new(self.generator(Split::Train)?, self.tokenizer, mixture, stage);
+            let corpus = Corpus::new(self.supply(Split::Train)?, self.tokenizer, mixture, stage);
             return Ok(Box::new(corpus));
         };
         let roller = Roller {
-            generator: self.generator(Split::Rl)?,
+            supply: self.supply(Split::Rl)?,
             tokenizer: self.tokenizer,
             stream: Stream::root(self.seed).fork("rollouts").fork(&stage.name),
             config: rollout.clone(),
@@ -204,13 +205,17 @@ impl Job<'_> {
         )))
     }
 
-    /// The stage's own stream of problems: no two stages share one, so none trains on another's problems
-    /// in the same order.
-    fn generator(&self, split: Split) -> Result<Generator, RunError> {
+    /// The stage's problems: its files', or a stream of its own. No two stages share a stream, so none trains
+    /// on another's problems in the same order.
+    fn supply(&self, split: Split) -> Result<Supply, RunError> {
+        if !self.stage.files.is_empty() {
+            return Supply::of_texts(&self.stage.files, self.stage.cells.keys()).map_err(RunError::Data);
+        }
         let document = &self.recipe.document;
         let key = Stream::root(self.seed).fork("problems").fork(&self.stage.stage.name).key();
         let seed = u64::from_le_bytes([key[0], key[1], key[2], key[3], key[4], key[5], key[6], key[7]]);
         Generator::new(&document.world, &self.recipe.contexts, seed, Some((split, document.split)))
+            .map(|generator| Supply::Generator(Box::new(generator)))
             .map_err(|e| RunError::Data(e.to_string()))
     }
 

@@ -149,6 +149,8 @@ pub struct ArmStage {
     pub stage: Stage,
     /// The weight of each cell of its mix; the weights sum to 1.
     pub cells: BTreeMap<Cell, f64>,
+    /// The names and texts of its files.
+    pub files: Vec<(String, String)>,
 }
 
 impl Recipe {
@@ -200,6 +202,11 @@ impl Recipe {
         hasher.update(self.resolved().as_bytes());
         for text in &self.context_texts {
             hasher.update(text.as_bytes());
+        }
+        for stage in self.arms.iter().flat_map(|arm| &arm.stages) {
+            for (_, text) in &stage.files {
+                hasher.update(text.as_bytes());
+            }
         }
         hasher.finalize().to_hex().to_string()
     }

@@ -15,7 +15,7 @@ use super::{
     mix::{self, cells},
     source::{Source, apply, span_of},
 };
-use crate::records::StageKind;
+use crate::{records::StageKind, supply::Supply};
 
 /// Reads the text of a file that the recipe names.
 type Read<'a> = dyn FnMut(&str) -> Result<String, String> + 'a;
@@ -42,7 +42,7 @@ pub(super) fn recipe(
     let checks = Checks { source: &source, table: &base };
     let (contexts, context_texts) = checks.contexts(&document, read)?;
     checks.shared(&document, &contexts)?;
-    let arms = arms(&source, &base, &sets, &document, &contexts)?;
+    let arms = arms(&source, &base, &sets, &document, &contexts, read)?;
     checks.claims(&document, &arms)?;
     Ok(Recipe { document, arms, contexts, context_texts })
 }
@@ -95,6 +95,7 @@ fn arms(
     sets: &[DeTable<'_>],
     document: &Document,
     contexts: &Contexts,
+    read: &mut Read<'_>,
 ) -> Result<Vec<Arm>, RecipeError> {
     let main = [ArmConfig { name: "main".to_owned(), stages: Vec::new(), set: toml::Table::new() }];
     let configs = if document.arms.is_empty() { &main[..] } else { &document.arms[..] };
@@ -124,7 +125,7 @@ fn arms(
         table.remove("scale");
         let changed: Document = source.typed(table.clone())?;
         let checks = Checks { source, table: &table };
-        arms.push(checks.arm(config, i, &changed, contexts)?);
+        arms.push(checks.arm(config, i, &changed, contexts, read)?);
     }
     Ok(arms)
 }
@@ -217,7 +218,8 @@ impl Checks<'_, '_> {
             let path = format!("mix.{name}.{place}");
             self.error(path.trim_end_matches('.'), format!("mix `{name}`: {message}"))
         })?;
-        for cell in cells.keys() {
+        // The largest op first: it is the likeliest to be impossible, and tells at once.
+        for cell in cells.keys().rev() {
             generator.check(cell).map_err(|e| {
                 let part = parts.iter().position(|part| {
                     part.ops.0.contains_key(&cell.op) && part.contexts.0.contains_key(&cell.context)
@@ -256,7 +258,8 @@ impl Checks<'_, '_> {
                 return Err(self.error(&at("after"), format!("there is no stage `{stage}`")));
             }
         }
-        for cell in suite_cells(suite).map_err(|message| self.error(&at("modes"), message))? {
+        for cell in suite_cells(suite).map_err(|message| self.error(&at("modes"), message))?.into_iter().rev()
+        {
             generator
                 .check(&cell)
                 .map_err(|e| self.error(&at("ops"), format!("suite `{}`: {e}", suite.name)))?;
@@ -270,6 +273,7 @@ impl Checks<'_, '_> {
         index: usize,
         document: &Document,
         contexts: &Contexts,
+        read: &mut Read<'_>,
     ) -> Result<Arm, RecipeError> {
         let train = self.generator(document, contexts, Split::Train)?;
         let rl = self.generator(document, contexts, Split::Rl)?;
@@ -284,12 +288,31 @@ impl Checks<'_, '_> {
             self.stage(stage, document)?;
             let generator = if stage.kind == StageKind::Rl { &rl } else { &train };
             let cells = self.mix(document, &stage.mix, generator)?;
-            stages.push(ArmStage { stage: stage.clone(), cells });
+            let files = self.files(stage, &cells, read)?;
+            stages.push(ArmStage { stage: stage.clone(), cells, files });
         }
         if stages.is_empty() {
             return Err(self.error(&format!("arm.{index}"), "there is no stage"));
         }
         Ok(Arm { name: config.name.clone(), model: document.model.clone(), stages })
+    }
+
+    /// The texts of a stage's files, and whether they have what the mix asks for.
+    fn files(
+        &self,
+        stage: &Stage,
+        cells: &BTreeMap<Cell, f64>,
+        read: &mut Read<'_>,
+    ) -> Result<Vec<(String, String)>, RecipeError> {
+        let wrong = |message| self.error(&format!("stage.{}.files", stage.name), message);
+        let mut texts = Vec::new();
+        for file in &stage.files {
+            texts.push((file.clone(), read(file).map_err(wrong)?));
+        }
+        if !texts.is_empty() {
+            Supply::of_texts(&texts, cells.keys()).map_err(wrong)?;
+        }
+        Ok(texts)
     }
 
     fn stage(&self, stage: &Stage, document: &Document) -> Result<(), RecipeError> {

@@ -24,6 +24,10 @@ pub struct Stage {
     pub kind: StageKind,
     /// The mix it is trained on.
     pub mix: String,
+    /// Files of problems (JSON lines, as `tercet problems` writes them), relative to the recipe, instead of the
+    /// generator; they are read again and again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
     /// Tokens to train on (pre- and mid-training: this or `steps`).
     #[serde(default, deserialize_with = "count::optional", skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,

@@ -130,7 +130,7 @@ fn weights_must_sum_to_one() {
 
 #[test]
 fn impossible_problems_are_found_before_anything_runs() {
-    let message = error("ops = \"6-7\"", "ops = \"6-700\"");
+    let message = error("ops = \"6-7\"", "ops = \"6-70\"");
     assert!(message.contains("mix `edge`"), "{message}");
     let message = error("ops = \"3-7,9-10\"", "ops = \"0-3\"");
     assert!(message.contains("suite `main`"), "{message}");
@@ -195,6 +195,8 @@ fn the_reference_names_every_key() {
         "matched=[{arms=['main']}]",
         "claim.rl-edge.paper=0.1",
     ];
+    // A stage's `files` would have to be there: the reference names them in its own row.
+    assert!(reference.contains("| `files` |"));
     let text = format!("{QUICKSTART}\n[[arm]]\nname = \"main\"\nset = {{}}\n");
     let recipe = parse(&text, &everything).expect("the recipe is right");
     let resolved: toml::Value = toml::from_str(&recipe.resolved()).expect("TOML");

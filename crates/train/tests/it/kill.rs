@@ -81,3 +81,25 @@ fn kills_at_random_moments_change_nothing() {
     let mut out = std::io::stdout();
     writeln!(out, "{kills} kills in {runs} runs, no difference").expect("someone listens");
 }
+
+/// A disk that is full, as a limit on the size of files: an error, not a crash; what was saved stays whole.
+#[test]
+fn a_full_disk_is_an_error_and_nothing_is_lost() {
+    let expected = undisturbed();
+    let folder = tempfile::tempdir().expect("a folder");
+    // In blocks of 512 or 1,024 bytes; the table of bigrams alone has 672,800 bytes.
+    for blocks in [16, 500] {
+        let output = Command::new("sh")
+            .args(["-c", &format!("ulimit -f {blocks}; trap '' XFSZ; exec \"$0\" \"$@\"")])
+            .arg(std::env::current_exe().expect("this program"))
+            .args(["--exact", "kill::child", "--nocapture"])
+            .env(FOLDER, folder.path())
+            .output()
+            .expect("there is a shell");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && text.contains("File too large"), "{text}");
+    }
+    assert!(!contents(folder.path()).keys().any(|name| name.contains("partial")), "something was left over");
+    work(folder.path(), &Fuse::never(), &mut (), &AtomicBool::new(false)).expect("the run ends");
+    assert_eq!(contents(folder.path()), expected);
+}
