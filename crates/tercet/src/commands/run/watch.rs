@@ -12,7 +12,7 @@ use crate::progress::{Progress, duration, say};
 #[derive(Default)]
 pub(crate) struct Terminal {
     bar: Option<Progress>,
-    /// Since when the bar's work goes on.
+    /// When the stage started or went on.
     since: Option<Instant>,
     remark: String,
 }
@@ -27,6 +27,7 @@ impl Watch for Terminal {
                 if done > 0 {
                     self.tell(&format!("{}: goes on after step {done}", info.name));
                 }
+                self.since = Some(Instant::now());
                 self.begin(info.name.clone(), info.steps, "steps", done);
             }
             Event::Sampling { done, total, .. } => self.note(&format!("sampling {done}/{total}")),
@@ -53,7 +54,6 @@ impl Terminal {
         let mut bar = Progress::new(what, total, unit);
         bar.start_at(done);
         self.bar = Some(bar);
-        self.since = Some(Instant::now());
     }
 
     fn tell(&mut self, line: &str) {
