@@ -208,7 +208,9 @@ impl Source for Reinforcement<'_> {
                 rows.push(Row { prompt: &group.prompt, response, advantages_T, reference_T });
             }
         }
+        let watch = crate::stopwatch::start();
         self.score(&mut rows, step)?;
+        step.timings.set("time/score", watch.seconds());
         let rewards_PG = self.rewards(&groups_P, &rows, step.metrics);
         let advantages_PG = advantages(self.policy.advantage, &rewards_PG);
         let credits = step_credits(&groups_P, self.policy.step_credit, self.roller.tokenizer);

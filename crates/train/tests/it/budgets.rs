@@ -21,7 +21,7 @@ fn recipe(overrides: &[&str]) -> Recipe {
 }
 
 /// Runs a recipe and looks into its stages' folders.
-fn run<T>(recipe: Recipe, look: impl Fn(&Path) -> T) -> T {
+fn run<T>(recipe: Recipe, look: impl FnOnce(&Path) -> T) -> T {
     let folder = tempfile::tempdir().expect("a folder");
     let factory = Factory::new(Fuse::never());
     let run = Run::open(recipe, folder.path(), &factory, Options::default()).expect("the folder opens");
@@ -123,4 +123,36 @@ fn refills_replace_groups_that_say_nothing() {
         assert!(drawn >= 4.0 + uniform && drawn <= 4.0 + 2.0 * uniform + 1e-9, "{drawn} with {uniform}");
         assert_eq!(value(row, "sampling/sampling_logp_difference/max"), 0.0, "sampler and trainer agree");
     }
+}
+
+/// `verified/op12` is `verified/opN`, `first_fault/x` is `first_fault/KIND`.
+fn documented_name(name: &str) -> String {
+    let parts: Vec<&str> = name.split('/').collect();
+    match &parts[..] {
+        ["eval", "loss", _, _, _] => "eval/loss/opN/CONTEXT/MODE".to_owned(),
+        ["first_fault", _] => "first_fault/KIND".to_owned(),
+        [group, op] if op.trim_start_matches("op").parse::<u32>().is_ok() => format!("{group}/opN"),
+        _ => name.to_owned(),
+    }
+}
+
+#[test]
+fn every_metric_has_its_line_in_the_documentation() {
+    let page = include_str!("../../../../docs/training.md");
+    let mut names = std::collections::BTreeSet::new();
+    let overrides = [
+        "stage.rl.rollout.overlong_buffer=4",
+        "stage.rl.policy.kl={kind = 'k2', coefficient = 0.1, place = 'reward'}",
+    ];
+    for overrides in [&[][..], &overrides] {
+        run(recipe(overrides), |stages| {
+            for (name, file) in [("pre", "metrics.jsonl"), ("rl", "metrics.jsonl"), ("rl", "timings.jsonl")] {
+                let rows = read_lines::<MetricsRow>(&stage(stages, name).join(file)).expect("metrics");
+                names.extend(rows.iter().flat_map(|row| row.values.keys()).map(|name| documented_name(name)));
+            }
+        });
+    }
+    assert!(names.len() > 40, "only {} metrics", names.len());
+    let missing: Vec<&String> = names.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/training.md does not name {missing:?}");
 }
