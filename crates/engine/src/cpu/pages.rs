@@ -32,7 +32,8 @@ impl Pages {
         NR * (self.heads.dim + self.value_width())
     }
 
-    fn page_len(&self) -> usize {
+    /// Elements of a page.
+    pub(crate) fn page_len(&self) -> usize {
         self.layers * self.heads.kv * self.block_len()
     }
 

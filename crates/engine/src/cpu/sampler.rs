@@ -21,6 +21,8 @@ use crate::kernels::matrix::MatMut;
 /// Most sequences a worker runs at once: enough rows to keep the matrix products at full speed.
 const SLOTS: usize = 16 * MR;
 
+/// Most elements of all workers' caches together (1 GiB).
+const CACHE_MAX: usize = 1 << 28;
 /// Most samples of one prompt whose attention over the prompt is done together.
 const GROUP: usize = 4 * MR;
 
@@ -43,6 +45,18 @@ impl Queue<'_> {
     }
 }
 
+/// Longest sequence these prompts can grow to.
+fn reach(w: &Weights<'_, Cpu>, prompts: &[Prompt], sampling: &Sampling) -> usize {
+    let longest = prompts.iter().map(|p| p.tokens.len()).max().unwrap_or(0);
+    w.layout.config.context.min(longest.saturating_add(sampling.max_tokens as usize))
+}
+
+/// How many sequences of full length fit the memory set aside for the caches.
+fn fitting(w: &Weights<'_, Cpu>, prompts: &[Prompt], sampling: &Sampling) -> usize {
+    let page = Pages::new(heads(w.layout), w.layout.config.layers, 0).page_len();
+    CACHE_MAX / (page * reach(w, prompts, sampling).div_ceil(NR)).max(1)
+}
+
 impl Cpu {
     /// Draws all samples of all prompts; the prompts are checked.
     pub(crate) fn sample(
@@ -54,7 +68,8 @@ impl Cpu {
     ) -> Vec<Vec<Sample>> {
         let total: usize = prompts.iter().map(|p| p.n as usize).sum();
         let workers = self.pool.current_num_threads().min(total).max(1);
-        let slots = total.div_ceil(workers).clamp(1, SLOTS);
+        let slots =
+            total.div_ceil(workers).clamp(1, SLOTS).min(fitting(w, prompts, sampling) / workers).max(1);
         let queue = Mutex::new(Queue { prompts, next: (0, 0) });
         let mut results: Vec<Vec<Option<Sample>>> =
             prompts.iter().map(|p| vec![None; p.n as usize]).collect();
@@ -104,9 +119,8 @@ impl<'a> Worker<'a> {
         slots_max: usize,
     ) -> Worker<'a> {
         let heads = heads(w.layout);
-        let context = w.layout.config.context;
         let longest = prompts.iter().map(|p| p.tokens.len()).max().unwrap_or(0);
-        let reach = context.min(longest.saturating_add(sampling.max_tokens as usize));
+        let reach = reach(w, prompts, sampling);
         // Every slot at full length, and the pages of one prompt that is about to be shared.
         let count = slots_max * reach.div_ceil(NR) + 2 * longest.div_ceil(NR);
         Worker {

@@ -5,6 +5,8 @@
 mod fixture;
 
 mod checkpoints;
+mod limits;
+mod oracle;
 mod parity;
 mod repeatable;
 mod sampling;
