@@ -79,7 +79,8 @@ fn gradients_of_two_batches_add_up() {
         }
         learner.gradients().flat_map(|g| g.2.to_vec()).collect()
     };
-    let apart = gradient(&[batch(&[a.clone()]), batch(&[b.clone()])]);
+    let alone = |sequence| batch(std::slice::from_ref(sequence));
+    let apart = gradient(&[alone(&a), alone(&b)]);
     let together = gradient(&[batch(&[a, b])]);
     let largest = together.iter().fold(0.0_f32, |m, g| m.max(g.abs()));
     assert!(apart.iter().zip(&together).all(|(x, y)| (x - y).abs() < 1e-5 * largest));
