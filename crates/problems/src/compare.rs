@@ -35,7 +35,7 @@ pub const METRICS: [&str; 8] = [
     "sentences",
     "problem chars",
     "solution chars",
-    "max value",
+    "max or given value",
     "answer",
     "ends in total",
 ];
@@ -231,6 +231,17 @@ impl fmt::Display for Comparison {
             for (form, theirs, ours) in self.forms(mode) {
                 writeln!(f, "  {form:<24}{theirs:>6.1}{ours:>6.1}")?;
             }
+        }
+        writeln!(f, "over all {} cells (mode × op), difference in %", self.cells.len())?;
+        for (k, metric) in METRICS.iter().enumerate() {
+            let all: Vec<(f64, f64)> = self.differences().iter().map(|(_, cell)| cell[k]).collect();
+            let mean = all.iter().map(|d| d.0).sum::<f64>() / all.len().max(1) as f64;
+            let largest = all.iter().map(|d| d.0.abs()).fold(0.0, f64::max);
+            let beyond = all.iter().filter(|d| d.0.abs() > 3.0 * d.1 + 1e-9).count();
+            writeln!(
+                f,
+                "  {metric:<20} mean {mean:>+5.1}, largest {largest:>5.1}, beyond 3 standard errors: {beyond}"
+            )?;
         }
         Ok(())
     }

@@ -268,6 +268,9 @@ impl Problem {
         field(problem.graph.answer() == record.answer, "answer")?;
         field(problem.graph.mode() == record.cell.mode && expected.mode == record.mode, "mode")?;
         field(record.names.len() == record.graph.nodes.len() && expected.names == record.names, "names")?;
+        let layout = &record.layout;
+        field(layout.fits(&record.graph) && layout.has_letters(&record.graph), "layout")?;
+        field(record.graph.unknown.is_none() || record.graph.linear().is_some(), "graph")?;
         field(expected.structure_hash == record.structure_hash, "structure_hash")?;
         field(expected.text_hash == record.text_hash, "text_hash")?;
         field(record.solution.ends_with(&format!("Answer: {}.", record.answer)), "solution")?;

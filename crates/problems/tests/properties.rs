@@ -274,4 +274,6 @@ fn records_that_contradict_themselves_are_refused() {
     check(&|r| r.graph.unknown = Some(77), "cannot be the unknown");
     check(&|r| r.names.truncate(1), "`names` contradicts");
     check(&|r| r.graph.nodes.reverse(), "node 0");
+    check(&|r| r.layout.places.truncate(1), "`layout` contradicts");
+    check(&|r| r.layout.letters.truncate(1), "`layout` contradicts");
 }

@@ -6,7 +6,7 @@ use crate::graph::{Act, Join, Quantity, Rule};
 use crate::linear::Linear;
 
 use super::clauses::{Clause, Steps, Symbol, Term};
-use super::{Sentence, Source, Texts};
+use super::{Sentence, Source, Texts, push_number};
 
 const REVERSE_START: &str = "The question is difficult, so we use equations to solve it. ";
 
@@ -57,7 +57,7 @@ fn push_sentence(out: &mut String, source: &Source<'_>, sentence: Sentence) {
             out.push_str(" equals ");
             match node.rule {
                 Rule::Literal(c) => {
-                    let _ = write!(out, "{c}");
+                    push_number(out, c);
                 }
                 Rule::Joined(join, literal) => {
                     match literal {
@@ -130,7 +130,7 @@ fn solution(source: &Source<'_>) -> Option<String> {
 fn push_symbol(out: &mut String, source: &Source<'_>, symbol: Symbol) {
     match symbol {
         Symbol::Number(n) => {
-            let _ = write!(out, "{n}");
+            push_number(out, n);
         }
         Symbol::Letter(l) => out.push(char::from(l)),
         Symbol::Name(i) => out.push_str(source.name(usize::from(i))),
@@ -144,23 +144,38 @@ fn push_clause(out: &mut String, source: &Source<'_>, clause: &Clause) {
     if !literal {
         push_symbol(out, source, clause.left.symbol);
         if let Some((sign, right)) = clause.right {
-            let _ = write!(out, " {sign} ");
+            push_sign(out, sign);
             push_symbol(out, source, right.symbol);
         }
         out.push_str(" = ");
         if let Some((sign, right)) = clause.right {
             let parentheses = sign != '+' && source.graph.unknown.is_some();
             push_value(out, clause.left, parentheses);
-            let _ = write!(out, " {sign} ");
+            push_sign(out, sign);
             push_value(out, right, parentheses);
             out.push_str(" = ");
         }
     }
-    let _ = write!(out, "{}", clause.value);
+    push_linear(out, clause.value);
+}
+
+fn push_sign(out: &mut String, sign: char) {
+    out.push(' ');
+    out.push(sign);
+    out.push(' ');
+}
+
+fn push_linear(out: &mut String, value: Linear) {
+    match value.as_number() {
+        Some(n) => push_number(out, n),
+        None => drop(write!(out, "{value}")),
+    }
 }
 
 fn push_value(out: &mut String, term: Term, parentheses: bool) {
-    let _ = if parentheses { write!(out, "({})", term.value) } else { write!(out, "{}", term.value) };
+    out.push_str(if parentheses { "(" } else { "" });
+    push_linear(out, term.value);
+    out.push_str(if parentheses { ")" } else { "" });
 }
 
 fn push_tail(

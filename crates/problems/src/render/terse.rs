@@ -7,7 +7,7 @@ use crate::graph::{Act, Join, Rule};
 use crate::linear::Linear;
 
 use super::clauses::{Clause, Steps, Symbol, Term};
-use super::{Sentence, Source, Texts};
+use super::{Sentence, Source, Texts, push_number};
 
 pub(super) fn texts(source: &Source<'_>) -> Option<Texts> {
     let mut problem = String::with_capacity(24 * source.layout.order.len());
@@ -39,7 +39,7 @@ fn push_sentence(out: &mut String, source: &Source<'_>, sentence: Sentence) {
             }
             let (join, literal) = match node.rule {
                 Rule::Literal(c) => {
-                    let _ = write!(out, "{c}");
+                    push_number(out, c);
                     return;
                 }
                 Rule::Joined(join, literal) => (join, literal),
@@ -92,7 +92,7 @@ fn solution(source: &Source<'_>) -> Option<String> {
 fn push_symbol(out: &mut String, source: &Source<'_>, symbol: Symbol) {
     match symbol {
         Symbol::Number(n) => {
-            let _ = write!(out, "{n}");
+            push_number(out, n);
         }
         Symbol::Letter(l) => {
             out.push(' ');
@@ -112,13 +112,15 @@ fn push_clause(out: &mut String, source: &Source<'_>, clause: &Clause) {
     if !literal {
         push_symbol(out, source, clause.left.symbol);
         if let Some((sign, right)) = clause.right {
-            let _ = write!(out, " {sign}");
+            out.push(' ');
+            out.push(sign);
             push_symbol(out, source, right.symbol);
         }
         out.push_str(" =");
         if let Some((sign, right)) = clause.right {
             push_operand(out, clause.left, sign == '*', sign == '*');
-            let _ = write!(out, " {sign}");
+            out.push(' ');
+            out.push(sign);
             push_operand(out, right, sign != '+', sign == '*');
             out.push_str(" =");
         }
@@ -144,10 +146,16 @@ fn push_operand(out: &mut String, term: Term, tight: bool, factor: bool) {
 fn push_linear(out: &mut String, Linear { a, b }: Linear, opened: bool) {
     let start = out.len();
     let multiple = |out: &mut String, a: u64| {
-        let _ = if a == 1 { write!(out, " x") } else { write!(out, "{a} * x") };
+        if a == 1 {
+            out.push_str(" x");
+        } else {
+            push_number(out, a as i64);
+            out.push_str(" * x");
+        }
     };
     if a == 0 {
-        let _ = if b < 0 { write!(out, " -{}", b.unsigned_abs()) } else { write!(out, "{b}") };
+        out.push_str(if b < 0 { " " } else { "" });
+        push_number(out, b);
     } else if a < 0 && b > 0 {
         let _ = write!(out, "{b} -");
         multiple(out, a.unsigned_abs());
