@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
     sync::atomic::AtomicBool,
     thread::sleep,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use train::watch::{Event, Watch};
@@ -48,8 +48,12 @@ fn process(folder: &Path, life: Duration) -> bool {
         .stderr(Stdio::null())
         .spawn()
         .expect("the program starts");
-    sleep(life);
-    let ended = child.try_wait().expect("our child");
+    let started = Instant::now();
+    let mut ended = None;
+    while ended.is_none() && started.elapsed() < life {
+        sleep(Duration::from_millis(1));
+        ended = child.try_wait().expect("our child");
+    }
     if ended.is_none() {
         child.kill().expect("our child");
     }
@@ -58,28 +62,44 @@ fn process(folder: &Path, life: Duration) -> bool {
     status.success()
 }
 
+/// How many stages of a run have begun.
+fn stages_begun(folder: &Path) -> usize {
+    std::fs::read_dir(folder.join("stages")).map_or(0, Iterator::count)
+}
+
 #[test]
 fn kills_at_random_moments_change_nothing() {
     let wanted: u64 = std::env::var(KILLS).ok().and_then(|n| n.parse().ok()).unwrap_or(12);
     let expected = undisturbed();
-    let (mut kills, mut runs) = (0, 0);
+    // A whole run in a process of its own, to know how long to let one live.
+    let folder = tempfile::tempdir().expect("a folder");
+    let started = Instant::now();
+    assert!(process(folder.path(), Duration::from_secs(600)), "the run takes more than ten minutes");
+    let whole = started.elapsed();
+    let (mut kills, mut runs, mut by_stage) = (0, 0, [0; 4]);
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     while kills < wanted {
         let folder = tempfile::tempdir().expect("a folder");
         runs += 1;
         loop {
             random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            // Up to the time a whole run takes, roughly; after enough kills it may end.
-            let life = if kills < wanted { 20 + (random >> 33) % 180 } else { 20_000 };
-            if process(folder.path(), Duration::from_millis(life)) {
+            // Up to half a run; after enough kills it may end.
+            let life = if kills < wanted {
+                whole.mul_f64((random >> 33) as f64 / 2_f64.powi(32))
+            } else {
+                9 * whole
+            };
+            if process(folder.path(), life) {
                 break;
             }
             kills += 1;
+            by_stage[stages_begun(folder.path()).min(3)] += 1;
         }
         assert_eq!(contents(folder.path()), expected, "after {kills} kills");
     }
     let mut out = std::io::stdout();
-    writeln!(out, "{kills} kills in {runs} runs, no difference").expect("someone listens");
+    writeln!(out, "{kills} kills in {runs} runs, no difference; by stages begun (0 to 3): {by_stage:?}")
+        .expect("someone listens");
 }
 
 /// A disk that is full, as a limit on the size of files: an error, not a crash; what was saved stays whole.
