@@ -1,7 +1,6 @@
 //! The report: one HTML file that needs no network and says first what was found.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use minijinja::value::Serde;
@@ -439,37 +438,18 @@ struct FigureView {
     caption: String,
     panels: Vec<String>,
     csv: String,
-    csv_uri: String,
 }
 
 impl FigureView {
     fn new(figure: &Figure) -> Self {
-        let csv = figure.csv();
         Self {
             id: figure.id.clone(),
             title: figure.title.clone(),
             caption: figure.caption.clone(),
             panels: figure.panels.iter().map(crate::chart::Chart::svg).collect(),
-            csv_uri: data_uri(&csv),
-            csv,
+            csv: figure.csv(),
         }
     }
-}
-
-/// A CSV file as a link that needs no network.
-fn data_uri(csv: &str) -> String {
-    let mut uri = String::from("data:text/csv;charset=utf-8,");
-    for byte in csv.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b',' | b':' | b'/' => {
-                uri.push(byte as char);
-            }
-            _ => {
-                let _ = write!(uri, "%{byte:02X}");
-            }
-        }
-    }
-    uri
 }
 
 #[derive(Serialize)]

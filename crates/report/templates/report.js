@@ -1,5 +1,16 @@
 "use strict";
 (() => {
+  for (const button of document.querySelectorAll("button.save")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const text = button.closest("details").querySelector("pre").textContent;
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+      link.download = button.dataset.name;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    });
+  }
   const form = document.getElementById("filters");
   if (!form) return;
   const cards = [...document.querySelectorAll(".transcript")];

@@ -198,7 +198,7 @@ impl Chart {
     pub fn csv_rows(&self) -> Vec<Vec<String>> {
         let mut rows = Vec::new();
         let mut push = |series: &str, x: String, v: Option<Value>| {
-            let text = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
+            let text = |v: Option<f64>| v.map_or_else(String::new, rounded);
             let interval = v.and_then(|v| v.interval);
             let ends = [interval.map(|i| i.0), interval.map(|i| i.1)].map(text);
             let [low, high] = ends;
@@ -214,7 +214,7 @@ impl Chart {
         match self {
             Self::Plot(c) => {
                 for (s, p) in c.series.iter().flat_map(|s| s.points.iter().map(move |p| (s, p))) {
-                    push(&s.name, p.x.to_string(), Some(Value { value: p.y, interval: p.interval }));
+                    push(&s.name, rounded(p.x), Some(Value { value: p.y, interval: p.interval }));
                 }
             }
             Self::Bars(c) => {
@@ -292,6 +292,11 @@ impl Format {
             Self::Number => number(v),
         }
     }
+}
+
+/// A number for a file: at most six decimals.
+fn rounded(v: f64) -> String {
+    trim(format!("{v:.6}"))
 }
 
 /// Three significant digits, with k, M, G.

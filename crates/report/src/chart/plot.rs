@@ -8,6 +8,8 @@ use super::{Format, Plot, Series, Value};
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = WIDTH - 14.0;
 const PLOT_HEIGHT: f64 = 186.0;
+/// At most about this many points of a line have a hover text.
+const HITS_MAX: usize = 40;
 
 pub(super) fn svg(plot: &Plot) -> String {
     let mut c = Canvas::new();
@@ -80,7 +82,9 @@ fn line(c: &mut Canvas, s: &Series, x: &Placed, y: &Placed) {
 }
 
 fn points(c: &mut Canvas, plot: &Plot, s: &Series, x: &Placed, y: &Placed) {
-    for p in &s.points {
+    // Lines of many points answer the pointer at some of them: the numbers are all in the CSV.
+    let every = s.points.len().div_ceil(HITS_MAX).max(1);
+    for p in s.points.iter().step_by(every) {
         let (px, py) = (x.at(p.x), y.at(p.y));
         let value = Value { value: p.y, interval: p.interval };
         let (at, value) = (plot.x.format.text(p.x), plot.y.format.with_interval(value));

@@ -26,7 +26,11 @@ window.addEventListener("load", () => {
   set("text", "");
   for (const d of document.querySelectorAll("details")) d.open = true;
   expect(cards.every((c) => [...c.querySelectorAll("svg")].every(shown)), "a graph is not visible");
-  for (const e of document.querySelectorAll("a[href], summary, select, input, [tabindex]")) {
+  let saved = null;
+  HTMLAnchorElement.prototype.click = function () { saved = this.download; };
+  document.querySelector("#by-op button.save").click();
+  expect(saved === "by-op.csv", "the numbers cannot be saved");
+  for (const e of document.querySelectorAll("a[href], summary, select, input, button, [tabindex]")) {
     e.focus();
     expect(document.activeElement === e, "the keyboard cannot reach " + e.outerHTML.slice(0, 60));
     expect(e.tabIndex === 0, "an odd place in the order of focus: " + e.outerHTML.slice(0, 60));

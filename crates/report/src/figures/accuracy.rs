@@ -1,0 +1,290 @@
+//! How good the models are: by band, by difficulty, by context, by arm, and what goes wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use train::records::{Band, EvalRow};
+
+use super::{Figure, PARTS, plain, rate};
+use crate::chart::{Axis, Bars, Chart, Dots, Format, Heat, Plot, Point, Scale, Series, Value};
+use crate::measure::{Measure, Metric, Model, Slice};
+
+/// Fault kinds that get a part of their own; the rest are one.
+const FAULTS_MAX: usize = 7;
+
+pub(super) fn pass_at_k(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    Figure::new(
+        &format!("pass-at-k{suffix}"),
+        "pass@k by band, after each stage",
+        "Chance that at least one of k samples is right in its answer and in every step. Bands are 95% intervals (bootstrap by problem).",
+        pass_panels(measure, suite, None),
+    )
+}
+
+pub(super) fn by_context(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let contexts = measure.contexts(suite);
+    if contexts.len() < 2 {
+        return None;
+    }
+    Figure::new(
+        &format!("pass-at-k-by-context{suffix}"),
+        "pass@k by context",
+        "The same for each context alone.",
+        contexts.iter().flat_map(|c| pass_panels(measure, suite, Some(c))).collect(),
+    )
+}
+
+fn pass_panels(measure: &Measure, suite: &str, context: Option<&String>) -> Vec<Chart> {
+    let ks = crate::stats::ks(measure.samples(suite));
+    let mut panels = Vec::new();
+    for band in &measure.folder.manifest.bands {
+        let slice = Slice { context: context.cloned(), ..Slice::ops(band.from, band.to) };
+        let series = each_model(measure, true, |model| {
+            let point = |&k: &u32| {
+                let e = measure.mean(model, suite, &slice, Metric::PassAt(k))?;
+                Some(Point { x: f64::from(k), y: e.value, interval: Some((e.low, e.high)) })
+            };
+            ks.iter().filter_map(point).collect()
+        });
+        let skin = context.map_or_else(String::new, |c| format!("{c}, "));
+        let title = format!("{skin}{} (op {}–{})", band.name, band.from, band.to);
+        if !series.is_empty() {
+            panels.push(Chart::Plot(Plot { title, x: plain("k", Scale::Log2), y: rate("pass@k"), series }));
+        }
+    }
+    panels
+}
+
+/// The last model of every arm side by side; nothing for a run of one arm.
+pub(super) fn arms(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let has_child = |i: usize| measure.models.iter().any(|m| m.parent == Some(i));
+    let last: Vec<&Model> =
+        (0..measure.models.len()).filter(|i| !has_child(*i)).map(|i| &measure.models[i]).collect();
+    if last.len() < 2 {
+        return None;
+    }
+    let metrics = [Metric::PassAt(1), Metric::PassAt(measure.samples(suite))];
+    let panel = |title: String, slice: &Slice| {
+        let value = |model: &Model, metric| measure.mean(model, suite, slice, metric).map(Value::from);
+        let row = |model: &&Model| (model.label.clone(), metrics.map(|m| value(model, m)).to_vec());
+        let rows: Vec<_> = last.iter().map(row).collect();
+        rows.iter().any(|(_, v)| v.iter().any(Option::is_some)).then(|| {
+            let series = metrics.iter().map(|m| m.name()).zip([2, 1]).collect();
+            let (label, format, range) = ("share of problems".into(), Format::Percent, Some((0.0, 1.0)));
+            Chart::Dots(Dots { title, label, format, range, series, rows })
+        })
+    };
+    Figure::new(
+        &format!("arms{suffix}"),
+        "The arms side by side",
+        "The last model of every arm, with 95% intervals. Whether two differ is for their paired difference to say, not for overlapping intervals.",
+        by_band(measure, panel),
+    )
+}
+
+pub(super) fn by_op(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let most = measure.samples(suite);
+    let metrics = [Metric::PassAt(1), Metric::PassAt(most), Metric::Right, Metric::ProcessAcc];
+    let metrics = metrics.into_iter().filter(|m| *m != Metric::PassAt(most) || most > 1);
+    Figure::new(
+        &format!("by-op{suffix}"),
+        "Accuracy by difficulty",
+        "The same models by number of operations. Right answer counts answers whatever the steps; process accuracy is the share of quantities a solution gets right. Bands are 95% intervals.",
+        metrics.filter_map(|m| op_panel(measure, suite, None, m)).collect(),
+    )
+}
+
+pub(super) fn by_context_and_op(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let contexts = measure.contexts(suite);
+    if contexts.len() < 2 {
+        return None;
+    }
+    let most = Metric::PassAt(measure.samples(suite));
+    let panels = contexts.iter().flat_map(|c| [(c, Metric::PassAt(1)), (c, most)]);
+    Figure::new(
+        &format!("by-op-by-context{suffix}"),
+        "Accuracy by difficulty and context",
+        "What was learned in one context and what reaches another. Bands are 95% intervals.",
+        panels.filter_map(|(context, m)| op_panel(measure, suite, Some(context), m)).collect(),
+    )
+}
+
+fn op_panel(measure: &Measure, suite: &str, context: Option<&String>, metric: Metric) -> Option<Chart> {
+    let ops = ops(measure, suite);
+    let (first, last) = (f64::from(*ops.first()?), f64::from(*ops.last()?));
+    let series = each_model(measure, true, |model| {
+        let point = |&op: &u32| {
+            let slice = Slice { context: context.cloned(), ..Slice::ops(op, op) };
+            let e = measure.mean(model, suite, &slice, metric)?;
+            Some(Point { x: f64::from(op), y: e.value, interval: Some((e.low, e.high)) })
+        };
+        ops.iter().filter_map(point).collect()
+    });
+    let title = context.map_or_else(String::new, |c| format!("{c}, ")) + &metric.name();
+    let x = Axis { range: Some((first, last)), ..plain("op", Scale::Whole) };
+    (!series.is_empty()).then(|| Chart::Plot(Plot { title, x, y: rate("share"), series }))
+}
+
+fn ops(measure: &Measure, suite: &str) -> Vec<u32> {
+    let rows = measure.folder.stages.values().filter_map(|s| s.evals.get(suite)).flatten();
+    let ops: BTreeSet<u32> = rows.map(|row| row.op).collect();
+    ops.into_iter().collect()
+}
+
+/// One line for each model that has points.
+fn each_model(measure: &Measure, markers: bool, points: impl Fn(&Model) -> Vec<Point>) -> Vec<Series> {
+    let line = |(slot, model): (usize, &Model)| {
+        let points = points(model);
+        (!points.is_empty()).then(|| Series { name: model.label.clone(), slot, markers, points })
+    };
+    measure.models.iter().enumerate().filter_map(line).collect()
+}
+
+/// How a model's bands fill while it is trained, where its milestones were evaluated.
+pub(super) fn ladder(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let most = measure.samples(suite);
+    let mut panels = Vec::new();
+    for model in &measure.models {
+        for metric in [Metric::PassAt(1), Metric::PassAt(most)] {
+            let mut series = Vec::new();
+            for (slot, band) in measure.folder.manifest.bands.iter().enumerate() {
+                let found = measure.milestones(model, suite, &Slice::ops(band.from, band.to), metric);
+                let point = |(step, e): &(u64, crate::stats::Estimate)| Point {
+                    x: *step as f64,
+                    y: e.value,
+                    interval: Some((e.low, e.high)),
+                };
+                let points: Vec<Point> = found.iter().map(point).collect();
+                if !points.is_empty() {
+                    let name = format!("{} (op {}–{})", band.name, band.from, band.to);
+                    series.push(Series { name, slot: PARTS[slot % PARTS.len()], markers: true, points });
+                }
+            }
+            if !series.is_empty() {
+                let title = format!("{}: {}", model.label, metric.name());
+                panels.push(Chart::Plot(Plot {
+                    title,
+                    x: plain("step", Scale::Linear),
+                    y: rate(&metric.name()),
+                    series,
+                }));
+            }
+        }
+    }
+    Figure::new(
+        &format!("ladder{suffix}"),
+        "The ladder during training",
+        "How the bands fill while a stage is trained. Bands are 95% intervals (first seed).",
+        panels,
+    )
+}
+
+/// A number of samples as a share of a problem's samples.
+fn share(row: &EvalRow, count: u32) -> Option<f64> {
+    (row.n > 0).then(|| f64::from(count) / f64::from(row.n))
+}
+
+/// Bars of shares of the samples, one for each model, with intervals.
+fn shares(
+    measure: &Measure,
+    suite: &str,
+    slice: &Slice,
+    title: String,
+    parts: &[(String, usize)],
+    counts: impl Fn(&EvalRow, usize) -> u32,
+) -> Option<Chart> {
+    let bar = |model: &Model| {
+        let part = |i: usize| {
+            measure.mean_of(model, suite, slice, Some((0.0, 1.0)), |row| share(row, counts(row, i)))
+        };
+        let values: Option<Vec<Value>> = (0..parts.len()).map(|i| part(i).map(Value::from)).collect();
+        Some((model.label.clone(), values?))
+    };
+    let bars: Vec<_> = measure.models.iter().filter_map(bar).collect();
+    (!bars.is_empty()).then(|| {
+        let label = "share of samples".into();
+        Chart::Bars(Bars { title, label, format: Format::Percent, parts: parts.to_vec(), bars })
+    })
+}
+
+pub(super) fn outcomes(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let names = ["right in every step", "right answer, wrong process", "wrong answer", "cut off"];
+    let parts: Vec<(String, usize)> = names.map(str::to_owned).into_iter().zip([2, 1, 0, 3]).collect();
+    let cut = |row: &EvalRow| row.truncated.min(row.n.saturating_sub(row.right));
+    let counts = |row: &EvalRow, part: usize| match part {
+        0 => row.verified,
+        1 => row.right.saturating_sub(row.verified),
+        2 => row.n.saturating_sub(row.right).saturating_sub(cut(row)),
+        _ => cut(row),
+    };
+    Figure::new(
+        &format!("outcomes{suffix}"),
+        "What the samples are",
+        "Every sample is one of four; unparsable and empty ones are wrong answers. Intervals on hover and in the numbers.",
+        by_band(measure, |title, slice| shares(measure, suite, slice, title, &parts, counts)),
+    )
+}
+
+pub(super) fn faults(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
+    for row in measure.folder.stages.values().filter_map(|s| s.evals.get(suite)).flatten() {
+        for (fault, count) in &row.first_faults {
+            *totals.entry(fault).or_default() += u64::from(*count);
+        }
+    }
+    let mut kinds: Vec<(&str, u64)> = totals.into_iter().collect();
+    kinds.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+    let rest = kinds.split_off(kinds.len().min(FAULTS_MAX));
+    let mut parts: Vec<(String, usize)> =
+        kinds.iter().zip(PARTS).map(|((name, _), slot)| ((*name).to_owned(), slot)).collect();
+    if !rest.is_empty() {
+        parts.push(("others".into(), 0));
+    }
+    if parts.is_empty() {
+        return None;
+    }
+    let count = |row: &EvalRow, name: &str| row.first_faults.get(name).copied().unwrap_or(0);
+    let counts = |row: &EvalRow, part: usize| match kinds.get(part) {
+        Some((name, _)) => count(row, name),
+        None => rest.iter().map(|(name, _)| count(row, name)).sum(),
+    };
+    Figure::new(
+        &format!("faults{suffix}"),
+        "First faults",
+        "What goes wrong first in every sample that has a fault. Intervals on hover and in the numbers.",
+        by_band(measure, |title, slice| shares(measure, suite, slice, title, &parts, counts)),
+    )
+}
+
+fn by_band(measure: &Measure, panel: impl Fn(String, &Slice) -> Option<Chart>) -> Vec<Chart> {
+    let bands = &measure.folder.manifest.bands;
+    let of = |b: &Band| panel(format!("{} (op {}–{})", b.name, b.from, b.to), &Slice::ops(b.from, b.to));
+    bands.iter().filter_map(of).collect()
+}
+
+pub(super) fn nll(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
+    let ops = ops(measure, suite);
+    let row = |model: &Model| {
+        let parent = &measure.models[model.parent?];
+        let change = |op: &u32| {
+            measure.difference(model, parent, suite, &Slice::ops(*op, *op), Metric::GoldNll).map(Value::from)
+        };
+        let values: Vec<Option<Value>> = ops.iter().map(change).collect();
+        values.iter().any(Option::is_some).then(|| (model.label.clone(), values))
+    };
+    let rows: Vec<_> = measure.models.iter().filter_map(row).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let heat = Heat {
+        title: "change against the stage before".into(),
+        label: "nats a token; negative: gold solutions became likelier".into(),
+        columns: ops.iter().map(|op| format!("op {op}")).collect(),
+        rows,
+    };
+    Figure::new(
+        &format!("nll{suffix}"),
+        "Likelihood of the gold solutions",
+        "How much each stage changed the negative log-likelihood of the reference solutions, by difficulty.",
+        vec![Chart::Heat(heat)],
+    )
+}

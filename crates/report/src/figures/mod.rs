@@ -1,0 +1,147 @@
+//! The figures of a run. Each is a set of panels with one caption, one CSV file and one SVG file a panel.
+
+mod accuracy;
+mod training;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use train::records::StageKind;
+
+use crate::chart::{self, Axis, Chart, Format, Scale};
+use crate::error::ReportError;
+use crate::folder::write_atomically;
+use crate::measure::Measure;
+
+/// One figure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figure {
+    /// Its name in file names and links, e.g. `pass-at-k`.
+    pub id: String,
+    /// Its heading.
+    pub title: String,
+    /// What is shown and how to read it.
+    pub caption: String,
+    /// The panels.
+    pub panels: Vec<Chart>,
+}
+
+/// Colours of parts that are no models.
+const PARTS: [usize; 7] = [2, 1, 4, 3, 7, 5, 6];
+
+impl Figure {
+    /// The numbers of all panels.
+    pub fn csv(&self) -> String {
+        let header = self.panels.first().map(Chart::csv_header).unwrap_or_default();
+        chart::csv(&header, self.panels.iter().flat_map(Chart::csv_rows))
+    }
+
+    fn new(id: &str, title: &str, caption: &str, panels: Vec<Chart>) -> Option<Self> {
+        (!panels.is_empty()).then(|| Self {
+            id: id.into(),
+            title: title.into(),
+            caption: caption.into(),
+            panels,
+        })
+    }
+}
+
+/// All figures that the run has data for.
+pub fn figures(measure: &Measure) -> Vec<Figure> {
+    let mut figures = of_evaluation(measure);
+    for (suite, suffix) in suites(measure) {
+        figures.extend(accuracy::by_context(measure, &suite, &suffix));
+        figures.extend(accuracy::by_context_and_op(measure, &suite, &suffix));
+    }
+    figures.extend(of_training(measure));
+    for (suite, suffix) in suites(measure) {
+        figures.extend(accuracy::outcomes(measure, &suite, &suffix));
+        figures.extend(accuracy::faults(measure, &suite, &suffix));
+        figures.extend(accuracy::nll(measure, &suite, &suffix));
+    }
+    figures.extend(training::exposure(measure));
+    figures.extend(training::budget(measure));
+    figures
+}
+
+/// The figures that say first how good the models are.
+pub fn of_evaluation(measure: &Measure) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    for (suite, suffix) in suites(measure) {
+        figures.extend(accuracy::arms(measure, &suite, &suffix));
+        figures.extend(accuracy::pass_at_k(measure, &suite, &suffix));
+        figures.extend(accuracy::by_op(measure, &suite, &suffix));
+        figures.extend(accuracy::ladder(measure, &suite, &suffix));
+    }
+    figures
+}
+
+/// The figures drawn from `metrics.jsonl` alone.
+pub fn of_training(measure: &Measure) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    figures.extend(training::curves(
+        measure,
+        ("reward", "Reward"),
+        "Mean reward of the rollouts at each step of reinforcement learning.",
+        &[("reward/mean", "reward")],
+        |kind| kind == StageKind::Rl,
+    ));
+    figures.extend(training::groups(measure));
+    figures.extend(training::curriculum(measure));
+    figures.extend(training::curves(
+        measure,
+        ("signals", "Reinforcement learning, other signals"),
+        "Share of rollouts that are right, right by a wrong process; their length; how sure the policy is and how far it is from where it started.",
+        &training::SIGNALS,
+        |kind| kind == StageKind::Rl,
+    ));
+    figures.extend(training::curves(
+        measure,
+        ("loss", "Loss"),
+        "Training loss at each step, in nats a token: of the whole objective, and of the solutions alone.",
+        &[("loss", "objective"), ("loss/response", "solutions")],
+        |kind| kind != StageKind::Rl,
+    ));
+    figures.extend(training::held_out_loss(measure));
+    figures
+}
+
+/// The suites, each with what tells its figures' names apart.
+fn suites(measure: &Measure) -> Vec<(String, String)> {
+    let suites = measure.folder.suites();
+    let several = suites.len() > 1;
+    let suffix = |suite: &String| if several { format!("-{suite}") } else { String::new() };
+    suites.iter().map(|suite| (suite.clone(), suffix(suite))).collect()
+}
+
+/// Writes every figure under `RUN/figures/`: `ID.csv`, and `ID.svg` or `ID-1.svg`, `ID-2.svg`, ….
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn export(run_dir: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>, ReportError> {
+    let dir = run_dir.join("figures");
+    fs::create_dir_all(&dir).map_err(ReportError::file(&dir))?;
+    let mut written = Vec::new();
+    let mut write = |name: String, text: String| {
+        let path = dir.join(name);
+        write_atomically(&path, text.as_bytes())?;
+        written.push(path);
+        Ok::<_, ReportError>(())
+    };
+    for figure in figures {
+        write(format!("{}.csv", figure.id), figure.csv())?;
+        for (i, panel) in figure.panels.iter().enumerate() {
+            let number = if figure.panels.len() > 1 { format!("-{}", i + 1) } else { String::new() };
+            write(format!("{}{number}.svg", figure.id), panel.standalone())?;
+        }
+    }
+    Ok(written)
+}
+
+fn rate(label: &str) -> Axis {
+    Axis { label: label.into(), scale: Scale::Linear, format: Format::Percent, range: Some((0.0, 1.0)) }
+}
+
+fn plain(label: &str, scale: Scale) -> Axis {
+    Axis { label: label.into(), scale, format: Format::Number, range: None }
+}
