@@ -229,10 +229,11 @@ impl ClaimView {
                 )
             },
         );
+        let wanted = claim.paper.or(ruling.effect.map(|e| e.value)).unwrap_or(0.0).abs() * 100.0;
         let power = ruling.power.as_ref().map_or_else(String::new, |p| {
-            let needed = p
-                .problems_needed
-                .map_or_else(String::new, |n| format!("; about {n} problems would see the effect"));
+            let needed = p.problems_needed.map_or_else(String::new, |n| {
+                format!("; one of {wanted:.1} points takes about {n} problems to see")
+            });
             format!("this scale sees differences from {:.1} points{needed}", p.detectable * 100.0)
         });
         Self {

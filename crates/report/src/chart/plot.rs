@@ -15,7 +15,7 @@ pub(super) fn svg(plot: &Plot) -> String {
     let mut c = Canvas::new();
     let mut top = c.title(&plot.title);
     let entries: Vec<(usize, &str)> = plot.series.iter().map(|s| (s.slot % SLOTS, s.name.as_str())).collect();
-    if entries.len() > 1 || plot.series.iter().any(|s| s.name != plot.title) {
+    if entries.len() > 1 || plot.series.iter().any(|s| !plot.title.starts_with(&s.name)) {
         let markers = plot.series.iter().any(|s| s.markers);
         top = c.legend(&entries, top, |c, slot, x, y| {
             c.line(&format!("tc-line tc-s{slot}"), (x, y), (x + 26.0, y));

@@ -208,7 +208,7 @@ fn shares(
 
 pub(super) fn outcomes(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
     let names = ["right in every step", "right answer, wrong process", "wrong answer", "cut off"];
-    let parts: Vec<(String, usize)> = names.map(str::to_owned).into_iter().zip([2, 1, 0, 3]).collect();
+    let parts: Vec<(String, usize)> = names.map(str::to_owned).into_iter().zip([2, 1, 0, 5]).collect();
     let cut = |row: &EvalRow| row.truncated.min(row.n.saturating_sub(row.right));
     let counts = |row: &EvalRow, part: usize| match part {
         0 => row.verified,

@@ -26,8 +26,8 @@ pub struct Figure {
     pub panels: Vec<Chart>,
 }
 
-/// Colours of parts that are no models.
-const PARTS: [usize; 7] = [2, 1, 4, 3, 7, 5, 6];
+/// Colours of parts that are no models: dark and light in turn, so that neighbours differ in grey.
+const PARTS: [usize; 7] = [2, 1, 4, 3, 5, 7, 6];
 
 impl Figure {
     /// The numbers of all panels.
