@@ -26,7 +26,7 @@ use symbol::Symbols;
 pub const DEPTH_MAX: u32 = 32;
 
 /// Text beyond this many bytes is not read; such a response counts as truncated.
-pub const TEXT_MAX: usize = 16 << 20;
+pub const TEXT_MAX: usize = 4 << 20;
 
 /// A range of bytes of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

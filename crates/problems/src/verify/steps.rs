@@ -424,6 +424,7 @@ impl<'a, 't> Walk<'a, 't> {
             }
         }
         let text = self.solution.text;
+        let has_equation = self.judged.iter().any(|judged| judged.is_equation);
         let steps: Vec<StepVerdict> = self
             .judged
             .into_iter()
@@ -444,7 +445,7 @@ impl<'a, 't> Walk<'a, 't> {
         if self.nodes.iter().any(|n| !n.present) {
             first_fault.get_or_insert((FaultKind::MissingStep, end..end));
         }
-        if self.gold.mode == Mode::Reverse && steps.iter().all(|s| s.name != super::EQUATION) {
+        if self.gold.mode == Mode::Reverse && !has_equation {
             first_fault.get_or_insert((FaultKind::MissingEquation, end..end));
         }
         Found {
