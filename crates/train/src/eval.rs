@@ -244,6 +244,9 @@ fn judge(
 /// Tokens scored at once, at most.
 const SCORED_AT_ONCE: usize = 16_384;
 
+/// What a model whose numbers are no longer finite gets: JSON has no infinity, and the row must stay readable.
+const BROKEN_MODEL_NLL: f64 = 1e9;
+
 /// Negative log-likelihood of each gold solution (end token included) given its prompt, nats a token.
 ///
 /// # Errors
@@ -264,7 +267,8 @@ pub fn gold_nll(
         for (document, sequence) in documents[range].iter().zip(batch.sequences()) {
             let response = sequence.start + document.prompt..sequence.end;
             let sum: f64 = logprobs_T[response.clone()].iter().map(|l| f64::from(*l)).sum();
-            nll.push(-sum / response.len() as f64);
+            let mean = -sum / response.len() as f64;
+            nll.push(if mean.is_finite() { mean } else { BROKEN_MODEL_NLL });
         }
     }
     Ok(nll)

@@ -156,3 +156,14 @@ fn every_metric_has_its_line_in_the_documentation() {
     let missing: Vec<&String> = names.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "docs/training.md does not name {missing:?}");
 }
+
+/// A learning rate that breaks the model at its first step: the run goes on, says so, and can be resumed.
+#[test]
+fn gradients_that_are_not_finite_are_left_out_and_counted() {
+    let recipe = recipe(&["stage.pre.optimizer.lr=1e300", "stage.rl.steps=1"]);
+    let rows: Vec<MetricsRow> =
+        run(recipe, |stages| read_lines(&stage(stages, "pre").join("metrics.jsonl")).expect("metrics"));
+    let last = rows.last().expect("there were steps");
+    assert_eq!(last.values["skipped_updates"], Some(6.0), "all but the first");
+    assert_eq!(last.values["loss"], None, "a loss that is no number is written as null");
+}

@@ -161,6 +161,10 @@ impl Learner for Table {
         let grad_norm = self.gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
         let clip = f64::from(adamw.clip_norm);
         let scale = if clip > 0.0 && grad_norm > clip { clip / grad_norm } else { 1.0 };
+        if !grad_norm.is_finite() {
+            self.gradient.fill(0.0);
+            return OptimStep { grad_norm, applied: false };
+        }
         self.steps += 1;
         let (b1, b2) = (f64::from(adamw.beta1), f64::from(adamw.beta2));
         let correct = |b: f64| 1.0 - b.powi(self.steps as i32);
