@@ -3,6 +3,7 @@
 mod child;
 mod interchange;
 mod memory;
+mod operations;
 mod ours;
 mod peers;
 mod shapes;
@@ -26,6 +27,8 @@ enum Command {
     Peers(peers::Args),
     /// Write a checkpoint with what Tercet computes for it, for bench/peers/check_*.py to compare
     Interchange(interchange::Args),
+    /// Where a training step's time goes, against the matrix kernel's ceiling
+    Operations(operations::Args),
     /// One side of a comparison: speaks the protocol of bench/peers/peer.py
     #[command(hide = true)]
     Ours(ours::Args),
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Peers(args) => peers::run(&args),
         Command::Interchange(args) => interchange::run(&args),
+        Command::Operations(args) => operations::run(&args),
         Command::Ours(args) => ours::run(&args),
     };
     match result {

@@ -25,7 +25,7 @@ pub struct CpuFactory {
 }
 
 impl CpuFactory {
-    fn device(self) -> Result<Cpu, LearnerError> {
+    pub(crate) fn device(self) -> Result<Cpu, LearnerError> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(self.threads.unwrap_or(0))
             .thread_name(|i| format!("engine {i}"))

@@ -4,6 +4,7 @@
 //! - `model`: the forward and backward pass, once, over `device`: the operations a device must offer
 //! - `cpu`: those operations on the processor, and the sampler
 //! - `kernels`: the vector arithmetic; the only unsafe code
+//! - `profile`: where a step's time goes
 //! - `checkpoint`, `layout`, `init`, `draw`, `learner`: files, tensor places, fresh weights, the choice of a
 //!   token, the verbs
 //!
@@ -22,5 +23,7 @@ mod kernels;
 mod layout;
 mod learner;
 mod model;
+mod profile;
 
 pub use learner::{CpuFactory, CpuLearner, instruction_set};
+pub use profile::{Clock, Operation, Profile, profile};

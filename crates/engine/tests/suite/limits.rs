@@ -102,6 +102,26 @@ fn batches_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn a_profile_accounts_for_the_whole_step() {
+    // A clock that ticks once a reading: every operation is timed, none twice.
+    let ticks = std::sync::atomic::AtomicU32::new(0);
+    let now = || f64::from(ticks.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    let batch = batch(&[tokens(1, 40, 61), tokens(2, 7, 61)]);
+    let factory = CpuFactory { threads: Some(1) };
+    let profile = engine::profile(factory, &odd_config(), &batch, 2, &now).unwrap();
+    let calls = |name: &str| {
+        let operation = profile.operations.iter().find(|o| o.name == name);
+        operation.map_or(0.0, |o| o.seconds)
+    };
+    // Three layers, two steps.
+    assert_eq!([calls("mlp"), calls("attention_backward"), calls("head_backward")], [6.0, 6.0, 2.0]);
+    assert_eq!([calls("adamw"), calls("pack"), calls("norm"), calls("embed")], [2.0; 4]);
+    let flops: f64 = profile.operations.iter().map(|o| o.flops).sum();
+    let matrices = 3 * (36 * (36 + 36 + 36) + 3 * 36 * 50) + 61 * 36;
+    assert!(flops > 2.0 * 6.0 * 45.0 * f64::from(matrices), "{flops}");
+}
+
+#[test]
 fn impossible_shapes_are_refused() {
     let refused = |change: &dyn Fn(&mut ModelConfig)| {
         let mut config = odd_config();
