@@ -4,12 +4,16 @@
 
 speaks lines of JSON on stdout: {"parameters", "base", "versions"} once the model stands, {"warm_up_seconds",
 "loss"} after warm-up, and then, for each line `SECONDS` on stdin, runs whole steps for at least that long and
-answers {"seconds", "tokens", "peak"}. End of input ends it. `--check` compares the plain model with transformers' on equal weights instead.
+answers {"seconds", "core_seconds", "tokens", "peak"}. End of input ends it. `--check` compares the plain model
+with transformers' on equal weights instead.
 
 Variants. Training: eager-*, compile-* (the plain model of plain.py) and hub-* (transformers' Qwen2), each as
 f32, bf16 (autocast: f32 weights and optimizer state) or bf16pure (weights and state in bf16 too: less exact
 than the others, and so a peer that does less work). Sampling: eager-* (plain model, own loop over a
 preallocated cache) and generate-* (transformers' generate()), each as f32 or bf16 (weights in bf16).
+
+torch.compile keeps what it compiled between runs (TORCHINDUCTOR_CACHE_DIR). If a run that was killed while it
+compiled left half a file there ("file too short"), remove that folder.
 """
 
 import argparse
@@ -216,10 +220,11 @@ def main():
     memory.forget_peak()
     for line in sys.stdin:
         wanted, done = float(line), 0
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         while done == 0 or time.perf_counter() - start < wanted:
             done += job.step()
-        say(seconds=time.perf_counter() - start, tokens=done, peak=memory.peak())
+        seconds, core_seconds = time.perf_counter() - start, time.process_time() - busy
+        say(seconds=seconds, core_seconds=core_seconds, tokens=done, peak=memory.peak())
 
 
 if __name__ == "__main__":

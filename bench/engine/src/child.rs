@@ -32,6 +32,8 @@ pub(crate) struct Warm {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Round {
     pub(crate) seconds: f64,
+    /// Of all threads together.
+    pub(crate) core_seconds: Option<f64>,
     pub(crate) tokens: usize,
     /// Highest resident bytes since warm-up.
     pub(crate) peak: Option<u64>,

@@ -39,12 +39,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     memory::forget_peak();
     for line in stdin().lock().lines() {
         let wanted: f64 = line?.trim().parse()?;
-        let start = Instant::now();
+        let (start, busy) = (Instant::now(), memory::core_seconds());
         let mut tokens = 0;
         while tokens == 0 || start.elapsed().as_secs_f64() < wanted {
             tokens += job.step()?.0;
         }
-        say(&Round { seconds: start.elapsed().as_secs_f64(), tokens, peak: memory::peak() })?;
+        let seconds = start.elapsed().as_secs_f64();
+        let core_seconds = memory::core_seconds().zip(busy).map(|(now, then)| now - then);
+        say(&Round { seconds, core_seconds, tokens, peak: memory::peak() })?;
     }
     Ok(())
 }

@@ -95,6 +95,8 @@ pub(crate) struct Measured {
     pub(crate) peak_bytes: Option<u64>,
     /// Tokens per second of each round.
     pub(crate) rates: Vec<f64>,
+    /// Tokens per second of processor time, over all threads, of each round that took enough of it.
+    pub(crate) core_rates: Vec<f64>,
 }
 
 impl Measured {
@@ -181,6 +183,7 @@ fn measure(args: &Args, name: &str, work: Work) -> Result<Part> {
             base_bytes: side.built.base,
             peak_bytes: None,
             rates: Vec::new(),
+            core_rates: Vec::new(),
         })
         .collect();
     for round in 0..args.rounds {
@@ -188,6 +191,9 @@ fn measure(args: &Args, name: &str, work: Work) -> Result<Part> {
         for ((side, _), measured) in sides.iter_mut().zip(&mut measured) {
             let done = side.round(args.seconds)?;
             measured.rates.push(done.tokens as f64 / done.seconds);
+            // The clock of processor time ticks in hundredths.
+            let busy = done.core_seconds.filter(|busy| *busy >= 0.05);
+            measured.core_rates.extend(busy.map(|busy| done.tokens as f64 / busy));
             measured.peak_bytes = measured.peak_bytes.max(done.peak);
         }
     }

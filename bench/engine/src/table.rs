@@ -69,15 +69,19 @@ pub(crate) fn part(part: &Part) -> String {
     };
     let millions = part.parameters as f64 / 1e6;
     let _ = writeln!(out, "\n### {}: {what} ({millions:.2}M parameters)\n", part.shape);
-    let _ = writeln!(out, "| | tokens/s | ours is faster by | step memory | process | start-up |");
-    let _ = writeln!(out, "|---|--:|--:|--:|--:|--:|");
+    let _ = writeln!(
+        out,
+        "| | tokens/s | ours is faster by | tokens/core-s | step memory | process | start-up |"
+    );
+    let _ = writeln!(out, "|---|--:|--:|--:|--:|--:|--:|");
     for side in &part.sides {
         let ratio = if side.ours { "–".to_owned() } else { ratio(ours, side) };
         let _ = writeln!(
             out,
-            "| {} | {} | {ratio} | {} | {} | {:.2} s |",
+            "| {} | {} | {ratio} | {} | {} | {} | {:.2} s |",
             side.name,
             rate(side),
+            Summary::of(&side.core_rates).map_or("–".to_owned(), |s| thousands(s.median)),
             bytes(side.step_bytes()),
             bytes(side.peak_bytes),
             side.startup_seconds
@@ -179,6 +183,7 @@ mod tests {
             base_bytes: Some(1_000_000),
             peak_bytes: Some(peak),
             rates: rates.to_vec(),
+            core_rates: rates.iter().map(|rate| rate / 2.0).collect(),
         }
     }
 
@@ -195,7 +200,7 @@ mod tests {
             ],
         });
         assert!(
-            text.contains("| ours f32 | 30 500 (30 000–31 000) | – | 40 MB | 41 MB | 0.50 s |"),
+            text.contains("| ours f32 | 30 500 (30 000–31 000) | – | 15 250 | 40 MB | 41 MB | 0.50 s |"),
             "{text}"
         );
         assert!(text.contains("best PyTorch variant (compile-bf16): 1.88×, goal 2×: **missed**"), "{text}");
