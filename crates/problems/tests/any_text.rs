@@ -1,5 +1,7 @@
 //! Any bytes give a verdict, quickly, and the verdict is consistent.
 
+#![expect(clippy::disallowed_methods, reason = "time is what a test here bounds")]
+
 use std::time::{Duration, Instant};
 
 use problems::gold::{Gold, GoldNode, Mode};

@@ -34,8 +34,8 @@ impl Progress {
         let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("━╸ "));
         bar.set_prefix(what.clone());
-        let now = Instant::now();
-        Progress { bar, what, terminal, started: now, before: 0, last_line: now }
+        let started = now();
+        Progress { bar, what, terminal, started, before: 0, last_line: started }
     }
 
     /// Sets how much is done.
@@ -77,7 +77,7 @@ impl Progress {
                 self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
             }
         } else if self.last_line.elapsed() >= BETWEEN_LINES {
-            self.last_line = Instant::now();
+            self.last_line = now();
             self.line();
         }
     }
@@ -110,6 +110,12 @@ impl Drop for Progress {
 pub(crate) fn say(line: &str) {
     // A closed stderr is no reason to stop working.
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// The clock, for progress and for the rates of a plan; no result depends on it.
+#[expect(clippy::disallowed_methods, reason = "progress is the edge where the clock is wanted")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
 }
 
 /// Seconds as people say them: `42 s`, `3 min 20 s`, `2 h 5 min`.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-#[expect(clippy::print_stdout, reason = "an example's output")]
+#[expect(clippy::print_stdout, clippy::disallowed_methods, reason = "an example that measures and prints")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let text = |n: usize| {
         format!(

@@ -290,10 +290,12 @@ pub fn evaluate_into(
     let name = &suite.config.name;
     let info = EvalInfo { suite: suite.hash()? };
     let info_path = folder.join(format!("{name}.json"));
+    let chunks = folder.join(format!(".{name}-{}", &info.suite[..10]));
     if info_path.exists() && files::read_json::<EvalInfo>(&info_path)? == info {
+        // There only if the process was killed between the last two lines of this function.
+        files::remove_folder(&chunks)?;
         return Ok(true);
     }
-    let chunks = folder.join(format!(".{name}-{}", &info.suite[..10]));
     files::make_folder(&chunks)?;
     let mut learner = learner()?;
     let Some(all) = evaluate(&mut *learner, tokenizer, suite, Some(&chunks), watch, stop)? else {

@@ -108,6 +108,26 @@ pub(crate) fn remove_folder(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Removes the files and folders that a killed process left under the name of [`partial`].
+pub(crate) fn sweep(folder: &Path) -> Result<(), FileError> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder).map_err(failed(folder, "read"))? {
+        let entry = entry.map_err(failed(folder, "read"))?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".partial") {
+            if path.is_dir() {
+                remove_folder(&path)?;
+            } else {
+                fs::remove_file(&path).map_err(failed(&path, "remove"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Writes a value as indented JSON.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), FileError> {
     let mut text = serde_json::to_string_pretty(value).map_err(|e| damaged(path, &e))?;

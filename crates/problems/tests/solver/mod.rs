@@ -4,7 +4,7 @@
 //! what a reader knows: a total is the sum over what the text mentions in a place, and an average "per kind" has to
 //! be multiplied by the number of that kind.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// `a·x + b`.
 type Line = (i128, i128);
@@ -18,10 +18,10 @@ enum Side<'t> {
 
 #[derive(Default)]
 struct Text<'t> {
-    definitions: HashMap<&'t str, Side<'t>>,
+    definitions: BTreeMap<&'t str, Side<'t>>,
     /// Stated counts and averages by place.
-    counts: HashMap<&'t str, Vec<(&'t str, &'t str)>>,
-    averages: HashMap<(&'t str, &'t str), &'t str>,
+    counts: BTreeMap<&'t str, Vec<(&'t str, &'t str)>>,
+    averages: BTreeMap<(&'t str, &'t str), &'t str>,
     /// What averages are averages of, e.g. `children`.
     average_noun: Option<&'t str>,
     /// A value given for a quantity that is not defined by it.
@@ -65,7 +65,7 @@ pub(crate) fn solve(problem: &str, question: &str) -> Result<i128, String> {
             text.definitions.insert(name, Side::Number(n));
         }
     }
-    let mut known = HashMap::new();
+    let mut known = BTreeMap::new();
     let x = match (text.unknown, text.given) {
         (None, None) => 0,
         (Some(_), Some((name, n))) => {
@@ -205,7 +205,7 @@ impl<'t> Text<'t> {
         Ok(())
     }
 
-    fn value(&self, name: &str, known: &mut HashMap<String, Line>, depth: usize) -> Result<Line, String> {
+    fn value(&self, name: &str, known: &mut BTreeMap<String, Line>, depth: usize) -> Result<Line, String> {
         if let Some(&line) = known.get(name) {
             return Ok(line);
         }

@@ -2,11 +2,16 @@
 
 mod compare;
 mod completions;
+mod eval;
+mod export;
+mod model;
 mod plan;
 mod problems;
 mod recipe;
 mod report;
 mod run;
+mod sample;
+mod serve;
 mod show;
 mod tokenizer;
 mod verify;
@@ -45,7 +50,12 @@ enum Command {
     Problems(problems::Args),
     Show(show::Args),
     Verify(verify::Args),
+    Sample(sample::Args),
+    Eval(eval::Args),
     Report(report::Args),
+    Serve(serve::Args),
+    #[command(subcommand)]
+    Export(export::Command),
     Compare(compare::Args),
     #[command(subcommand)]
     Tokenizer(tokenizer::Command),
@@ -57,10 +67,14 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Sample(args) => sample::run(&args),
+        Command::Eval(args) => eval::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Problems(args) => problems::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Export(command) => export::run(&command),
+        Command::Serve(args) => serve::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Tokenizer(command) => tokenizer::run(&command),
         Command::Completions(args) => completions::run(&args),

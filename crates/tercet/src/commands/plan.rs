@@ -52,7 +52,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn write(output: &mut Output, recipe: &Recipe, plan: &Plan, rates: Option<Rates>) -> anyhow::Result<()> {
-    writeln!(output, "{}: {}\n", recipe.document.name, recipe.document.question.replace('\n', " "))?;
+    let question = recipe.document.question.split("\n\n").next().unwrap_or_default();
+    writeln!(output, "{}: {}\n", recipe.document.name, question.replace('\n', " "))?;
     for arm in &plan.arms {
         writeln!(output, "arm {}, {:.2} M parameters", arm.name, arm.parameters as f64 / 1e6)?;
         let header = ["stage", "steps", "trained", "sampled", "evaluated", "PFLOP", "time"];

@@ -1,6 +1,6 @@
 //! `tercet run`
 
-mod watch;
+pub(super) mod watch;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -43,12 +43,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let factory = CpuFactory { threads: args.threads.apply()? };
     let recipe = args.recipe.open()?;
-    let stop = interrupt::listen()?;
+    let stop = interrupt::listen(interrupt::SAVING)?;
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.document.name));
     let options =
         Options { command: command(), revision: super::revision(), arm: args.arm.clone(), seed: args.seed };
     let run = Run::open(recipe, &folder, &factory, options)?;
-    let outcome = run.execute(&mut watch::Terminal::default(), stop)?;
+    let outcome = run.execute(&mut watch::Terminal::default(), &stop)?;
     if outcome == Outcome::Stopped {
         anyhow::bail!("stopped before the end, everything so far is saved: go on with `{}`", command());
     }

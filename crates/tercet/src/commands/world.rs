@@ -6,6 +6,8 @@ use std::str::FromStr;
 use anyhow::Context as _;
 use problems::gold::Mode;
 use problems::{Cell, Context, Contexts, Generator, Split, SplitRule, World};
+use serde::Deserialize as _;
+use train::recipe::Recipe;
 
 use crate::failure::Usage;
 
@@ -70,6 +72,9 @@ pub(crate) struct WorldArgs {
     /// Split by text instead of structure (the paper's weaker rule)
     #[arg(long, requires = "split")]
     by_text: bool,
+    /// Take the world and its contexts from a recipe
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
     /// Bounds of the world, as in a recipe's [world]; repeatable
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -81,10 +86,11 @@ pub(crate) struct WorldArgs {
 impl WorldArgs {
     /// The generator and its cells, checked.
     pub(crate) fn open(&self) -> anyhow::Result<(Generator, Vec<Cell>)> {
-        let contexts = self.contexts()?;
+        let (world, contexts) = self.base()?;
         let rule = if self.by_text { SplitRule::Text } else { SplitRule::Structure };
         let split = self.split.map(|split| (split.into(), rule));
-        let generator = Generator::new(&self.world()?, &contexts, self.seed, split).map_err(Usage::error)?;
+        let generator =
+            Generator::new(&self.world(&world)?, &contexts, self.seed, split).map_err(Usage::error)?;
         let mut cells = Vec::new();
         for context in &self.context {
             for &mode in &self.mode {
@@ -98,7 +104,12 @@ impl WorldArgs {
         Ok((generator, cells))
     }
 
-    fn world(&self) -> anyhow::Result<World> {
+    /// The seed.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    fn world(&self, base: &World) -> anyhow::Result<World> {
         // Each line alone first, so that a bare word is taken for a string.
         let line = |given: &String| {
             let Some((key, value)) = given.split_once('=') else {
@@ -112,18 +123,39 @@ impl WorldArgs {
             Ok(format!("{key} = \"{}\"", value.escape_default()))
         };
         let lines = self.set.iter().map(line).collect::<anyhow::Result<Vec<_>>>()?;
-        toml::from_str(&lines.join("\n")).map_err(|e| Usage::error(format!("--set: {}", e.message())))
+        let wrong = |e: toml::de::Error| Usage::error(format!("--set: {}", e.message()));
+        let changes: toml::Table = toml::from_str(&lines.join("\n")).map_err(wrong)?;
+        let mut world = toml::Table::try_from(base)?;
+        merge(&mut world, changes);
+        World::deserialize(world).map_err(wrong)
     }
 
-    fn contexts(&self) -> anyhow::Result<Contexts> {
-        let mut contexts = Contexts::builtin();
+    /// World and contexts to start from.
+    fn base(&self) -> anyhow::Result<(World, Contexts)> {
+        let (world, mut contexts) = match &self.recipe {
+            Some(path) => {
+                let recipe = Recipe::open(path, &[])?;
+                (recipe.document.world, recipe.contexts)
+            }
+            None => (World::default(), Contexts::builtin()),
+        };
         for path in &self.context_file {
             let text =
                 std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
             let added = Context::from_toml(&text).and_then(|context| contexts.add(context));
             added.map_err(|e| Usage::error(format!("{}: {e}", path.display())))?;
         }
-        Ok(contexts)
+        Ok((world, contexts))
+    }
+}
+
+/// Puts values in place; a table is merged key by key.
+fn merge(base: &mut toml::Table, changes: toml::Table) {
+    for (key, value) in changes {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(change)) => merge(inner, change),
+            (_, value) => drop(base.insert(key, value)),
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 mod cli;
 mod compare;
 mod problems;
+mod run;
 mod tokenizer;
+mod tutorial;
 mod verify;
 
 use std::path::Path;
@@ -17,9 +19,17 @@ struct Ended {
 }
 
 impl Ended {
-    /// All of it, for snapshots.
+    /// All of it, for snapshots; lists of what there is are cut, they grow elsewhere.
     fn all(&self) -> String {
-        format!("exit {}\n--- stdout\n{}--- stderr\n{}", self.code, self.stdout, self.stderr)
+        let all = format!("exit {}\n--- stdout\n{}--- stderr\n{}", self.code, self.stdout, self.stderr);
+        let mut short = String::new();
+        for line in all.lines() {
+            let lists = ["expected one of ", "known are ", "it has: "];
+            let end = lists.iter().find_map(|list| Some(line.find(list)? + list.len()));
+            short.push_str(end.map_or(line, |end| &line[..end]).trim_end());
+            short.push_str(if end.is_some() { " …\n" } else { "\n" });
+        }
+        short
     }
 }
 

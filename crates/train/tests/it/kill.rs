@@ -1,5 +1,7 @@
 //! `kill -9` of a real process, at random moments.
 
+#![expect(clippy::disallowed_methods, reason = "how long a run takes decides when to kill it")]
+
 use std::{
     io::Write,
     path::Path,

@@ -84,7 +84,7 @@ fn short(hash: &str) -> &str {
 
 /// What a run folder holds that does depend on the clock or on how it was called.
 fn irreproducible(name: &str) -> bool {
-    matches!(name, "timings.jsonl" | "manifest.json" | "report.html")
+    matches!(name, "timings.jsonl" | "manifest.json" | "report.html" | ".lock")
 }
 
 /// All files to compare, relative to the run.

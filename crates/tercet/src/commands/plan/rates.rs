@@ -1,10 +1,10 @@
 //! How fast this machine trains and samples a recipe's model.
 
-use std::time::Instant;
-
 use train::learner::{AdamW, Batch, LearnerFactory, ModelConfig, Objective, Prompt, Sampling};
 use train::plan::{Rates, parameters};
 use train::recipe::Recipe;
+
+use crate::progress::now;
 
 /// Operations spent on each of the two measurements: about a second on one core.
 const OPERATIONS: f64 = 2e10;
@@ -44,7 +44,7 @@ pub(super) fn measure(recipe: &Recipe, factory: &dyn LearnerFactory) -> anyhow::
     }
     let objective = AllTokens(vec![-1.0 / batch.len() as f32; batch.len()]);
     let adamw = AdamW { lr: 1e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.0, clip_norm: 1.0 };
-    let start = Instant::now();
+    let start = now();
     learner.forward_backward(&batch, &objective)?;
     learner.optim_step(&adamw);
     let train_tokens_per_second = batch.len() as f64 / start.elapsed().as_secs_f64();
@@ -58,7 +58,7 @@ pub(super) fn measure(recipe: &Recipe, factory: &dyn LearnerFactory) -> anyhow::
     };
     let prompt = Prompt { tokens: vec![1; (length / 4).max(1)], key: [0; 32], first: 0, n: SAMPLES as u32 };
     let mut sampled = 0;
-    let start = Instant::now();
+    let start = now();
     learner.sample(&[prompt], &sampling, &mut |tokens| sampled += tokens)?;
     let sample_tokens_per_second = sampled as f64 / start.elapsed().as_secs_f64();
     Ok(Rates { train_tokens_per_second, sample_tokens_per_second })

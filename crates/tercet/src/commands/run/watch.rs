@@ -6,7 +6,7 @@ use std::time::Instant;
 use train::records::{EvalRow, MetricsRow, StageDone, StageInfo, StageKind};
 use train::watch::{Event, Watch};
 
-use crate::progress::{Progress, duration, say};
+use crate::progress::{Progress, duration, now, say};
 
 /// Draws progress on stderr.
 #[derive(Default)]
@@ -27,7 +27,7 @@ impl Watch for Terminal {
                 if done > 0 {
                     self.tell(&format!("{}: goes on after step {done}", info.name));
                 }
-                self.since = Some(Instant::now());
+                self.since = Some(now());
                 self.begin(info.name.clone(), info.steps, "steps", done);
             }
             Event::Sampling { done, total, .. } => self.note(&format!("sampling {done}/{total}")),

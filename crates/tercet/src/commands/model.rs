@@ -1,0 +1,21 @@
+//! A model on disk with its tokenizer.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use engine::CpuFactory;
+use tokens::Tokenizer;
+use train::learner::{Learner, LearnerFactory as _};
+
+use crate::failure::Usage;
+
+/// Opens a checkpoint: a Hugging Face directory with config.json, model.safetensors and tokenizer.json.
+pub(crate) fn open(dir: &Path, threads: Option<usize>) -> anyhow::Result<(Box<dyn Learner>, Tokenizer)> {
+    if !dir.join("config.json").is_file() {
+        return Err(Usage::error(format!("{} is no model: it has no config.json", dir.display())));
+    }
+    let tokenizer = Tokenizer::open(dir)?;
+    let failed = || format!("cannot open the model in {}", dir.display());
+    let learner = CpuFactory { threads }.open(dir).with_context(failed)?;
+    Ok((learner, tokenizer))
+}

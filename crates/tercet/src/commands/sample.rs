@@ -1,0 +1,148 @@
+//! `tercet sample`
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use problems::Problem;
+use problems::stream::Stream;
+use problems::verify::{Policy, explain, verify};
+use tokens::Tokenizer;
+use train::learner::{Learner, Prompt, Sample, Sampling, StopReason};
+
+use super::model;
+use super::verify::record_on;
+use super::world::WorldArgs;
+use crate::output::{self, Output};
+use crate::progress::Progress;
+use crate::threads::Threads;
+
+/// Ask a model
+///
+/// Without a prompt, a problem is drawn, and every step of every answer is marked right or wrong. With
+/// `--from`, all problems of a file are asked, and the responses are written as JSONL for `tercet verify`.
+/// With `--prompt`, the model continues any text.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tercet sample MODEL --op 4 --recipe recipes/quickstart.toml
+  tercet sample MODEL --from test.jsonl -n 8 > responses.jsonl
+  tercet sample MODEL --prompt '<question> owl zoo =3; owl zoo? </question> <solution>' --temperature 0")]
+pub(crate) struct Args {
+    /// A Hugging Face directory, such as a checkpoint of a run
+    model: PathBuf,
+    #[command(flatten)]
+    world: WorldArgs,
+    /// Number of the problem in its cell
+    #[arg(short = 'i', long, value_name = "I", default_value_t = 0)]
+    index: u64,
+    /// Ask the problems of a JSONL file instead
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
+    from: Option<PathBuf>,
+    /// Continue this text instead
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    prompt: Option<String>,
+    /// Samples of each prompt
+    #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 1)]
+    number: u32,
+    /// Logits are divided by it; 0 is greedy
+    #[arg(long, value_name = "T", default_value_t = 0.7)]
+    temperature: f32,
+    /// Only the most likely tokens that together have this probability
+    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    top_p: f32,
+    /// Only the K most likely tokens; 0 is all
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    top_k: u32,
+    /// Longest response, in tokens
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    max_tokens: u32,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+/// Problems asked at once from a file.
+const AT_ONCE: usize = 64;
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let threads = args.threads.apply()?;
+    let (mut learner, tokenizer) = model::open(&args.model, threads)?;
+    let mut asker = Asker { learner: &mut *learner, tokenizer: &tokenizer, args };
+    let mut output = Output::open(None)?;
+    if let Some(prompt) = &args.prompt {
+        for sample in asker.ask(std::slice::from_ref(prompt), 0)?.concat() {
+            writeln!(output, "{}", tokenizer.decode(&sample.tokens))?;
+        }
+    } else if let Some(path) = &args.from {
+        asker.file(path, &mut output)?;
+    } else {
+        let (generator, cells) = args.world.open()?;
+        for cell in &cells {
+            asker.show(&generator.problem(cell, args.index), &mut output)?;
+        }
+    }
+    output.finish()
+}
+
+struct Asker<'a> {
+    learner: &'a mut dyn Learner,
+    tokenizer: &'a Tokenizer,
+    args: &'a Args,
+}
+
+impl Asker<'_> {
+    /// Samples of each prompt; prompt `first + i` draws from its own stream.
+    fn ask(&mut self, prompts: &[String], first: u64) -> anyhow::Result<Vec<Vec<Sample>>> {
+        let args = self.args;
+        let sampling = Sampling {
+            temperature: args.temperature,
+            top_p: args.top_p,
+            top_k: args.top_k,
+            max_tokens: args.max_tokens,
+        };
+        let stream = Stream::root(args.world.seed()).fork("sample");
+        let prompt = |(i, text): (u64, &String)| Prompt {
+            tokens: self.tokenizer.encode(text),
+            key: stream.index(i).key(),
+            first: 0,
+            n: args.number,
+        };
+        let prompts: Vec<Prompt> = (first..).zip(prompts).map(prompt).collect();
+        let total = prompts.len() as u64 * u64::from(args.number);
+        let mut progress = Progress::new("sample", total, "samples");
+        let samples = self.learner.sample(&prompts, &sampling, &mut |_| progress.add(1))?;
+        Ok(samples)
+    }
+
+    fn show(&mut self, problem: &Problem, output: &mut Output) -> anyhow::Result<()> {
+        writeln!(output, "{} · {}\n{} {}\n", problem.id, problem.cell, problem.problem, problem.question)?;
+        for (s, sample) in self.ask(&[problem.prompt()], 0)?.concat().iter().enumerate() {
+            let text = self.tokenizer.decode(&sample.tokens);
+            let verdict = verify(&problem.gold(), &text, Policy::Paper);
+            let cut = if sample.stop == StopReason::Length { ", cut at the length limit" } else { "" };
+            writeln!(output, "sample {s}{cut}\n{}", explain(&text, &verdict))?;
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &std::path::Path, output: &mut Output) -> anyhow::Result<()> {
+        let problems: Vec<Problem> = (1..)
+            .zip(output::lines(path)?)
+            .map(|(n, line)| record_on(&line?, path, n))
+            .collect::<anyhow::Result<_>>()?;
+        for (chunk, first) in problems.chunks(AT_ONCE).zip((0..).step_by(AT_ONCE)) {
+            let prompts: Vec<String> = chunk.iter().map(Problem::prompt).collect();
+            let answered = self.ask(&prompts, first)?;
+            for ((n, problem), samples) in (first..).zip(chunk).zip(answered) {
+                for (s, sample) in samples.iter().enumerate() {
+                    let text = self.tokenizer.decode(&sample.tokens);
+                    let ended = sample.stop == StopReason::End;
+                    let line = serde_json::json!({
+                        "id": problem.id, "problem": n, "sample": s, "ended": ended, "text": text,
+                    });
+                    writeln!(output, "{line}")?;
+                }
+            }
+            output.flush()?;
+        }
+        Ok(())
+    }
+}

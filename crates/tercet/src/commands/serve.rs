@@ -1,0 +1,37 @@
+//! `tercet serve`
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use crate::failure::Usage;
+use crate::interrupt;
+use crate::progress::say;
+
+/// Show runs on a live page while they work
+///
+/// Serves one page for all runs of a folder: curves, results and samples as they come. It only reads.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tercet serve runs
+  tercet serve runs --port 8000 --address 0.0.0.0      for other machines, too")]
+pub(crate) struct Args {
+    /// Folder of run folders
+    #[arg(default_value = "runs")]
+    runs: PathBuf,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 7070)]
+    port: u16,
+    /// Address to listen on
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    address: IpAddr,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    if !args.runs.is_dir() {
+        return Err(Usage::error(format!("there is no folder {}", args.runs.display())));
+    }
+    let stop = interrupt::listen("closing the page")?;
+    let ready = |address: SocketAddr| say(&format!("http://{address}/   (Ctrl-C ends)"));
+    report::serve::serve(&args.runs, SocketAddr::new(args.address, args.port), &stop, ready)?;
+    Ok(())
+}

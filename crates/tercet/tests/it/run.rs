@@ -1,0 +1,234 @@
+//! A recipe from end to end, at its smallest scale: the same bytes at any thread count and after being killed;
+//! what is wrong is one sentence.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::{command, temporary, tercet};
+
+fn quickstart() -> String {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes/quickstart.toml").to_owned()
+}
+
+/// Runs the quick recipe at its tiny scale.
+fn tiny(dir: &Path, out: &str, threads: &str) {
+    let ended = tercet(dir, &["run", &quickstart(), "--scale", "tiny", "--out", out, "--threads", threads]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(ended.stdout.contains("pass@1"), "{}", ended.stdout);
+}
+
+/// How much lies in a folder: enough to see that a run has got somewhere.
+fn files(dir: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(dir) else { return 0 };
+    let count = |path: PathBuf| if path.is_dir() { files(&path) } else { 1 };
+    entries.filter_map(Result::ok).map(|entry| count(entry.path())).sum()
+}
+
+#[test]
+fn one_thread_two_threads_and_a_run_that_was_killed_give_the_same_bytes() {
+    let dir = temporary();
+    tiny(dir.path(), "one", "1");
+    tiny(dir.path(), "two", "2");
+    let compared = tercet(dir.path(), &["compare", "--assert-equal", "one", "two"]);
+    assert_eq!(compared.code, 0, "{}{}", compared.stdout, compared.stderr);
+
+    // Killed whenever a few more files have appeared, at most five times, then left to end.
+    let all = files(&dir.path().join("one"));
+    for kill in 1..=5 {
+        let args = ["run", &quickstart(), "--scale", "tiny", "--out", "killed"];
+        let mut child = command(dir.path(), &args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        while files(&dir.path().join("killed")) < all * kill / 6
+            && child.try_wait().expect("can be asked").is_none()
+        {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // SIGKILL on Unix: nothing of the program runs after it.
+        let _ = child.kill();
+        child.wait().expect("it ends");
+    }
+    tiny(dir.path(), "killed", "2");
+    let compared = tercet(dir.path(), &["compare", "--assert-equal", "one", "killed"]);
+    assert_eq!(compared.code, 0, "{}{}", compared.stdout, compared.stderr);
+    assert!(dir.path().join("killed/report.html").is_file());
+    // Running a finished recipe again changes nothing.
+    tiny(dir.path(), "one", "2");
+    assert_eq!(tercet(dir.path(), &["compare", "--assert-equal", "one", "two"]).code, 0);
+}
+
+/// A small recipe with one change to its text.
+fn changed(dir: &Path, from: &str, to: &str) -> String {
+    let text = include_str!("small.toml");
+    assert!(text.contains(from), "{from}");
+    fs::write(dir.join("r.toml"), text.replacen(from, to, 1)).expect("writable");
+    let ended = tercet(dir, &["run", "r.toml"]);
+    assert!(!dir.join("runs").exists(), "nothing is begun");
+    ended.all()
+}
+
+#[test]
+fn a_wrong_recipe_is_pointed_at_and_nothing_is_begun() {
+    let dir = temporary();
+    insta::assert_snapshot!(changed(dir.path(), "max_value = 20", "max_valu = 20"), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: r.toml:6:1: unknown field `max_valu`, expected one of …
+      |
+    6 | max_valu = 20
+      | ^^^^^^^^
+    ");
+    insta::assert_snapshot!(changed(dir.path(), "share = 0.8", "share = 0.9"), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: r.toml:15:1: mix `mid`: the shares of the parts sum to 1.1, not to 1
+       |
+    15 | [[mix.mid]]
+       | ^^^^^^^^^^^
+    ");
+    insta::assert_snapshot!(changed(dir.path(), "ops = \"6-8\"", "ops = \"6-80\""), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: r.toml:22:7: mix `mid`: no problem of op 80 (forward) can be made: op must be from 1 to 50
+       |
+    22 | ops = "6-80"
+       |       ^^^^^^
+    "#);
+    insta::assert_snapshot!(changed(dir.path(), "layers = 2", "layers = "), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: r.toml:31:10: string values must be quoted, expected literal string
+       |
+    31 | layers =
+       |          ^
+    ");
+    insta::assert_snapshot!(tercet(dir.path(), &["run", "none.toml"]).all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: cannot read `none.toml`: No such file or directory (os error 2)
+    ");
+    fs::write(dir.path().join("r.toml"), include_str!("small.toml")).expect("writable");
+    let set = ["run", "r.toml", "--set", "stage.mid.stps=3"];
+    insta::assert_snapshot!(tercet(dir.path(), &set).all(), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: --set: unknown field `stps`, expected one of …
+     |
+     | "stage.mid.stps" = 3
+     | ^^^^^^^^^^^^^^^^
+    "#);
+    let arm = ["run", "r.toml", "--arm", "none"];
+    insta::assert_snapshot!(tercet(dir.path(), &arm).all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: the recipe has no arm `none`; it has: …
+    ");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_written_is_a_failure_and_leaves_nothing_half_done() {
+    let dir = temporary();
+    fs::write(dir.path().join("file"), "").expect("writable");
+    let args = ["run", &quickstart(), "--scale", "tiny", "--out", "file/run"];
+    insta::assert_snapshot!(tercet(dir.path(), &args).all(), @r"
+    exit 1
+    --- stdout
+    --- stderr
+    error: cannot make the folder `file/run`: Not a directory (os error 20)
+    ");
+}
+
+/// The newest checkpoint of a stage.
+fn checkpoint(run: &Path, stage: &str) -> PathBuf {
+    let newest = |folder: PathBuf, prefix: &str| {
+        let entries = fs::read_dir(&folder).expect("there").filter_map(Result::ok);
+        let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix));
+        named.map(|entry| entry.path()).max().expect("one")
+    };
+    newest(newest(run.join("stages"), &format!("{stage}-")).join("checkpoints"), "step-")
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named_and_not_used() {
+    let dir = temporary();
+    let recipe = quickstart();
+    let args = ["run", &recipe, "--scale", "tiny", "--set", "stage.mid.tokens=8000", "--out", "run"];
+    assert_eq!(tercet(dir.path(), &args).code, 0);
+    let run = dir.path().join("run");
+    let checkpoint = checkpoint(&run, "pre");
+    let weights = checkpoint.join("model.safetensors");
+    let whole = fs::read(&weights).expect("there");
+    fs::write(&weights, &whole[..whole.len() / 2]).expect("writable");
+    let asked = tercet(dir.path(), &["sample", &checkpoint.to_string_lossy(), "--prompt", "owl"]);
+    let shown = asked.all().replace(&*checkpoint.to_string_lossy(), "CHECKPOINT");
+    insta::assert_snapshot!(shown, @r"
+    exit 1
+    --- stdout
+    --- stderr
+    error: cannot open the model in CHECKPOINT: CHECKPOINT/model.safetensors: not a whole safetensors file (incomplete metadata, file not fully covered)
+    ");
+    // The middle stage starts from it.
+    let mid = self::checkpoint(&run, "mid");
+    let mid = mid.ancestors().nth(2).expect("the stage's folder");
+    fs::remove_dir_all(mid).expect("removable");
+    let relative = checkpoint.strip_prefix(dir.path()).expect("inside");
+    let relative = &*relative.to_string_lossy();
+    let again = tercet(dir.path(), &args);
+    let shown = again.stderr.lines().last().unwrap_or_default().replace(relative, "CHECKPOINT");
+    assert_eq!(again.code, 1);
+    insta::assert_snapshot!(shown, @"error: the checkpoint `CHECKPOINT` cannot be used: CHECKPOINT/model.safetensors: not a whole safetensors file (incomplete metadata, file not fully covered); remove it to go on from the one before");
+}
+
+#[test]
+fn a_model_is_exported_asked_and_evaluated() {
+    let dir = temporary();
+    let set =
+        ["--set", "stage.pre.tokens=8000", "--set", "stage.mid.tokens=4000", "--set", "stage.rl.steps=1"];
+    let recipe = quickstart();
+    let args = [&["run", &recipe, "--scale", "tiny", "--out", "run"], &set[..]].concat();
+    assert_eq!(tercet(dir.path(), &args).code, 0);
+    let model = checkpoint(&dir.path().join("run"), "pre");
+    let exported = tercet(dir.path(), &["export", "hf", &model.to_string_lossy(), "--out", "model"]);
+    assert_eq!(exported.code, 0, "{}", exported.stderr);
+    let mut names: Vec<String> = fs::read_dir(dir.path().join("model"))
+        .expect("there")
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    let wanted = [
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ];
+    assert_eq!(names, wanted);
+
+    let world = ["--op", "2", "--context", "terse", "--recipe", &recipe, "--max-tokens", "20"];
+    let asked = tercet(dir.path(), &[&["sample", "model"], &world[..]].concat());
+    assert_eq!(asked.code, 0, "{}", asked.stderr);
+    assert!(asked.stdout.contains("under `paper`"), "{}", asked.stdout);
+
+    let args = ["eval", "model", "--recipe", &recipe, "--scale", "tiny"];
+    let to_stdout = tercet(dir.path(), &args);
+    assert_eq!(to_stdout.code, 0, "{}", to_stdout.stderr);
+    assert!(to_stdout.stderr.contains("pass@4"), "{}", to_stdout.stderr);
+    let to_folder = tercet(dir.path(), &[&args[..], &["--out", "evals"]].concat());
+    assert_eq!(to_folder.code, 0, "{}", to_folder.stderr);
+    // The same model, the same samples: as in the run.
+    let in_run = model.ancestors().nth(2).expect("the stage's folder").join("evals/main.jsonl.gz");
+    let read = |path: PathBuf| fs::read(path).expect("written");
+    assert!(read(in_run) == read(dir.path().join("evals/main.jsonl.gz")));
+}
