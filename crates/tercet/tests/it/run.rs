@@ -232,3 +232,34 @@ fn a_model_is_exported_asked_and_evaluated() {
     let read = |path: PathBuf| fs::read(path).expect("written");
     assert!(read(in_run) == read(dir.path().join("evals/main.jsonl.gz")));
 }
+
+#[cfg(unix)]
+#[test]
+fn the_first_ctrl_c_saves_and_says_how_to_go_on() {
+    let dir = temporary();
+    let recipe = quickstart();
+    let args = ["run", &recipe, "--scale", "tiny", "--set", "stage.pre.tokens=40_000_000", "--out", "run"];
+    let mut child = command(dir.path(), &args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let begun = || {
+        let stages = fs::read_dir(dir.path().join("run/stages")).into_iter().flatten();
+        stages.filter_map(Result::ok).any(|stage| {
+            fs::metadata(stage.path().join("metrics.jsonl")).is_ok_and(|metrics| metrics.len() > 0)
+        })
+    };
+    while !begun() && child.try_wait().expect("can be asked").is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupted.expect("kill starts").success());
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("stopping after this step and saving"), "{said}");
+    assert!(said.contains("go on with `tercet run"), "{said}");
+    let saved = checkpoint(&dir.path().join("run"), "pre");
+    assert!(saved.join("model.safetensors").is_file());
+}
