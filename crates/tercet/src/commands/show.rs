@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// Tell it in another context
     #[arg(long = "in", value_name = "CONTEXT")]
     told_in: Option<String>,
-    /// A response to judge: the text after <solution>
+    /// A response to judge: the text after `<solution>`
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     response: Option<String>,
     /// The rules it is judged by

@@ -16,7 +16,7 @@ use crate::progress::{Progress, say};
 /// Judge a file of responses
 ///
 /// Every step of every response is compared with the problem's graph. Responses are JSONL: each line has the
-/// `text` after <solution> (or `response`) and says which problem it answers by `id` or by `problem`, the
+/// `text` after `<solution>` (or `response`) and says which problem it answers by `id` or by `problem`, the
 /// line of the problem's file counted from 0, as the response files of a run do. A line that is a problem's
 /// record with a `response`, or that holds one as `record`, needs no problem file. Verdicts go to stdout in the order of the responses, a
 /// summary to stderr.
