@@ -75,7 +75,7 @@ pub(crate) struct WorldArgs {
     /// Take the world and its contexts from a recipe
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
-    /// Bounds of the world, as in a recipe's `[world]`; repeatable
+    /// Bounds of the world, as in a recipe's ``[world]``; repeatable
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// A context of one's own, as a TOML file; repeatable
