@@ -26,6 +26,7 @@ impl Parser<'_> {
     pub(super) fn member(&mut self) {
         self.skip_blanks();
         let start = self.at;
+        let names = self.names;
         let expression = self.expression();
         let mut end = self.at;
         self.skip_blanks();
@@ -46,7 +47,8 @@ impl Parser<'_> {
         }
         let end = start + self.bytes[start..end.max(start)].trim_ascii_end().len();
         let expression = expression.filter(|_| complete);
-        self.solution.members.push(Member { span: Span::new(start, end), expression });
+        let has_names = self.names > names;
+        self.solution.members.push(Member { span: Span::new(start, end), expression, has_names });
     }
 
     fn expression(&mut self) -> Option<TermId> {
@@ -132,6 +134,7 @@ impl Parser<'_> {
             }
             _ => {
                 let span = self.phrase()?;
+                self.names += 1;
                 Atom::Name(self.solution.symbols.intern(self.text, span))
             }
         };

@@ -69,6 +69,7 @@ impl Parser<'_> {
         self.rest().first().copied()
     }
 
+    #[inline]
     pub(super) fn skip_blanks(&mut self) {
         // Nearly always one blank or none, and then something visible.
         if self.peek() == Some(b' ') {

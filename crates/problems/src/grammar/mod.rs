@@ -158,6 +158,8 @@ pub(crate) struct Member {
     pub(crate) span: Span,
     /// `None` when it is malformed.
     pub(crate) expression: Option<TermId>,
+    /// A variable occurs in it.
+    pub(crate) has_names: bool,
 }
 
 /// Index of the first term of an expression.
@@ -213,6 +215,8 @@ pub(crate) struct Parser<'t> {
     /// Where the part that is being read ends.
     end: usize,
     depth: u32,
+    /// Variables read so far.
+    names: u32,
     solution: Solution<'t>,
 }
 
@@ -235,6 +239,7 @@ impl<'t> Parser<'t> {
             at: 0,
             end: cut.len(),
             depth: 0,
+            names: 0,
             solution: Solution {
                 text,
                 style: Style::Prose,

@@ -1,8 +1,9 @@
 //! `Define NAME as V; clause; so V = ….` and the tail of reverse problems.
 
 use std::iter::Peekable;
+use std::sync::LazyLock;
 
-use memchr::memmem::{self, FindIter};
+use memchr::memmem::{FindIter, Finder};
 
 use super::lexer::Number;
 use super::{Item, Known, KnownBy, Parser, Span, Step, Style, Tail, Variable};
@@ -25,6 +26,10 @@ fn word_at(bytes: &[u8], at: usize, word: &[u8]) -> bool {
         && !bytes.get(at + word.len()).is_some_and(|&b| is_wordy(b))
 }
 
+/// What the two keywords have in common in either case of their first letter.
+static FINDERS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [Finder::new("efine"), Finder::new("know")]);
+
 /// Finds the words that start parts of a solution, in the order of the text.
 struct Keywords<'b> {
     bytes: &'b [u8],
@@ -34,8 +39,8 @@ struct Keywords<'b> {
 
 impl<'b> Keywords<'b> {
     fn new(bytes: &'b [u8]) -> Self {
-        let defines = memmem::find_iter(bytes, "efine").peekable();
-        Self { bytes, defines, knows: memmem::find_iter(bytes, "know").peekable() }
+        let [define, know] = &*FINDERS;
+        Self { bytes, defines: define.find_iter(bytes).peekable(), knows: know.find_iter(bytes).peekable() }
     }
 
     /// `Define` or `define` whose second letter is here: where it starts and ends.

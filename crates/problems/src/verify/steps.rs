@@ -278,7 +278,7 @@ impl<'a, 't> Walk<'a, 't> {
             self.collect(expression, &mut parents, &mut uses, progress);
         }
         uses.symbolic = false;
-        for expression in members[1..].iter().filter_map(|m| m.expression) {
+        for expression in members[1..].iter().filter(|m| m.has_names).filter_map(|m| m.expression) {
             self.collect(expression, &mut parents, &mut uses, progress);
         }
         let value = self.chain(clause, progress);
@@ -315,11 +315,19 @@ impl<'a, 't> Walk<'a, 't> {
         }
         if let [first, second, rest @ ..] = members
             && let (Some(symbolic), Some(numeric)) = (first.expression, second.expression)
+            && !(rest.is_empty() && self.is_atom(numeric))
             && !self.quotes(symbolic, numeric, rest.is_empty())
         {
             progress.fail(FaultKind::Misquoted, second.span, &mut self.arithmetic_sound);
         }
         value
+    }
+
+    /// One number or one variable, without parentheses: as simple as a last member can be.
+    fn is_atom(&self, expression: TermId) -> bool {
+        let term = self.solution.terms[expression as usize];
+        let factor = self.solution.factors[term.first as usize];
+        term.next == NONE && factor.next == NONE && !matches!(factor.atom, Atom::Group(_))
     }
 
     /// Does the second member repeat the first with values for variables? The last member may be simplified.
