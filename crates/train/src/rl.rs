@@ -349,3 +349,63 @@ impl Piece for PolicyPiece {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use problems::{
+        Cell, Contexts, Generator, World,
+        gold::Mode,
+        reward::{Reward, RewardParts},
+        verify::{Policy as VerdictPolicy, verify},
+    };
+
+    use super::*;
+    use crate::learner::{Sample, StopReason};
+
+    fn judged(text: &str, problem: &problems::Problem, tokenizer: &tokens::Tokenizer) -> Judged {
+        let mut tokens = tokenizer.encode(text);
+        tokens.push(tokenizer.eos());
+        let logprobs = vec![0.0; tokens.len()];
+        let verdict = verify(&problem.gold(), text, VerdictPolicy::Paper);
+        let parts: RewardParts = Reward::Strict {}.score(&verdict);
+        let sample = Sample { tokens, logprobs, stop: StopReason::End };
+        let (text, reward) = (text.to_owned(), parts.reward);
+        Judged { sample, text, verdict, parts, reward, truncated: false }
+    }
+
+    /// One right response and one whose last step has a wrong value.
+    #[test]
+    fn credit_goes_to_the_tokens_of_the_steps_that_earned_it() {
+        let world = World { distractors: 0.0, max_value: 20, ..World::default() };
+        let generator = Generator::new(&world, &Contexts::builtin(), 3, None).expect("a world");
+        let cell = Cell { op: 4, context: "terse".to_owned(), mode: Mode::Forward };
+        let problem = generator.problem(&cell, 0);
+        let right = problem.response();
+        let tokenizer = tokens::Tokenizer::train([right.clone()].into_iter(), 300).expect("a vocabulary");
+        let end = right.find(". </solution>").expect("the end of the last step");
+        let value = right[..end].rfind('=').expect("a value") + 1;
+        let wrong = format!("{}{}{}", &right[..value], 19 - problem.answer, &right[end..]);
+        let responses_G = vec![judged(&right, &problem, &tokenizer), judged(&wrong, &problem, &tokenizer)];
+        let steps = step_credit(&responses_G[1].verdict);
+        let faulty: Vec<bool> = steps.iter().map(|(_, right)| !right).collect();
+        assert_eq!(faulty.iter().filter(|f| **f).count(), 1, "{wrong}");
+        let group = Group { cell: 0, prompt: tokenizer.encode(&problem.prompt()), problem, responses_G };
+        let groups = [group];
+        assert_eq!(step_credits(&groups, 0.0, &tokenizer), None);
+        let credits = step_credits(&groups, 0.5, &tokenizer).expect("it is on");
+        for (response, credit_T) in groups[0].responses_G.iter().zip(&credits) {
+            let mut byte = 0;
+            for (token, credit) in response.sample.tokens.iter().zip(credit_T) {
+                let step =
+                    step_credit(&response.verdict).into_iter().find(|(range, _)| range.contains(&byte));
+                match step {
+                    Some((_, true)) => assert!(*credit > 0.0 && *credit < 0.5),
+                    Some((_, false)) => assert!(*credit < -0.5),
+                    None => assert_eq!(*credit, 0.0),
+                }
+                byte += tokenizer.decode(&[*token]).len();
+            }
+            assert_eq!(byte, response.text.len(), "tokens and text agree");
+        }
+    }
+}

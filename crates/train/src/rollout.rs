@@ -166,19 +166,19 @@ impl Roller<'_> {
         let verdict = verify(gold, &text, VerdictPolicy::Paper);
         let parts = self.config.reward.score(&verdict);
         let truncated = sample.stop == StopReason::Length;
-        let reward = if truncated { 0.0 } else { parts.reward } - self.overlong(sample.tokens.len());
+        let reward = if truncated { 0.0 } else { parts.reward } - overlong(&self.config, sample.tokens.len());
         Judged { sample, text, verdict, parts, reward, truncated }
     }
+}
 
-    /// Soft punishment of long responses (DAPO): from 0 at `max − buffer` to the penalty at `max`.
-    fn overlong(&self, length: usize) -> f64 {
-        let Rollout { max_tokens, overlong_buffer, overlong_penalty, .. } = self.config;
-        if overlong_buffer == 0 {
-            return 0.0;
-        }
-        let over = (length as f64 - f64::from(max_tokens - overlong_buffer)).max(0.0);
-        overlong_penalty * (over / f64::from(overlong_buffer)).min(1.0)
+/// Soft punishment of long responses (DAPO): from 0 at `max − buffer` to the penalty at `max`.
+fn overlong(config: &Rollout, length: usize) -> f64 {
+    let Rollout { max_tokens, overlong_buffer, overlong_penalty, .. } = *config;
+    if overlong_buffer == 0 {
+        return 0.0;
     }
+    let over = (length as f64 - f64::from(max_tokens - overlong_buffer)).max(0.0);
+    overlong_penalty * (over / f64::from(overlong_buffer)).min(1.0)
 }
 
 /// The metrics of a step's first rollouts, before any refill: what the policy is, not what was selected.
@@ -234,5 +234,25 @@ fn response_metrics(group: &Group, response: &Judged, config: &Rollout, metrics:
     metrics.mean("prompt_length/mean", group.prompt.len() as f64, 1.0);
     if config.overlong_buffer > 0 {
         metrics.mean("reward/shaped", response.reward - response.parts.reward, 1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_responses_lose_reward_gradually() {
+        let config = |buffer: u32| -> Rollout {
+            let reward = serde_json::json!({ "kind": "strict" });
+            let fields = serde_json::json!({
+                "prompts": 1, "samples": 1, "reward": reward, "max_tokens": 100,
+                "overlong_buffer": buffer, "overlong_penalty": 0.5,
+            });
+            serde_json::from_value(fields).expect("a rollout")
+        };
+        let penalties = [10, 80, 90, 100].map(|length| overlong(&config(20), length));
+        assert_eq!(penalties, [0.0, 0.0, 0.25, 0.5]);
+        assert_eq!(overlong(&config(0), 100), 0.0);
     }
 }
