@@ -5,7 +5,9 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use train::recipe::{Claim, Evaluation};
 use train::records::{EvalRow, Exposure, FORMAT, Manifest, MetricsRow, StageDone, StageInfo};
 
 use crate::error::ReportError;
@@ -17,10 +19,24 @@ pub struct Folder {
     pub path: PathBuf,
     /// `manifest.json`
     pub manifest: Manifest,
-    /// `recipe.toml`, as written; empty when absent.
-    pub recipe: String,
+    /// `recipe.toml`; empty when absent.
+    pub recipe: RecipeFile,
     /// The stages named by the manifest that have started, by folder name.
     pub stages: BTreeMap<String, Stage>,
+}
+
+/// What is read of a resolved recipe.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct RecipeFile {
+    /// The file as written.
+    #[serde(skip)]
+    pub text: String,
+    /// Its suites.
+    #[serde(default)]
+    pub evaluation: Evaluation,
+    /// Its claims.
+    #[serde(default, rename = "claim")]
+    pub claims: Vec<Claim>,
 }
 
 /// One stage of a run.
@@ -66,12 +82,7 @@ impl Folder {
         let manifest_path = path.join("manifest.json");
         let manifest: Manifest = read_json(&manifest_path)?;
         check_format(&manifest_path, manifest.format)?;
-        let recipe_path = path.join("recipe.toml");
-        let recipe = match fs::read_to_string(&recipe_path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(ReportError::file(&recipe_path)(e)),
-        };
+        let recipe = RecipeFile::read(&path.join("recipe.toml"))?;
         let mut stages = BTreeMap::new();
         for name in manifest.runs.iter().flat_map(|run| &run.stages) {
             if stages.contains_key(name) {
@@ -101,6 +112,18 @@ impl Folder {
     pub fn suite<T: DeserializeOwned>(&self, suite: &str) -> Result<Vec<T>, ReportError> {
         let path = self.path.join("data/suites").join(format!("{suite}.jsonl"));
         if path.is_file() { read_lines(&path) } else { Ok(Vec::new()) }
+    }
+}
+
+impl RecipeFile {
+    fn read(path: &Path) -> Result<Self, ReportError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(e) => return Err(ReportError::file(path)(e)),
+        };
+        let recipe: Self = toml::from_str(&text).map_err(|e| ReportError::malformed(path, None, &e))?;
+        Ok(Self { text, ..recipe })
     }
 }
 

@@ -15,6 +15,7 @@ pub mod serve;
 pub mod stats;
 pub mod table;
 mod transcripts;
+pub mod words;
 
 pub use error::ReportError;
 pub use table::{Table, table};

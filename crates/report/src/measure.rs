@@ -2,102 +2,37 @@
 //!
 //! Axes in names: `_S` seed, `_P` problem.
 
+use problems::verify::FaultKind;
 use serde::{Deserialize, Serialize};
+use train::recipe::Metric;
 use train::records::{EvalRow, StageKind};
 
 use crate::folder::{Folder, Stage};
 use crate::stats::{self, Bootstrap, Estimate};
 
-/// A number per problem.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Metric {
-    /// At least one of k samples verified (answer and process).
-    PassAt(u32),
-    /// All of k samples verified.
-    PassPow(u32),
-    /// The most frequent of k answers right.
-    MajAt(u32),
-    /// At least this share of the samples verified.
-    Cover(f64),
-    /// Share of the gold nodes that a solution gets right.
-    ProcessAcc,
-    /// Right answer, whatever the process.
-    Right,
-    /// Right answer by a wrong process.
-    RightWrongProcess,
-    /// Length limit reached.
-    Truncated,
-    /// Tokens of a response.
-    Tokens,
-    /// Negative log-likelihood of the gold solution, nats a token.
-    GoldNll,
+/// The metric of one problem; `None` if it has no such value (`k` above its number of samples).
+pub fn value(metric: Metric, row: &EvalRow) -> Option<f64> {
+    let share = |count: u32| (row.n > 0).then(|| f64::from(count) / f64::from(row.n));
+    let fault = |kind: FaultKind| row.first_faults.get(kind.name()).copied().unwrap_or(0);
+    let value = match metric {
+        Metric::PassAt(k) => stats::pass_at_k(row.n, row.verified, k),
+        Metric::PassPow(k) => stats::pass_pow_k(row.n, row.verified, k),
+        Metric::MajAt(k) => majority(row, k),
+        Metric::Cover(tau) => stats::cover(row.n, row.verified, tau),
+        Metric::ProcessAcc => Some(row.process_acc),
+        Metric::Right => share(row.right),
+        Metric::RightWrongProcess => share(row.right.saturating_sub(row.verified)),
+        Metric::Truncated => share(row.truncated),
+        Metric::Fault(faults) => share(faults.kinds().map(fault).sum()),
+        Metric::Tokens => Some(row.tokens),
+        Metric::GoldNll => Some(row.gold_nll),
+    };
+    value.filter(|v| v.is_finite())
 }
 
-impl Metric {
-    /// The metric of one problem; `None` if it has no such value (`k` above its number of samples).
-    pub fn of(self, row: &EvalRow) -> Option<f64> {
-        let share = |count: u32| (row.n > 0).then(|| f64::from(count) / f64::from(row.n));
-        let value = match self {
-            Self::PassAt(k) => stats::pass_at_k(row.n, row.verified, k),
-            Self::PassPow(k) => stats::pass_pow_k(row.n, row.verified, k),
-            Self::MajAt(k) => majority(row, k),
-            Self::Cover(tau) => stats::cover(row.n, row.verified, tau),
-            Self::ProcessAcc => Some(row.process_acc),
-            Self::Right => share(row.right),
-            Self::RightWrongProcess => share(row.right.saturating_sub(row.verified)),
-            Self::Truncated => share(row.truncated),
-            Self::Tokens => Some(row.tokens),
-            Self::GoldNll => Some(row.gold_nll),
-        };
-        value.filter(|v| v.is_finite())
-    }
-
-    /// Smallest and largest possible value, where there is one.
-    fn range(self) -> Option<(f64, f64)> {
-        (!matches!(self, Self::Tokens | Self::GoldNll)).then_some((0.0, 1.0))
-    }
-
-    /// The metric that a recipe names: `pass@8`, `pass^8`, `maj@8`, `cover@0.5`, `process_acc`, `right`,
-    /// `right_wrong_process`, `truncated`, `tokens`, `nll`.
-    ///
-    /// ```
-    /// use report::measure::Metric;
-    /// assert_eq!(Metric::parse("pass@128"), Some(Metric::PassAt(128)));
-    /// assert_eq!(Metric::parse("pass@"), None);
-    /// ```
-    pub fn parse(name: &str) -> Option<Self> {
-        let number = |prefix: &str| name.strip_prefix(prefix)?.parse::<u32>().ok().filter(|k| *k > 0);
-        match name {
-            "process_acc" => Some(Self::ProcessAcc),
-            "right" => Some(Self::Right),
-            "right_wrong_process" => Some(Self::RightWrongProcess),
-            "truncated" => Some(Self::Truncated),
-            "tokens" => Some(Self::Tokens),
-            "nll" => Some(Self::GoldNll),
-            _ => number("pass@")
-                .map(Self::PassAt)
-                .or_else(|| number("pass^").map(Self::PassPow))
-                .or_else(|| number("maj@").map(Self::MajAt))
-                .or_else(|| name.strip_prefix("cover@")?.parse().ok().map(Self::Cover)),
-        }
-    }
-
-    /// How the metric is written, e.g. `pass@8`.
-    pub fn name(self) -> String {
-        match self {
-            Self::PassAt(k) => format!("pass@{k}"),
-            Self::PassPow(k) => format!("pass^{k}"),
-            Self::MajAt(k) => format!("maj@{k}"),
-            Self::Cover(tau) => format!("cover@{tau}"),
-            Self::ProcessAcc => "process accuracy".into(),
-            Self::Right => "right answer".into(),
-            Self::RightWrongProcess => "right answer, wrong process".into(),
-            Self::Truncated => "truncated".into(),
-            Self::Tokens => "response tokens".into(),
-            Self::GoldNll => "gold NLL".into(),
-        }
-    }
+/// Smallest and largest possible value, where there is one.
+fn range(metric: Metric) -> Option<(f64, f64)> {
+    metric.is_rate().then_some((0.0, 1.0))
 }
 
 fn majority(row: &EvalRow, k: u32) -> Option<f64> {
@@ -112,8 +47,8 @@ fn majority(row: &EvalRow, k: u32) -> Option<f64> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Slice {
-    /// Smallest and largest op, both included; `None`: all.
-    pub ops: Option<(u32, u32)>,
+    /// Only these ops.
+    pub ops: Option<Vec<u32>>,
     /// Only this context.
     pub context: Option<String>,
     /// Only this mode.
@@ -123,12 +58,12 @@ pub struct Slice {
 impl Slice {
     /// Problems of these ops, both ends included.
     pub fn ops(from: u32, to: u32) -> Self {
-        Self { ops: Some((from, to)), ..Self::default() }
+        Self { ops: Some((from..=to).collect()), ..Self::default() }
     }
 
     /// Whether a problem is in it.
     pub fn holds(&self, row: &EvalRow) -> bool {
-        self.ops.is_none_or(|(from, to)| (from..=to).contains(&row.op))
+        self.ops.as_ref().is_none_or(|ops| ops.contains(&row.op))
             && self.context.as_ref().is_none_or(|c| *c == row.context)
             && self.mode.as_ref().is_none_or(|m| *m == row.mode)
     }
@@ -201,8 +136,52 @@ pub fn models(folder: &Folder) -> Vec<Model> {
     models
 }
 
-/// Values by seed and problem.
-pub(crate) type ValuesSP = Vec<Vec<f64>>;
+/// A number of every problem of a slice, at every seed at which the model was evaluated.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Values {
+    seeds: Vec<u64>,
+    problems: Vec<u64>,
+    /// The numbers, in the order of `seeds` and `problems`.
+    pub(crate) values_SP: Vec<Vec<f64>>,
+    /// Smallest and largest possible number, where there is one.
+    pub(crate) range: Option<(f64, f64)>,
+}
+
+impl Values {
+    /// Paired difference, at the seeds that both have. `None` if there is none or the problems differ.
+    pub(crate) fn minus(&self, other: &Self) -> Option<Self> {
+        if self.problems != other.problems {
+            return None;
+        }
+        let (mut seeds, mut values_SP) = (Vec::new(), Vec::new());
+        for (seed, ours) in self.seeds.iter().zip(&self.values_SP) {
+            let Some(at) = other.seeds.iter().position(|s| s == seed) else { continue };
+            seeds.push(*seed);
+            values_SP.push(ours.iter().zip(&other.values_SP[at]).map(|(a, b)| a - b).collect());
+        }
+        let range = self.range.zip(other.range).map(|(a, b)| (a.0 - b.1, a.1 - b.0));
+        (!seeds.is_empty()).then(|| Self { seeds, problems: self.problems.clone(), values_SP, range })
+    }
+
+    /// Difference from a number.
+    pub(crate) fn minus_number(mut self, number: f64) -> Self {
+        self.values_SP.iter_mut().flatten().for_each(|v| *v -= number);
+        self.range = self.range.map(|(low, high)| (low - number, high - number));
+        self
+    }
+}
+
+/// The problems of a slice, sorted, and their numbers; `None` if any number is missing.
+fn by_problem(
+    rows: &[EvalRow],
+    slice: &Slice,
+    value: &impl Fn(&EvalRow) -> Option<f64>,
+) -> Option<(Vec<u64>, Vec<f64>)> {
+    let mut rows: Vec<&EvalRow> = rows.iter().filter(|row| slice.holds(row)).collect();
+    rows.sort_by_key(|row| row.problem);
+    let values: Option<Vec<f64>> = rows.iter().map(|row| value(row)).collect();
+    Some((rows.iter().map(|row| row.problem).collect(), values?))
+}
 
 /// Measures a run: all estimates of one folder share their resamples.
 #[derive(Debug)]
@@ -226,35 +205,44 @@ impl<'a> Measure<'a> {
         model.folders.iter().filter_map(move |(seed, name)| Some((*seed, folder.stages.get(name)?)))
     }
 
-    /// Rows of a slice at each seed at which the model was evaluated on the suite, by problem.
-    fn rows_SP(&self, model: &Model, suite: &str, slice: &Slice) -> Vec<(u64, Vec<&'a EvalRow>)> {
-        let mut rows_SP = Vec::new();
-        for (seed, stage) in self.stages(model) {
-            let Some(rows) = stage.evals.get(suite) else { continue };
-            let mut rows: Vec<&EvalRow> = rows.iter().filter(|row| slice.holds(row)).collect();
-            rows.sort_by_key(|row| row.problem);
-            rows_SP.push((seed, rows));
-        }
-        rows_SP
+    /// A metric at each seed at which the model was evaluated on the suite. `None` if it was at none, some
+    /// problem lacks the metric, or the seeds saw different problems.
+    pub(crate) fn values(&self, model: &Model, suite: &str, slice: &Slice, metric: Metric) -> Option<Values> {
+        self.values_of(model, suite, slice, range(metric), |row| value(metric, row))
     }
 
-    /// Values by seed and problem; `None` if any is missing or the seeds saw different problems.
-    fn values_SP(
+    fn values_of(
+        &self,
+        model: &Model,
+        suite: &str,
+        slice: &Slice,
+        range: Option<(f64, f64)>,
         value: impl Fn(&EvalRow) -> Option<f64>,
-        rows_SP: &[(u64, Vec<&EvalRow>)],
-    ) -> Option<ValuesSP> {
-        let problems = |rows: &[&EvalRow]| rows.iter().map(|r| r.problem).collect::<Vec<_>>();
-        let first = problems(&rows_SP.first()?.1);
-        let row = |(_, rows): &(u64, Vec<&EvalRow>)| -> Option<Vec<f64>> {
-            (problems(rows) == first).then(|| rows.iter().map(|r| value(r)).collect())?
-        };
-        rows_SP.iter().map(row).collect()
+    ) -> Option<Values> {
+        let (mut seeds, mut values_SP) = (Vec::new(), Vec::new());
+        let mut problems = None;
+        for (seed, stage) in self.stages(model) {
+            let Some(rows) = stage.evals.get(suite) else { continue };
+            let (seen, values_P) = by_problem(rows, slice, &value)?;
+            if problems.get_or_insert_with(|| seen.clone()) != &seen {
+                return None;
+            }
+            seeds.push(seed);
+            values_SP.push(values_P);
+        }
+        let problems = problems.filter(|problems| !problems.is_empty())?;
+        Some(Values { seeds, problems, values_SP, range })
+    }
+
+    /// The mean with its interval.
+    pub(crate) fn estimate(&self, values: &Values) -> Option<Estimate> {
+        self.bootstrap.mean(&values.values_SP, values.range)
     }
 
     /// The mean of a metric over a slice. `None` if the model was not evaluated there, or some problem
     /// lacks the metric.
     pub fn mean(&self, model: &Model, suite: &str, slice: &Slice, metric: Metric) -> Option<Estimate> {
-        self.mean_of(model, suite, slice, metric.range(), |row| metric.of(row))
+        self.estimate(&self.values(model, suite, slice, metric)?)
     }
 
     /// As [`Measure::mean`], of any number of a problem that lies in `range`.
@@ -266,8 +254,7 @@ impl<'a> Measure<'a> {
         range: Option<(f64, f64)>,
         value: impl Fn(&EvalRow) -> Option<f64>,
     ) -> Option<Estimate> {
-        let values_SP = Self::values_SP(value, &self.rows_SP(model, suite, slice))?;
-        self.bootstrap.mean(&values_SP, range)
+        self.estimate(&self.values_of(model, suite, slice, range, value)?)
     }
 
     /// Mean of the metric of `a` minus that of `b`, paired by problem and by the seeds that both have.
@@ -279,29 +266,8 @@ impl<'a> Measure<'a> {
         slice: &Slice,
         metric: Metric,
     ) -> Option<Estimate> {
-        let (a_SP, b_SP) = self.paired(a, b, suite, slice, metric)?;
-        self.bootstrap.difference(&a_SP, &b_SP, metric.range())
-    }
-
-    /// The values behind [`Measure::difference`].
-    pub(crate) fn paired(
-        &self,
-        a: &Model,
-        b: &Model,
-        suite: &str,
-        slice: &Slice,
-        metric: Metric,
-    ) -> Option<(ValuesSP, ValuesSP)> {
-        let (mut a, mut b) = (self.rows_SP(a, suite, slice), self.rows_SP(b, suite, slice));
-        a.retain(|(seed, _)| b.iter().any(|(other, _)| seed == other));
-        b.retain(|(seed, _)| a.iter().any(|(other, _)| seed == other));
-        let problems = |rows: &[(u64, Vec<&EvalRow>)]| -> Vec<u64> {
-            rows.first().map_or_else(Vec::new, |(_, r)| r.iter().map(|r| r.problem).collect())
-        };
-        if problems(&a) != problems(&b) {
-            return None;
-        }
-        Some((Self::values_SP(|r| metric.of(r), &a)?, Self::values_SP(|r| metric.of(r), &b)?))
+        let (a, b) = (self.values(a, suite, slice, metric)?, self.values(b, suite, slice, metric)?);
+        self.estimate(&a.minus(&b)?)
     }
 
     /// A metric of the model on its way through the stage, by step, at its first seed.
@@ -312,14 +278,13 @@ impl<'a> Measure<'a> {
         slice: &Slice,
         metric: Metric,
     ) -> Vec<(u64, Estimate)> {
-        let Some((seed, stage)) = self.stages(model).next() else { return Vec::new() };
+        let Some((_, stage)) = self.stages(model).next() else { return Vec::new() };
         let Some(steps) = stage.milestones.get(suite) else { return Vec::new() };
         let last = stage.evals.get(suite).map(|rows| (stage.info.steps, rows));
         let all = steps.iter().map(|(step, rows)| (*step, rows)).chain(last);
         let estimate = |rows: &Vec<EvalRow>| {
-            let mut rows: Vec<&EvalRow> = rows.iter().filter(|row| slice.holds(row)).collect();
-            rows.sort_by_key(|row| row.problem);
-            self.bootstrap.mean(&Self::values_SP(|r| metric.of(r), &[(seed, rows)])?, metric.range())
+            let (_, values_P) = by_problem(rows, slice, &|row: &EvalRow| value(metric, row))?;
+            self.bootstrap.mean(&[values_P], range(metric))
         };
         all.filter_map(|(step, rows)| Some((step, estimate(rows)?))).collect()
     }
@@ -328,6 +293,22 @@ impl<'a> Measure<'a> {
     pub fn samples(&self, suite: &str) -> u32 {
         let rows = self.folder.stages.values().filter_map(|s| s.evals.get(suite));
         rows.flatten().map(|row| row.n).min().unwrap_or(0)
+    }
+
+    /// The k of pass@k: those the recipe names, else powers of two up to the number of samples.
+    pub fn ks(&self, suite: &str) -> Vec<u32> {
+        let samples = self.samples(suite);
+        let named = self.folder.recipe.evaluation.suites.iter().find(|s| s.name == suite);
+        let mut ks: Vec<u32> = named.map_or_else(Vec::new, |suite| suite.k.clone());
+        ks.retain(|k| (1..=samples).contains(k));
+        ks.sort_unstable();
+        ks.dedup();
+        if ks.is_empty() { stats::ks(samples) } else { ks }
+    }
+
+    /// The largest k of pass@k; 1 where nothing was evaluated.
+    pub fn most(&self, suite: &str) -> u32 {
+        self.ks(suite).last().copied().unwrap_or(1)
     }
 
     /// Contexts of a suite, sorted.

@@ -4,13 +4,15 @@ use std::fmt::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use train::records::FORMAT;
+use train::recipe::Metric;
+use train::records::{Band, FORMAT};
 
 use crate::claims::{self, Ruling};
 use crate::error::ReportError;
 use crate::folder::{Folder, write_atomically};
-use crate::measure::{Measure, Metric, Model, Slice};
+use crate::measure::{Measure, Model, Slice};
 use crate::stats::Estimate;
+use crate::words;
 
 /// The results of a run; `results.json` is its serialised form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -139,7 +141,6 @@ pub fn write_results(run_dir: &Path, table: &Table) -> Result<(), ReportError> {
 }
 
 pub(crate) fn of_measure(measure: &Measure) -> Result<Table, ReportError> {
-    let claims = claims::of_folder(measure.folder)?;
     let manifest = &measure.folder.manifest;
     let mut rows = Vec::new();
     for suite in measure.folder.suites() {
@@ -149,7 +150,7 @@ pub(crate) fn of_measure(measure: &Measure) -> Result<Table, ReportError> {
         for context in &contexts {
             for band in &manifest.bands {
                 let slice = Slice { context: context.clone(), ..Slice::ops(band.from, band.to) };
-                let of = |model| row(measure, &suite, &band.name, &slice, model);
+                let of = |model| row(measure, &suite, band, &slice, model);
                 rows.extend(measure.models.iter().filter_map(of));
             }
         }
@@ -160,14 +161,15 @@ pub(crate) fn of_measure(measure: &Measure) -> Result<Table, ReportError> {
         recipe_hash: manifest.recipe_hash.clone(),
         revision: manifest.revision.clone(),
         rows,
-        claims: claims.iter().map(|claim| claims::rule(measure, claim)).collect(),
+        claims: claims::rulings(measure)?,
     })
 }
 
-fn row(measure: &Measure, suite: &str, band: &str, slice: &Slice, model: &Model) -> Option<Row> {
-    let k = measure.samples(suite);
+fn row(measure: &Measure, suite: &str, band: &Band, slice: &Slice, model: &Model) -> Option<Row> {
+    let samples = measure.samples(suite);
+    let k = measure.ks(suite).last().copied()?;
     let mean = |metric| measure.mean(model, suite, slice, metric);
-    let draws = DRAWS.min(k);
+    let draws = DRAWS.min(samples);
     let further = [
         Metric::PassPow(draws),
         Metric::MajAt(draws),
@@ -186,10 +188,10 @@ fn row(measure: &Measure, suite: &str, band: &str, slice: &Slice, model: &Model)
     Some(Row {
         suite: suite.to_owned(),
         model: model.label.clone(),
-        band: band.to_owned(),
-        ops: slice.ops?,
+        band: band.name.clone(),
+        ops: (band.from, band.to),
         context: slice.context.clone(),
-        samples: k,
+        samples,
         k,
         pass_1: mean(Metric::PassAt(1))?,
         pass_k: mean(Metric::PassAt(k))?,
@@ -246,7 +248,7 @@ impl Table {
         }
         if !self.claims.is_empty() {
             out.push_str("\nClaims\n\n");
-            align(&mut out, &self.claims.iter().map(claim_cells).collect::<Vec<_>>());
+            align(&mut out, &self.claims.iter().flat_map(claim_lines).collect::<Vec<_>>());
         }
         if out.is_empty() {
             out.push_str("No stage has been evaluated yet.\n");
@@ -269,44 +271,36 @@ fn cells(row: &Row) -> [String; 6] {
         let _ = write!(band, ", {context}");
     }
     let change = |c: &Option<Change>| {
-        c.as_ref().map_or_else(String::new, |c| format!("{}  {}", points(&c.difference), c.word.name()))
+        c.as_ref().map_or_else(String::new, |c| {
+            format!("{}  {}", words::difference(Metric::PassAt(1), &c.difference), c.word.name())
+        })
     };
     [
         band,
         row.model.clone(),
-        percent(&row.pass_1),
-        percent(&row.pass_k),
+        words::estimate(Metric::PassAt(1), &row.pass_1),
+        words::estimate(Metric::PassAt(row.k), &row.pass_k),
         change(&row.change_1),
         change(&row.change_k),
     ]
 }
 
-fn claim_cells(ruling: &Ruling) -> [String; 3] {
-    let effect = ruling.effect.as_ref().map_or_else(
-        || "not measured".to_owned(),
-        |e| format!("{} {} points", ruling.claim.metric.name(), points(e)),
-    );
-    [ruling.verdict.name().to_owned(), effect, ruling.claim.text.clone()]
-}
-
-/// A rate as percent, e.g. `41.2 [38.0, 44.1]`.
-pub fn percent(e: &Estimate) -> String {
-    format!("{:.1} [{:.1}, {:.1}]", e.value * 100.0, e.low * 100.0, e.high * 100.0)
-}
-
-/// A difference of rates as points, e.g. `+3.1 [−0.4, +6.2]`.
-pub fn points(e: &Estimate) -> String {
-    format!("{} [{}, {}]", signed(e.value), signed(e.low), signed(e.high))
-}
-
-/// A signed number of points with a true minus; what rounds to zero has no sign.
-fn signed(rate: f64) -> String {
-    let tenths = (rate * 1000.0).round() / 10.0;
-    match tenths {
-        t if t > 0.0 => format!("+{t:.1}"),
-        t if t < 0.0 => format!("−{:.1}", -t),
-        _ => "0.0".into(),
+/// The verdict with its numbers, and below it what the paper says and what scale would decide.
+fn claim_lines(ruling: &Ruling) -> Vec<[String; 4]> {
+    let claim = &ruling.claim;
+    let paper = match ruling.paper_text() {
+        text if text.is_empty() => text,
+        text => format!("paper: {text}"),
+    };
+    let verdict = ruling.verdict.name().to_owned();
+    let mut lines = vec![[verdict, ruling.effect_text(), paper, claim.says.clone()]];
+    let power = ruling.power_text();
+    for below in [format!("{}; cost: {}", ruling.basis_text(), ruling.cost_text()), power] {
+        if !below.is_empty() {
+            lines.push([String::new(), String::new(), String::new(), below]);
+        }
     }
+    lines
 }
 
 fn align<const N: usize>(out: &mut String, lines: &[[String; N]]) {

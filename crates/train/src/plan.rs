@@ -116,7 +116,7 @@ impl Plan {
                 known.push(stage.folder.clone());
                 planned.push(lengths.stage(arm, &stage.stage, stage.folder, shared, parameters, rates)?);
             }
-            let total = sum(planned.iter().map(|stage| stage.cost));
+            let total: Cost = planned.iter().map(|stage| stage.cost).sum();
             arms.push(ArmPlan { name: arm.name.clone(), parameters, stages: planned, total });
         }
         Ok(Self::summed(recipe, arms))
@@ -125,7 +125,7 @@ impl Plan {
     fn summed(recipe: &Recipe, arms: Vec<ArmPlan>) -> Self {
         let seeds = recipe.document.seeds.len();
         let own = || arms.iter().flat_map(|arm| &arm.stages).filter(|stage| !stage.shared);
-        let total = sum((0..seeds).flat_map(|_| own().map(|stage| stage.cost)));
+        let total: Cost = (0..seeds).flat_map(|_| own().map(|stage| stage.cost)).sum();
         let evaluation_tokens = own().map(|stage| stage.evaluation_tokens).sum::<u64>() * seeds as u64;
         let seconds: Option<f64> = own().map(|stage| stage.seconds).sum();
         let largest = arms.iter().map(|arm| arm.parameters).max().unwrap_or(0);
@@ -158,17 +158,6 @@ fn check(matched: &crate::recipe::Matched, arms: &[ArmPlan]) -> MatchCheck {
     let difference = if high > 0.0 { (high - low) / high } else { 0.0 };
     let matches = difference <= MATCH_TOLERANCE;
     MatchCheck { arms: matched.arms.clone(), by: matched.by, difference, matches }
-}
-
-fn sum(costs: impl Iterator<Item = Cost>) -> Cost {
-    costs.fold(Cost::default(), |a, b| Cost {
-        trained_tokens: a.trained_tokens + b.trained_tokens,
-        sampled_tokens: a.sampled_tokens + b.sampled_tokens,
-        prompt_tokens: a.prompt_tokens + b.prompt_tokens,
-        scored_tokens: a.scored_tokens + b.scored_tokens,
-        flops: a.flops + b.flops,
-        nominal_tokens: a.nominal_tokens + b.nominal_tokens,
-    })
 }
 
 struct Lengths<'a> {

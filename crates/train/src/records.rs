@@ -137,6 +137,19 @@ pub struct Cost {
     pub nominal_tokens: f64,
 }
 
+impl std::iter::Sum for Cost {
+    fn sum<I: Iterator<Item = Self>>(costs: I) -> Self {
+        costs.fold(Self::default(), |a, b| Self {
+            trained_tokens: a.trained_tokens + b.trained_tokens,
+            sampled_tokens: a.sampled_tokens + b.sampled_tokens,
+            prompt_tokens: a.prompt_tokens + b.prompt_tokens,
+            scored_tokens: a.scored_tokens + b.scored_tokens,
+            flops: a.flops + b.flops,
+            nominal_tokens: a.nominal_tokens + b.nominal_tokens,
+        })
+    }
+}
+
 /// A line of `metrics.jsonl` or `timings.jsonl`: names follow TRL and verl (`loss`, `reward/mean`,
 /// `actor/grad_norm`, `response_length/mean`, …).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use train::recipe::Metric;
 use train::records::{Band, EvalRow};
 
 use super::{Figure, PARTS, plain, rate};
 use crate::chart::{Axis, Bars, Chart, Dots, Format, Heat, Plot, Point, Scale, Series, Value};
-use crate::measure::{Measure, Metric, Model, Slice};
+use crate::measure::{Measure, Model, Slice};
 
 /// Fault kinds that get a part of their own; the rest are one.
 const FAULTS_MAX: usize = 7;
@@ -34,7 +35,7 @@ pub(super) fn by_context(measure: &Measure, suite: &str, suffix: &str) -> Option
 }
 
 fn pass_panels(measure: &Measure, suite: &str, context: Option<&String>) -> Vec<Chart> {
-    let ks = crate::stats::ks(measure.samples(suite));
+    let ks = measure.ks(suite);
     let mut panels = Vec::new();
     for band in &measure.folder.manifest.bands {
         let slice = Slice { context: context.cloned(), ..Slice::ops(band.from, band.to) };
@@ -62,7 +63,7 @@ pub(super) fn arms(measure: &Measure, suite: &str, suffix: &str) -> Option<Figur
     if last.len() < 2 {
         return None;
     }
-    let metrics = [Metric::PassAt(1), Metric::PassAt(measure.samples(suite))];
+    let metrics = [Metric::PassAt(1), Metric::PassAt(measure.most(suite))];
     let panel = |title: String, slice: &Slice| {
         let value = |model: &Model, metric| measure.mean(model, suite, slice, metric).map(Value::from);
         let row = |model: &&Model| (model.label.clone(), metrics.map(|m| value(model, m)).to_vec());
@@ -82,7 +83,7 @@ pub(super) fn arms(measure: &Measure, suite: &str, suffix: &str) -> Option<Figur
 }
 
 pub(super) fn by_op(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
-    let most = measure.samples(suite);
+    let most = measure.most(suite);
     let metrics = [Metric::PassAt(1), Metric::PassAt(most), Metric::Right, Metric::ProcessAcc];
     let metrics = metrics.into_iter().filter(|m| *m != Metric::PassAt(most) || most > 1);
     Figure::new(
@@ -98,7 +99,7 @@ pub(super) fn by_context_and_op(measure: &Measure, suite: &str, suffix: &str) ->
     if contexts.len() < 2 {
         return None;
     }
-    let most = Metric::PassAt(measure.samples(suite));
+    let most = Metric::PassAt(measure.most(suite));
     let panels = contexts.iter().flat_map(|c| [(c, Metric::PassAt(1)), (c, most)]);
     Figure::new(
         &format!("by-op-by-context{suffix}"),
@@ -141,7 +142,7 @@ fn each_model(measure: &Measure, markers: bool, points: impl Fn(&Model) -> Vec<P
 
 /// How a model's bands fill while it is trained, where its milestones were evaluated.
 pub(super) fn ladder(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
-    let most = measure.samples(suite);
+    let most = measure.most(suite);
     let mut panels = Vec::new();
     for model in &measure.models {
         for metric in [Metric::PassAt(1), Metric::PassAt(most)] {

@@ -47,7 +47,7 @@ struct Resamples {
 
 const RESAMPLES: usize = 2000;
 /// Share of the resamples below and above the interval.
-const TAIL: f64 = 0.025;
+pub(super) const TAIL: f64 = 0.025;
 
 impl Default for Bootstrap {
     fn default() -> Self {

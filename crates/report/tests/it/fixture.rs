@@ -16,6 +16,15 @@ use train::records::*;
 const RECIPE: &str = r#"# A fixture
 name = "synthetic"
 
+[[evaluation.suite]]
+name = "heldout"
+ops = "2-7,9-10"
+contexts = ["terse", "zoo"]
+modes = ["forward", "reverse"]
+problems = 20
+samples = 16
+max_tokens = 100
+
 [[claim]]
 name = "rl-edge"
 says = "reinforcement learning raises pass@1 at the edge"
@@ -243,7 +252,7 @@ impl Synthetic {
             answer: "8".into(),
             first_faults: BTreeMap::from([
                 ("wrong-value".into(), wrong / 2 + lucky),
-                ("missing-parent".into(), wrong - wrong / 2),
+                ("missing-step".into(), wrong - wrong / 2),
             ]),
             gold_nll: 0.3 + 0.02 * f64::from(op) - 0.02 * position as f64,
         }

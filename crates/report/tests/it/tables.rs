@@ -69,11 +69,89 @@ fn the_recipes_claims_get_verdicts() {
         [("rl-edge", Verdict::Holds), ("rl-id", Verdict::Inconclusive), ("mid-hard", Verdict::Fails)]
     );
     let power = table.claims[0].power.unwrap();
-    assert!(power.detectable > 0.0 && power.problems_needed.is_some_and(|n| n < 60), "{power:?}");
-    assert!(table.render().contains("holds         pass@1 +"), "{}", table.render());
+    assert!(power.detectable > 0.0 && power.needed.is_some_and(|n| n.problems < 60), "{power:?}");
+    let page = table.render();
+    for promised in ["holds         +", "paper: +20.0 points", "against", "FLOPs", "takes about"] {
+        assert!(page.contains(promised), "no `{promised}` in\n{page}");
+    }
     let recipe = dir.path().join("recipe.toml");
     let text = std::fs::read_to_string(&recipe).unwrap();
     std::fs::write(&recipe, text.replace("band = \"edge\"", "band = \"egde\"")).unwrap();
     let error = report::table(dir.path()).unwrap_err().to_string();
     assert!(error.ends_with("claim `rl-edge`: there is no band `egde`"), "{error}");
+}
+
+/// Replaces the fixture's claims by one and rules on it.
+fn ruling(dir: &std::path::Path, claim: &str) -> report::claims::Ruling {
+    let recipe = dir.join("recipe.toml");
+    let text = std::fs::read_to_string(&recipe).unwrap();
+    let head = text.split("[[claim]]").next().unwrap();
+    let claim = format!("[[claim]]\nname = \"c\"\nsays = \"\"\nsuite = \"heldout\"\n{claim}");
+    std::fs::write(&recipe, format!("{head}{claim}")).unwrap();
+    report::table(dir).unwrap().claims.remove(0)
+}
+
+#[test]
+fn a_claim_may_name_ops_and_a_context() {
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic::default().write(dir.path());
+    let models = "metric = \"pass@1\"\nleft = { stage = \"rl\" }\nright = { stage = \"mid\" }";
+    let problems = |filter: &str| {
+        ruling(dir.path(), &format!("{filter}\n{models}")).effect.map_or(0, |effect| effect.problems)
+    };
+    // 20 problems an op: every other one is of each context, every fifth in reverse.
+    assert_eq!(problems(""), 160);
+    assert_eq!(problems("ops = \"6-7\""), 40);
+    assert_eq!(problems("ops = [6]\ncontext = \"zoo\""), 10);
+    assert_eq!(problems("band = \"edge\"\nmode = \"reverse\""), 8);
+    assert_eq!(problems("context = \"school\""), 0);
+}
+
+#[test]
+fn a_claim_may_compare_with_a_number_or_compare_changes() {
+    use report::claims::Verdict;
+    let dir = tempfile::tempdir().unwrap();
+    let arms = vec!["a", "b"];
+    Synthetic { arms, seeds: vec![1, 2], ..Synthetic::default() }.write(dir.path());
+    let metric = "metric = \"pass@1\"\nband = \"ID\"";
+    let left =
+        ruling(dir.path(), &format!("{metric}\nleft = {{ arm = \"a\", stage = \"rl\" }}\nright = 0.5"));
+    let (alone, effect) = (left.left.unwrap(), left.effect.unwrap());
+    assert!((alone.value - 0.5 - effect.value).abs() < 1e-12 && (alone.low - 0.5 - effect.low).abs() < 1e-12);
+    assert_eq!((left.right, left.verdict, effect.seeds), (None, Verdict::Holds, 2));
+    let side = |arm: &str| format!("{{ arm = \"{arm}\", stage = \"rl\", since = \"mid\" }}");
+    let gains = ruling(dir.path(), &format!("{metric}\nleft = {}\nright = {}", side("a"), side("b")));
+    // Both arms have the same parent, so the difference of their gains is that of the arms.
+    let plain = "left = { arm = \"a\", stage = \"rl\" }\nright = { arm = \"b\", stage = \"rl\" }";
+    let arms = ruling(dir.path(), &format!("{metric}\n{plain}"));
+    let (gains, arms) = (gains.effect.unwrap(), arms.effect.unwrap());
+    assert!((gains.value - arms.value).abs() < 1e-12 && (gains.high - arms.high).abs() < 1e-12);
+    // Two pre-trainings, two mid-trainings and four times RL are behind it.
+    assert!((left.cost.flops - 6.0 * 2.0e12).abs() < 1.0, "{:?}", left.cost);
+}
+
+#[test]
+fn a_claim_may_be_about_faults() {
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic::default().write(dir.path());
+    let models = "left = { stage = \"rl\" }\nright = { stage = \"pre\" }\nrelation = \"less\"";
+    let of =
+        |kinds: &str| ruling(dir.path(), &format!("metric = \"fault:{kinds}\"\n{models}")).effect.unwrap();
+    let (one, other, both) = (of("wrong-value"), of("missing-step"), of("wrong-value+missing-step"));
+    assert!((one.value + other.value - both.value).abs() < 1e-12 && both.high < 0.0, "{both:?}");
+}
+
+#[test]
+fn a_suites_own_k_are_used() {
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic::default().write(dir.path());
+    let recipe = dir.path().join("recipe.toml");
+    let text = std::fs::read_to_string(&recipe).unwrap();
+    std::fs::write(&recipe, text.replace("samples = 16", "samples = 16\nk = [12, 1, 3]")).unwrap();
+    assert!(report::table(dir.path()).unwrap().rows.iter().all(|row| row.k == 12));
+    report::html::write(dir.path()).unwrap();
+    let csv = std::fs::read_to_string(dir.path().join("figures/pass-at-k.csv")).unwrap();
+    let ks: std::collections::BTreeSet<&str> =
+        csv.lines().skip(1).filter_map(|l| l.split(',').nth(2)).collect();
+    assert_eq!(ks.into_iter().collect::<Vec<_>>(), ["1", "12", "3"]);
 }

@@ -6,6 +6,7 @@
 
 mod count;
 pub mod evaluation;
+mod metric;
 pub mod mix;
 mod resolve;
 pub mod source;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::resolve::suite_cells;
 pub use self::{
     evaluation::{Claim, Evaluation, Matched, SuiteConfig},
+    metric::{Faults, Metric},
     mix::Part,
     source::{Place, RecipeError},
     stage::{Optimizer, Policy, Rollout, Stage},

@@ -395,24 +395,11 @@ impl Checks<'_, '_> {
     }
 
     fn claims(&self, document: &Document, arms: &[Arm]) -> Result<(), RecipeError> {
-        for (i, claim) in document.claims.iter().enumerate() {
-            let wrong = |message: String| Err(self.error(&format!("claim.{}", claim.name), message));
-            if !document.evaluation.suites.iter().any(|suite| suite.name == claim.suite) {
-                return wrong(format!("claim {}: there is no suite `{}`", i + 1, claim.suite));
-            }
-            if !document.evaluation.bands.iter().any(|band| band.name == claim.band) {
-                return wrong(format!("claim {}: there is no band `{}`", i + 1, claim.band));
-            }
-            for point in [&claim.left, &claim.right] {
-                let Some(arm) = arms.iter().find(|arm| arm.name == point.arm) else {
-                    return wrong(format!("claim {}: there is no arm `{}`", i + 1, point.arm));
-                };
-                if !arm.stages.iter().any(|stage| stage.stage.name == point.stage) {
-                    let message =
-                        format!("claim {}: arm `{}` has no stage `{}`", i + 1, point.arm, point.stage);
-                    return wrong(message);
-                }
-            }
+        self.names("claim", document.claims.iter().map(|claim| claim.name.as_str()))?;
+        for claim in &document.claims {
+            claim.check(&document.evaluation, arms).map_err(|message| {
+                self.error(&format!("claim.{}", claim.name), format!("claim `{}`: {message}", claim.name))
+            })?;
         }
         for (i, matched) in document.matched.iter().enumerate() {
             if let Some(name) = matched.arms.iter().find(|name| !arms.iter().any(|arm| arm.name == **name)) {

@@ -188,6 +188,42 @@ fn keys(value: &toml::Value, found: &mut std::collections::BTreeSet<String>) {
 }
 
 #[test]
+fn claims_are_checked_before_anything_runs() {
+    let says = |set: &str| {
+        let error = parse(QUICKSTART, &[set]).expect_err(set).to_string();
+        error
+            .lines()
+            .next()
+            .and_then(|line| line.split("claim `rl-edge`: ").nth(1))
+            .unwrap_or(&error)
+            .to_owned()
+    };
+    for (set, message) in [
+        ("claim.rl-edge.suite='other'", "there is no suite `other`"),
+        ("claim.rl-edge.band='far'", "there is no band `far`"),
+        ("claim.rl-edge.ops='6-7'", "name a `band` or `ops`, not both"),
+        ("claim.rl-edge.context='school'", "suite `main` has no problem of `school`"),
+        ("claim.rl-edge.metric='pass@129'", "pass@129 needs 129 samples, and there are 128"),
+        ("claim.rl-edge.left={stage='post'}", "arm `main` has no stage `post`"),
+        ("claim.rl-edge.left={stage='rl',since='post'}", "arm `main` has no stage `post`"),
+        ("claim.rl-edge.right={arm='x',stage='mid'}", "there is no arm `x`"),
+        ("claim.rl-edge.margin=-0.1", "a margin of -0.1 is impossible"),
+        ("evaluation.suite.main.after=['pre','mid']", "suite `main` is not run after stage `rl`"),
+    ] {
+        assert_eq!(says(set), message);
+    }
+    for (set, part) in [
+        ("claim.rl-edge.metric='pass@'", "`pass@` is no metric; there are pass@K"),
+        ("claim.rl-edge.metric='fault:odd'", "there is no fault `odd`; there are: malformed-step, "),
+        ("claim.rl-edge.right={stage='mid',sinec='pre'}", "unknown field `sinec`"),
+    ] {
+        assert!(says(set).contains(part), "{set}: {}", says(set));
+    }
+    let number = parse(QUICKSTART, &["claim.rl-edge.right=0.5"]).expect("a number is a right side");
+    assert_eq!(parse(&number.resolved(), &[]).expect("resolved").document, number.document);
+}
+
+#[test]
 fn the_reference_names_every_key() {
     let reference = include_str!("../../../../docs/recipes.md");
     let everything = [
@@ -195,6 +231,10 @@ fn the_reference_names_every_key() {
         "context_files=[]",
         "matched=[{arms=['main']}]",
         "claim.rl-edge.paper=0.1",
+        "claim.rl-edge.paper_says='more'",
+        "claim.rl-edge.context='terse'",
+        "claim.rl-edge.mode='forward'",
+        "claim.rl-edge.left.since='pre'",
     ];
     // A stage's `files` would have to be there: the reference names them in its own row.
     assert!(reference.contains("| `files` |"));

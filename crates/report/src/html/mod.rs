@@ -1,5 +1,8 @@
 //! The report: one HTML file that needs no network and says first what was found.
 
+mod findings;
+mod verdicts;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -7,17 +10,19 @@ use minijinja::value::Serde;
 use minijinja::{Environment, syntax::SyntaxConfig};
 use problems::verify::FaultKind;
 use serde::Serialize;
+use train::recipe::Metric;
 use train::records::{Manifest, StageDone, StageKind};
 
 use crate::chart::{STYLE, number};
-use crate::claims::{Ruling, Verdict};
 use crate::error::ReportError;
 use crate::figures::{self, Figure};
 use crate::folder::{Folder, Stage, write_atomically};
-use crate::measure::{Measure, Metric};
-use crate::stats::Estimate;
-use crate::table::{self, Change, Measured, Row, Table, Word, percent, points};
+use crate::measure::Measure;
+use crate::table::{self, Change, Row, Table};
 use crate::transcripts::{self, Transcript};
+use crate::words;
+use findings::{Finding, class, findings};
+use verdicts::ClaimView;
 
 /// Writes `report.html`, `results.json` and `figures/` into the run folder; returns the report's path.
 /// The same folder gives the same bytes.
@@ -71,13 +76,13 @@ fn render(
     let names = folder.manifest.runs.iter().flat_map(|run| &run.stages).filter(unfinished);
     let page = Page {
         drawing_css: STYLE,
-        css: include_str!("../templates/report.css"),
-        script: include_str!("../templates/report.js"),
+        css: include_str!("../../templates/report.css"),
+        script: include_str!("../../templates/report.js"),
         manifest: &folder.manifest,
         question: Question::of(&folder.manifest),
         seeds: seeds(folder),
         unfinished: names.map(String::as_str).collect(),
-        verdicts: verdicts(&table.claims),
+        verdicts: verdicts::summary(&table.claims),
         claims: table.claims.iter().map(ClaimView::new).collect(),
         findings: findings(table),
         suites: suites(table),
@@ -85,10 +90,10 @@ fn render(
         filters: Filters::of(&transcripts),
         fault_meanings: FaultKind::ALL.into_iter().map(FaultView::new).collect(),
         transcripts,
-        recipe: &folder.recipe,
+        recipe: &folder.recipe.text,
         stages: costs(measure),
     };
-    fragment("report.html", include_str!("../templates/report.html"), &page)
+    fragment("report.html", include_str!("../../templates/report.html"), &page)
 }
 
 /// Renders a template with its view as `page`; the shared parts are at hand.
@@ -103,7 +108,7 @@ pub(crate) fn fragment<T: Serialize>(
     }
     let mut env = Environment::new();
     env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    env.add_template("parts.html", include_str!("../templates/parts.html"))?;
+    env.add_template("parts.html", include_str!("../../templates/parts.html"))?;
     env.add_template(name, template)?;
     Ok(env.get_template(name)?.render(Serde(&Root { page: view }))?)
 }
@@ -127,7 +132,7 @@ pub(crate) fn evaluation(
         suites: suites(table),
         figures: figures.iter().map(FigureView::new).collect(),
     };
-    fragment("live_evaluation.html", include_str!("../templates/live_evaluation.html"), &view)
+    fragment("live_evaluation.html", include_str!("../../templates/live_evaluation.html"), &view)
 }
 
 /// A recipe's opening comment: its first line is the question.
@@ -190,151 +195,6 @@ fn seeds(folder: &Folder) -> Vec<u64> {
     seeds
 }
 
-/// How many claims got which verdict, in words.
-fn verdicts(rulings: &[Ruling]) -> String {
-    let count = |verdict| rulings.iter().filter(|r| r.verdict == verdict).count();
-    let claims = if rulings.len() == 1 { "claim" } else { "claims" };
-    format!(
-        "Of {} {claims}, {} held, {} failed and {} could not be decided at this scale.",
-        rulings.len(),
-        count(Verdict::Holds),
-        count(Verdict::Fails),
-        count(Verdict::Inconclusive)
-    )
-}
-
-#[derive(Serialize)]
-struct ClaimView {
-    text: String,
-    verdict: &'static str,
-    effect: String,
-    bar: String,
-    basis: String,
-    paper: String,
-    power: String,
-}
-
-impl ClaimView {
-    fn new(ruling: &Ruling) -> Self {
-        let claim = &ruling.claim;
-        let basis = ruling.effect.map_or_else(
-            || "the two models were not evaluated on the same problems".to_owned(),
-            |e| {
-                format!(
-                    "{} on {} problems, {} seed{}",
-                    claim.metric.name(),
-                    e.problems,
-                    e.seeds,
-                    if e.seeds == 1 { "" } else { "s" }
-                )
-            },
-        );
-        let wanted = claim.paper.or(ruling.effect.map(|e| e.value)).unwrap_or(0.0).abs() * 100.0;
-        let power = ruling.power.as_ref().map_or_else(String::new, |p| {
-            let needed = p.problems_needed.map_or_else(String::new, |n| {
-                format!("; one of {wanted:.1} points takes about {n} problems to see")
-            });
-            format!("this scale sees differences from {:.1} points{needed}", p.detectable * 100.0)
-        });
-        Self {
-            text: claim.text.clone(),
-            verdict: ruling.verdict.name(),
-            effect: ruling.effect.as_ref().map_or_else(|| "–".into(), points),
-            bar: ruling.effect.as_ref().map_or_else(String::new, |e| bar(e, e.high.abs().max(e.low.abs()))),
-            basis,
-            paper: claim
-                .paper
-                .map_or_else(String::new, |p| format!("{:+.1} points", p * 100.0).replace('-', "−")),
-            power,
-        }
-    }
-}
-
-/// One sentence for each model that has a parent: what it changed in each band.
-#[derive(Serialize)]
-struct Finding {
-    model: String,
-    parent: String,
-    suite: String,
-    bands: Vec<BandChange>,
-}
-
-#[derive(Serialize)]
-struct BandChange {
-    band: String,
-    ops: (u32, u32),
-    metric: String,
-    before: String,
-    after: String,
-    points: String,
-    word: &'static str,
-    class: &'static str,
-    bar: String,
-}
-
-fn findings(table: &Table) -> Vec<Finding> {
-    let pooled = || table.rows.iter().filter(|r| r.context.is_none());
-    let changes = || pooled().flat_map(|r| [&r.change_1, &r.change_k]).flatten();
-    let widest = changes().map(|c| c.difference.low.abs().max(c.difference.high.abs())).fold(0.0, f64::max);
-    let mut findings: Vec<Finding> = Vec::new();
-    for row in pooled() {
-        let Some(parent) = &row.parent else { continue };
-        let before = pooled().find(|r| r.suite == row.suite && r.band == row.band && r.model == *parent);
-        let at =
-            findings.iter().position(|f| f.model == row.model && f.suite == row.suite).unwrap_or_else(|| {
-                findings.push(Finding {
-                    model: row.model.clone(),
-                    parent: parent.clone(),
-                    suite: row.suite.clone(),
-                    bands: Vec::new(),
-                });
-                findings.len() - 1
-            });
-        let parts = [
-            ("pass@1".to_owned(), &row.change_1, row.pass_1, before.map(|b| b.pass_1)),
-            (format!("pass@{}", row.k), &row.change_k, row.pass_k, before.map(|b| b.pass_k)),
-        ];
-        for (metric, change, after, before) in parts {
-            if let Some(change) = change {
-                findings[at].bands.push(BandChange {
-                    band: row.band.clone(),
-                    ops: row.ops,
-                    metric,
-                    before: before.map_or_else(String::new, |b| format!("{:.1}%", b.value * 100.0)),
-                    after: format!("{:.1}%", after.value * 100.0),
-                    points: points(&change.difference),
-                    word: change.word.name(),
-                    class: class(change.word),
-                    bar: bar(&change.difference, widest),
-                });
-            }
-        }
-    }
-    findings
-}
-
-fn class(word: Word) -> &'static str {
-    match word {
-        Word::Up => "up",
-        Word::Down => "down",
-        Word::WithinNoise => "noise",
-    }
-}
-
-/// A difference as a dot with its interval on an axis from −`widest` to +`widest`.
-fn bar(e: &Estimate, widest: f64) -> String {
-    let at = |v: f64| 80.0 + 74.0 * v / widest.max(1e-9);
-    let class = class(Word::of(e));
-    format!(
-        r#"<svg class="bar {class}" viewBox="0 0 160 18" aria-hidden="true"><path class="zero" d="M80 1V17"/><path class="span" d="M{:.1} 9H{:.1}M{:.1} 5v8M{:.1} 5v8"/><circle cx="{:.1}" cy="9" r="4"/></svg>"#,
-        at(e.low),
-        at(e.high),
-        at(e.low),
-        at(e.high),
-        at(e.value)
-    )
-}
-
 /// The rows of one suite.
 #[derive(Serialize)]
 struct SuiteView {
@@ -375,7 +235,11 @@ struct ChangeView {
 
 impl ChangeView {
     fn new(change: &Change) -> Self {
-        Self { points: points(&change.difference), word: change.word.name(), class: class(change.word) }
+        Self {
+            points: words::difference(Metric::PassAt(1), &change.difference),
+            word: change.word.name(),
+            class: class(change.word),
+        }
     }
 }
 
@@ -412,23 +276,16 @@ impl RowView {
     fn new(row: &Row) -> Self {
         Self {
             model: row.model.clone(),
-            pass_1: percent(&row.pass_1),
-            pass_k: percent(&row.pass_k),
-            wrong_process: row.right_wrong_process.as_ref().map_or_else(|| "–".into(), percent),
-            measures: row.measures.iter().map(measured).collect(),
+            pass_1: words::estimate(Metric::PassAt(1), &row.pass_1),
+            pass_k: words::estimate(Metric::PassAt(row.k), &row.pass_k),
+            wrong_process: row
+                .right_wrong_process
+                .as_ref()
+                .map_or_else(|| "–".into(), |e| words::estimate(Metric::RightWrongProcess, e)),
+            measures: row.measures.iter().map(|m| words::estimate(m.metric, &m.estimate)).collect(),
             change_1: row.change_1.as_ref().map(ChangeView::new),
             change_k: row.change_k.as_ref().map(ChangeView::new),
         }
-    }
-}
-
-/// A further measure: rates as percent, others as they are.
-fn measured(m: &Measured) -> String {
-    match m.metric {
-        Metric::Tokens | Metric::GoldNll => {
-            format!("{} [{}, {}]", number(m.estimate.value), number(m.estimate.low), number(m.estimate.high))
-        }
-        _ => percent(&m.estimate),
     }
 }
 

@@ -1,0 +1,56 @@
+//! Numbers as pages and terminals write them.
+
+use train::recipe::Metric;
+
+use crate::chart::number;
+use crate::stats::Estimate;
+
+/// A number of a metric: rates as percent, others as they are.
+pub(crate) fn plain(metric: Metric, value: f64) -> String {
+    let text = if metric.is_rate() { format!("{:.1}", value * 100.0) } else { number(value) };
+    text.replace('-', "−")
+}
+
+/// A signed difference of a metric: rates in points; what rounds to zero has no sign.
+pub(crate) fn signed(metric: Metric, difference: f64) -> String {
+    let size = plain(metric, difference.abs());
+    match difference {
+        _ if size.parse() == Ok(0.0) => plain(metric, 0.0),
+        d if d > 0.0 => format!("+{size}"),
+        _ => format!("−{size}"),
+    }
+}
+
+/// What a difference of the metric is counted in.
+pub(crate) fn unit(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Tokens => "tokens",
+        Metric::GoldNll => "nats a token",
+        _ => "points",
+    }
+}
+
+/// An estimate of a metric, e.g. `41.2 [38.0, 44.1]`: rates as percent.
+pub fn estimate(metric: Metric, e: &Estimate) -> String {
+    let [value, low, high] = [e.value, e.low, e.high].map(|v| plain(metric, v));
+    format!("{value} [{low}, {high}]")
+}
+
+/// A difference of a metric, e.g. `+3.1 [−0.4, +6.2]`: rates in points.
+pub fn difference(metric: Metric, e: &Estimate) -> String {
+    let [value, low, high] = [e.value, e.low, e.high].map(|v| signed(metric, v));
+    format!("{value} [{low}, {high}]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_have_a_sign_and_a_unit() {
+        let e = Estimate { value: 0.031, low: -0.004, high: 0.0004, problems: 10, seeds: 1 };
+        assert_eq!(difference(Metric::PassAt(1), &e), "+3.1 [−0.4, 0.0]");
+        assert_eq!(difference(Metric::GoldNll, &e), "+0.031 [−0.004, +4.0e−4]");
+        assert_eq!(estimate(Metric::PassAt(1), &e), "3.1 [−0.4, 0.0]");
+    }
+}
