@@ -5,14 +5,14 @@
 //! which is why the sampler, with its one query at a time, gets the same bits.
 
 use crate::cpu::scratch;
-use crate::kernels::gemm::{Left, NR, Right, Write, gemm, pack_rows, pack_transposed};
+use crate::kernels::gemm::{Left, MR, NR, Right, Write, gemm, pack_rows, pack_transposed};
 use crate::kernels::matrix::MatMut;
 use crate::kernels::{Isa, rows};
 
-/// Queries in a block of the forward pass.
-const QUERIES: usize = 28;
-/// Queries in a block of the backward pass.
-const QUERIES_BACKWARD: usize = 56;
+/// Queries in a block of the forward pass: a tile of the product, so that hardly a masked score is computed.
+const QUERIES: usize = MR;
+/// Queries in a block of the backward pass: enough to add up in registers before the keys' gradients are touched.
+const QUERIES_BACKWARD: usize = 4 * MR;
 
 /// Widths of one token's row of queries, keys and values.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +78,7 @@ pub(crate) fn forward(
             for g in 0..heads.group() {
                 let q = &qkv[first * width + (kv * heads.group() + g) * d..];
                 let mut scores = MatMut::new(strip, count, columns, padded);
-                let right = Right { data: &keys, stride: NR * d };
+                let right = Right::packed(&keys, d);
                 gemm(isa, Left::rows(q, width), right, d, &mut scores, None, Write::Store);
                 let mut sums = [0.0_f32; QUERIES];
                 for i in 0..count {
@@ -87,7 +87,7 @@ pub(crate) fn forward(
                     sums[i] = sum;
                 }
                 let mut out = out.block(first..reach, g * d..(g + 1) * d);
-                let right = Right { data: &values, stride: NR * len };
+                let right = Right::packed(&values, len);
                 let left = Left::rows(strip, padded);
                 gemm(isa, left, right, reach, &mut out, None, Write::Store);
                 for i in 0..count {
@@ -126,47 +126,73 @@ pub(crate) fn backward(b: Backward<'_>, dq: &mut MatMut<'_>, dk: &mut MatMut<'_>
     pack_transposed(&b.qkv[b.heads.key(b.kv)..], len, d, width, keys_t);
     pack_rows(&b.qkv[b.heads.key(b.kv)..], len, d, width, keys);
     pack_transposed(&b.qkv[b.heads.value(b.kv)..], len, d, width, values_t);
+    let q_width = b.heads.query * d;
     scratch::with([QUERIES_BACKWARD * padded; 2], |[p, ds]| {
         for first in (0..len).step_by(QUERIES_BACKWARD) {
+            let count = QUERIES_BACKWARD.min(len - first);
             for g in 0..b.heads.group() {
-                let count = QUERIES_BACKWARD.min(len - first);
-                let reach = first + count;
-                let columns = reach.next_multiple_of(NR);
                 let head = b.kv * b.heads.group() + g;
-                let (q, q_width) = (&b.qkv[first * width + head * d..], b.heads.query * d);
-                let dout = &b.dout[first * q_width + head * d..];
-
-                let product = |left: &[f32], rs, right: &[f32], c: &mut MatMut<'_>| {
-                    let right = Right { data: right, stride: NR * d };
-                    gemm(b.isa, Left::rows(left, rs), right, d, c, None, Write::Store);
-                };
-                let mut weights = MatMut::new(p, count, columns, padded);
-                product(q, width, keys_t, &mut weights);
-                let mut dscores = MatMut::new(ds, count, columns, padded);
-                product(dout, q_width, values_t, &mut dscores);
-                for i in 0..count {
-                    let row = first + i;
-                    let at = row * q_width + head * d..row * q_width + (head + 1) * d;
-                    let along = rows::dot(b.isa, &b.attended[at.clone()], &b.dout[at]);
-                    let lse = b.lse[row * b.heads.query + head];
-                    rows::softmax_again(b.isa, weights.row(i), row + 1, b.heads.scale(), lse);
-                    rows::softmax_backward(b.isa, weights.row(i), dscores.row(i), along, b.heads.scale());
+                let (q, dout) = (&b.qkv[first * width + head * d..], &b.dout[first * q_width + head * d..]);
+                // A tile of queries at a time, each against the keys it sees.
+                for at in (0..count).step_by(MR) {
+                    let rows = at..count.min(at + MR);
+                    let reach = first + rows.end;
+                    let columns = reach.next_multiple_of(NR);
+                    let mut weights = MatMut::new(&mut p[at * padded..], rows.len(), columns, padded);
+                    let (left, right) = (Left::rows(&q[at * width..], width), Right::packed(keys_t, d));
+                    gemm(b.isa, left, right, d, &mut weights, None, Write::Store);
+                    let mut dscores = MatMut::new(&mut ds[at * padded..], rows.len(), columns, padded);
+                    let (left, right) =
+                        (Left::rows(&dout[at * q_width..], q_width), Right::packed(values_t, d));
+                    gemm(b.isa, left, right, d, &mut dscores, None, Write::Store);
+                    for i in rows.clone() {
+                        let span = (first + i) * q_width + head * d..(first + i) * q_width + (head + 1) * d;
+                        let along = rows::dot(b.isa, &b.attended[span.clone()], &b.dout[span]);
+                        let lse = b.lse[(first + i) * b.heads.query + head];
+                        let row = i * padded..i * padded + (first + count).next_multiple_of(NR);
+                        let (p, ds) = (&mut p[row.clone()], &mut ds[row]);
+                        rows::softmax_backward(b.isa, p, ds, first + i + 1, b.heads.scale(), lse, along);
+                    }
+                    let mut dq = dq.block(first + at..reach, g * d..(g + 1) * d);
+                    let (left, right) = (Left::rows(&ds[at * padded..], padded), Right::packed(keys, len));
+                    gemm(b.isa, left, right, reach, &mut dq, None, Write::Store);
                 }
-
-                let left = Left::rows(ds, padded);
-                let right = Right { data: keys, stride: NR * len };
-                let mut dq = dq.block(first..reach, g * d..(g + 1) * d);
-                gemm(b.isa, left, right, reach, &mut dq, None, Write::Store);
-
                 pack_rows(q, count, d, width, q_pack);
                 pack_rows(dout, count, d, q_width, do_pack);
-                let (dk, dv) = (dk.block(0..reach, 0..d), dv.block(0..reach, 0..d));
-                for (left, right, mut out) in [(&*ds, &*q_pack, dk), (&*p, &*do_pack, dv)] {
-                    let left = Left::columns(left, padded);
-                    let right = Right { data: right, stride: NR * count };
-                    gemm(b.isa, left, right, count, &mut out, None, Write::Add);
-                }
+                let block = Block { isa: b.isa, first, count, ld: padded, dim: d };
+                block.add(ds, q_pack, dk);
+                block.add(p, do_pack, dv);
             }
         }
     });
+}
+
+/// A block of queries, seen from its keys.
+struct Block {
+    isa: Isa,
+    /// Its first query.
+    first: usize,
+    /// Its queries.
+    count: usize,
+    /// From query to query in a strip.
+    ld: usize,
+    /// Width of a head.
+    dim: usize,
+}
+
+impl Block {
+    /// Adds stripᵀ · right, for a packed `right`, to the rows of the keys the block sees.
+    fn add(&self, strip: &[f32], right: &[f32], out: &mut MatMut<'_>) {
+        let end = self.first + self.count;
+        let right = Right::packed(right, self.count);
+        // The keys that all queries of the block see; then a tile of keys at a time, without the queries before it.
+        let tiles = (self.first..end).step_by(MR).map(|key| key..end.min(key + MR));
+        for keys in std::iter::once(0..self.first).chain(tiles) {
+            let unseen = keys.start.saturating_sub(self.first);
+            let left = Left::columns(&strip[unseen * self.ld + keys.start..], self.ld);
+            let right = Right { data: &right.data[unseen * NR..], ..right };
+            let mut out = out.block(keys, 0..self.dim);
+            gemm(self.isa, left, right, self.count - unseen, &mut out, None, Write::Add);
+        }
+    }
 }

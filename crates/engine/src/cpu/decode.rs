@@ -99,7 +99,7 @@ impl Decode<'_> {
     /// Scores of queries against the keys of one page.
     fn score(&self, page: u32, kv: usize, queries: &[f32], scores: &mut MatMut<'_>) {
         let d = self.heads.dim;
-        let keys = Right { data: self.pages.panels(page, self.layer, kv).0, stride: NR * d };
+        let keys = Right::packed(self.pages.panels(page, self.layer, kv).0, d);
         gemm(self.isa, Left::rows(queries, d), keys, d, scores, None, Write::Store);
     }
 
@@ -113,7 +113,7 @@ impl Decode<'_> {
         first: bool,
         out: &mut MatMut<'_>,
     ) {
-        let values = Right { data: self.pages.panels(page, self.layer, kv).1, stride: NR * NR };
+        let values = Right::packed(self.pages.panels(page, self.layer, kv).1, NR);
         let write = if first { Write::Store } else { Write::Chain };
         gemm(self.isa, weights, values, keys, out, None, write);
     }

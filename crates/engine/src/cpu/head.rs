@@ -1,12 +1,12 @@
-//! The output layer fused with the loss, by chunks of rows: logits exist for one chunk (forward) or one
-//! block of chunks (backward) at a time, never for the batch.
+//! The output layer fused with the loss, by chunks of rows: each thread has the logits of one chunk at a time,
+//! nobody those of the batch.
 
 use rayon::prelude::*;
 
-use crate::cpu::gradient::{self, CHUNK};
+use crate::cpu::gradient::{self, CHUNK, Segment, Sums};
 use crate::cpu::layer;
 use crate::cpu::weights::Packed;
-use crate::cpu::{Scratch, scratch, sized};
+use crate::cpu::{Scratch, scratch};
 use crate::device::{Prediction, Scores};
 use crate::kernels::matrix::MatMut;
 use crate::kernels::{Isa, rows};
@@ -40,7 +40,8 @@ impl Head<'_> {
             let n = list.len();
             scratch::with([n * hidden, n * hidden, n * vocab], |[x, h, logits]| {
                 self.gather(list, x);
-                layer::logits(self.isa, self.layout, self.flat, self.packed, x, h, logits);
+                let mut rows = MatMut::new(logits, n, vocab, vocab);
+                layer::logits(self.isa, self.layout, self.flat, self.packed, x, (h, hidden), &mut rows);
                 for (i, z) in logits.chunks_exact(vocab).enumerate() {
                     let row = rows::log_softmax(self.isa, z);
                     logprobs[i] = row.logprob(z[list[i].target as usize]);
@@ -51,84 +52,87 @@ impl Head<'_> {
         scores
     }
 
-    /// Predictions whose logits are alive at once in the backward pass: about 4 MB of them per 1,000 tokens
-    /// of vocabulary, fixed by the shape.
-    fn block(&self) -> usize {
-        ((1 << 21) / self.layout.config.vocab / CHUNK).clamp(1, 9) * CHUNK
-    }
-
     /// Scores and gradients; `dx` (zeroed by the caller) gets the gradient of each predicting row.
     pub(crate) fn backward(
         &self,
         list: &[Prediction],
-        dx: &mut [f32],
+        mut dx: &mut [f32],
         gradient: &mut [f32],
         scratch: &mut Scratch,
     ) -> Scores {
-        let (hidden, vocab) = (self.layout.config.hidden, self.layout.config.vocab);
-        // Without any prediction (a step whose gradient is zero everywhere) the block is empty, too.
-        let block = self.block().min(list.len().next_multiple_of(CHUNK)).max(CHUNK);
+        let hidden = self.layout.config.hidden;
         let mut scores = Scores { logprobs_N: vec![0.0; list.len()], entropy_N: vec![0.0; list.len()] };
-        let dlogits = sized(&mut scratch.wide, block * vocab);
-        let [panels, dx_rows] = &mut scratch.panels;
-        let panels = sized(panels, gradient::panelled_len(block, hidden));
-        let dx_rows = sized(dx_rows, block * hidden);
-        let gains = sized(&mut scratch.parts[0], block / CHUNK * hidden);
-        for (b, list) in list.chunks(block).enumerate() {
-            let span = b * block..b * block + list.len();
-            let outputs = scores.logprobs_N[span.clone()]
-                .par_chunks_mut(CHUNK)
-                .zip(scores.entropy_N[span].par_chunks_mut(CHUNK));
-            gains.fill(0.0);
-            list.par_chunks(CHUNK)
-                .zip(outputs)
-                .zip(dlogits.par_chunks_mut(CHUNK * vocab))
-                .zip(panels.par_chunks_mut(gradient::chunk_len(hidden)))
-                .zip(dx_rows.par_chunks_mut(CHUNK * hidden))
-                .zip(gains.par_chunks_mut(hidden))
-                .for_each(|(((((list, outputs), dlogits), panels), dx), gain)| {
-                    let n = list.len();
-                    let (dlogits, dx) = (&mut dlogits[..n * vocab], &mut dx[..n * hidden]);
-                    self.chunk(list, outputs, dlogits, panels, dx, gain);
+        let (mut logprobs, mut entropies) =
+            (scores.logprobs_N.as_mut_slice(), scores.entropy_N.as_mut_slice());
+        // The norm's gain lies apart from the output matrix in the gradient; here it follows it.
+        let (matrix, gain) = (self.layout.head.len(), hidden);
+        let segments = Segment::all(list.len(), &(0..matrix + gain), &mut scratch.sums);
+        let mut first = 0;
+        let work: Vec<_> = segments
+            .into_iter()
+            .map(|segment| {
+                let n = segment.rows.len();
+                let list = &list[segment.rows.clone()];
+                let end = list.last().map_or(first, |p| p.row as usize + 1);
+                let rows = dx.split_off_mut(..(end - first) * hidden).unwrap_or_default();
+                let scores = (logprobs.split_off_mut(..n), entropies.split_off_mut(..n));
+                let outputs = (scores.0.unwrap_or_default(), scores.1.unwrap_or_default());
+                (segment, list, (rows, std::mem::replace(&mut first, end)), outputs)
+            })
+            .collect();
+        work.into_par_iter().with_max_len(1).for_each(|(mut segment, list, (dx, first), outputs)| {
+            let scores = outputs.0.chunks_mut(CHUNK).zip(outputs.1.chunks_mut(CHUNK));
+            for (list, scores) in list.chunks(CHUNK).zip(scores) {
+                self.chunk(list, scores, &mut segment.sums, |row, gradient| {
+                    dx[(row - first) * hidden..][..hidden].copy_from_slice(gradient);
                 });
-            for (dx_row, p) in dx_rows.chunks_exact(hidden).zip(list) {
-                dx[p.row as usize * hidden..][..hidden].copy_from_slice(dx_row);
             }
-            let dw = &mut gradient[self.layout.head.clone()];
-            gradient::add_product(self.isa, dlogits, panels, list.len(), vocab, hidden, dw);
-            let used = list.len().div_ceil(CHUNK) * hidden;
-            gradient::add_parts(self.isa, &gains[..used], &mut gradient[self.layout.final_norm.clone()]);
-        }
+        });
+        gradient::add_sums(
+            self.isa,
+            &scratch.sums,
+            matrix + gain,
+            0,
+            &mut gradient[self.layout.head.clone()],
+        );
+        let of_gain = &mut gradient[self.layout.final_norm.clone()];
+        gradient::add_sums(self.isa, &scratch.sums, matrix + gain, matrix, of_gain);
         scores
     }
 
+    /// Scores and gradients of some predictions; `put` takes the gradient of each row.
     fn chunk(
         &self,
         list: &[Prediction],
         (logprobs, entropies): (&mut [f32], &mut [f32]),
-        dlogits: &mut [f32],
-        panels: &mut [f32],
-        dx: &mut [f32],
-        gain: &mut [f32],
+        sums: &mut Sums<'_>,
+        mut put: impl FnMut(usize, &[f32]),
     ) {
-        let c = &self.layout.config;
-        let n = list.len() * c.hidden;
-        scratch::with([n, n, n], |[x, h, dh]| {
+        let (c, isa, count) = (&self.layout.config, self.isa, list.len());
+        let n = count * c.hidden;
+        let [s, s_wide] = [c.hidden, c.vocab].map(gradient::stride);
+        scratch::with([n, n, n, count * s, count * s_wide], |[x, dh, dx, h, dlogits]| {
             self.gather(list, x);
-            layer::logits(self.isa, self.layout, self.flat, self.packed, x, h, dlogits);
-            for (i, z) in dlogits.chunks_exact_mut(c.vocab).enumerate() {
-                let target = list[i].target as usize;
-                let row = rows::log_softmax(self.isa, z);
+            let mut rows = MatMut::new(dlogits, count, c.vocab, s_wide);
+            layer::logits(isa, self.layout, self.flat, self.packed, x, (h, s), &mut rows);
+            for (i, z) in dlogits.chunks_mut(s_wide).enumerate() {
+                let (z, target) = (&mut z[..c.vocab], list[i].target as usize);
+                let row = rows::log_softmax(isa, z);
                 logprobs[i] = row.logprob(z[target]);
                 entropies[i] = row.entropy;
-                rows::logits_backward(self.isa, z, row, target, list[i].weight);
+                rows::logits_backward(isa, z, row, target, list[i].weight);
             }
-            gradient::to_panels(h, c.hidden, panels);
-            let mut dh_rows = MatMut::new(dh, list.len(), c.hidden, c.hidden);
-            self.packed.head.apply_backward(self.isa, dlogits, &mut dh_rows);
+            let matrix = self.layout.head.len();
+            sums.add(isa, &(0..matrix), count, (dlogits, c.vocab), (h, c.hidden));
+            let mut dh_rows = MatMut::new(dh, count, c.hidden, c.hidden);
+            self.packed.head.apply_backward(isa, dlogits, s_wide, &mut dh_rows);
             dx.fill(0.0);
             let gains = &self.flat[self.layout.final_norm.clone()];
-            rows::rms_norm_backward(self.isa, x, gains, c.norm_eps as f32, dh, dx, gain);
+            let dgain = sums.of(&(matrix..matrix + c.hidden));
+            rows::rms_norm_backward(isa, x, gains, c.norm_eps as f32, dh, dx, dgain);
+            for (p, dx) in list.iter().zip(dx.chunks_exact(c.hidden)) {
+                put(p.row as usize, dx);
+            }
         });
     }
 }

@@ -1,8 +1,9 @@
 //! A layer's work on some rows, on one thread. Trainer and sampler both go through these functions; each row's
 //! result depends on that row alone.
 
+use crate::cpu::gradient::{self, Sums};
+use crate::cpu::scratch;
 use crate::cpu::weights::{Packed, PackedLayer};
-use crate::cpu::{gradient, scratch};
 use crate::kernels::gemm::Write;
 use crate::kernels::matrix::MatMut;
 use crate::kernels::{Isa, rows};
@@ -34,17 +35,15 @@ impl LayerView<'_> {
 
     /// Norm, projection, rotation.
     pub(crate) fn qkv(&self, x: &[f32], positions: &[u32], qkv: &mut [f32]) {
-        let width = self.layout.qkv_width();
+        let (hidden, width) = (self.layout.config.hidden, self.layout.qkv_width());
         let bias = &self.flat[self.spans.qkv_bias.clone()];
         scratch::with([x.len()], |[h]| {
-            rows::rms_norm(self.isa, x, self.input_gain(), self.eps(), h);
+            rows::rms_norm(self.isa, x, self.input_gain(), self.eps(), h, hidden);
             let mut out = MatMut::new(qkv, positions.len(), width, width);
-            self.packed.qkv.apply(self.isa, h, &mut out, Some(bias), Write::Store);
+            self.packed.qkv.apply(self.isa, h, hidden, &mut out, Some(bias), Write::Store);
         });
         let rotated = self.layout.q_width() + self.layout.kv_width();
-        for (row, position) in qkv.chunks_exact_mut(width).zip(positions) {
-            self.all.rope.rotate(self.isa, &mut row[..rotated], *position, 1.0);
-        }
+        self.all.rope.rotate(self.isa, (qkv, width), rotated, positions, 1.0);
     }
 
     /// middle = x + attended · Wₒᵀ.
@@ -52,7 +51,7 @@ impl LayerView<'_> {
         let hidden = self.layout.config.hidden;
         middle.copy_from_slice(x);
         let mut middle = MatMut::new(middle, x.len() / hidden, hidden, hidden);
-        self.packed.out.apply(self.isa, attended, &mut middle, None, Write::Add);
+        self.packed.out.apply(self.isa, attended, self.layout.q_width(), &mut middle, None, Write::Add);
     }
 
     /// out = middle + SwiGLU(norm(middle)); leaves gate and up in `gate_up`.
@@ -60,97 +59,99 @@ impl LayerView<'_> {
         let (hidden, mlp) = (self.layout.config.hidden, self.layout.config.mlp);
         let count = middle.len() / hidden;
         scratch::with([middle.len(), count * mlp], |[h, act]| {
-            rows::rms_norm(self.isa, middle, self.post_gain(), self.eps(), h);
+            rows::rms_norm(self.isa, middle, self.post_gain(), self.eps(), h, hidden);
             let mut wide = MatMut::new(gate_up, count, 2 * mlp, 2 * mlp);
-            self.packed.gate_up.apply(self.isa, h, &mut wide, None, Write::Store);
+            self.packed.gate_up.apply(self.isa, h, hidden, &mut wide, None, Write::Store);
             rows::swiglu(self.isa, gate_up, mlp, act);
             out.copy_from_slice(middle);
             let mut out = MatMut::new(out, count, hidden, hidden);
-            self.packed.down.apply(self.isa, act, &mut out, None, Write::Add);
+            self.packed.down.apply(self.isa, act, mlp, &mut out, None, Write::Add);
         });
     }
 
-    /// Backward of [`LayerView::mlp`]: `dmiddle` = gradient of `middle`, `gate_up` becomes its own gradient;
-    /// the activations go to panels for the weight gradients, the norm's gain gradient is added to `gain`.
-    pub(crate) fn mlp_backward(
-        &self,
-        dx: &[f32],
-        middle: &[f32],
-        gate_up: &mut [f32],
-        dmiddle: &mut [f32],
-        (act_panels, h_panels): (&mut [f32], &mut [f32]),
-        gain: &mut [f32],
-    ) {
-        let (hidden, mlp) = (self.layout.config.hidden, self.layout.config.mlp);
+    /// Backward of [`LayerView::mlp`] for a chunk: `dx` of the output becomes that of `middle`; the gradients of
+    /// the weights are added to `sums`.
+    pub(crate) fn mlp_backward(&self, dx: &mut [f32], middle: &[f32], gate_up: &[f32], sums: &mut Sums<'_>) {
+        let (isa, hidden, mlp) = (self.isa, self.layout.config.hidden, self.layout.config.mlp);
         let count = dx.len() / hidden;
-        scratch::with([dx.len(), dx.len(), count * mlp], |[h, dh, act]| {
-            self.packed.down.apply_backward(self.isa, dx, &mut MatMut::new(act, count, mlp, mlp));
-            rows::swiglu_backward(self.isa, gate_up, mlp, act);
-            gradient::to_panels(act, mlp, act_panels);
-            self.packed.gate_up.apply_backward(
-                self.isa,
-                gate_up,
-                &mut MatMut::new(dh, count, hidden, hidden),
-            );
-            rows::rms_norm(self.isa, middle, self.post_gain(), self.eps(), h);
-            gradient::to_panels(h, hidden, h_panels);
-            dmiddle.copy_from_slice(dx);
-            rows::rms_norm_backward(self.isa, middle, self.post_gain(), self.eps(), dh, dmiddle, gain);
+        let [s, s_act, s_wide] = [hidden, mlp, 2 * mlp].map(gradient::stride);
+        let lengths = [dx.len(), count * s, count * s, count * s_act, count * s_wide];
+        scratch::with(lengths, |[dh, dy, h, act, dgate_up]| {
+            gradient::spread(dx, hidden, dy);
+            self.packed.down.apply_backward(isa, dy, s, &mut MatMut::new(act, count, mlp, s_act));
+            rows::swiglu_backward(isa, gate_up, mlp, dgate_up, s_wide, act, s_act);
+            sums.add(isa, &self.spans.down, count, (dy, hidden), (act, mlp));
+            let mut dh_rows = MatMut::new(dh, count, hidden, hidden);
+            self.packed.gate_up.apply_backward(isa, dgate_up, s_wide, &mut dh_rows);
+            rows::rms_norm(isa, middle, self.post_gain(), self.eps(), h, s);
+            sums.add(isa, &self.spans.gate_up, count, (dgate_up, 2 * mlp), (h, hidden));
+            let dgain = sums.of(&self.spans.post_norm);
+            rows::rms_norm_backward(isa, middle, self.post_gain(), self.eps(), dh, dx, dgain);
         });
     }
 
-    /// Backward of [`LayerView::project`] towards attention's output.
+    /// Backward of [`LayerView::project`] for a chunk, towards attention's output.
     pub(crate) fn project_backward(
         &self,
         dx: &[f32],
         attended: &[f32],
         dattended: &mut [f32],
-        panels: &mut [f32],
+        sums: &mut Sums<'_>,
     ) {
-        let width = self.layout.q_width();
-        gradient::to_panels(attended, width, panels);
-        let mut out = MatMut::new(dattended, dx.len() / self.layout.config.hidden, width, width);
-        self.packed.out.apply_backward(self.isa, dx, &mut out);
+        let (hidden, width) = (self.layout.config.hidden, self.layout.q_width());
+        let count = dx.len() / hidden;
+        let [s, s_wide] = [hidden, width].map(gradient::stride);
+        scratch::with([count * s, count * s_wide], |[dy, x]| {
+            gradient::spread(dx, hidden, dy);
+            gradient::spread(attended, width, x);
+            sums.add(self.isa, &self.spans.out, count, (dy, hidden), (x, width));
+            let mut out = MatMut::new(dattended, count, width, width);
+            self.packed.out.apply_backward(self.isa, dy, s, &mut out);
+        });
     }
 
-    /// Backward of [`LayerView::qkv`]: adds the input's gradient to `dx`; `dqkv` is rotated back in place.
+    /// Backward of [`LayerView::qkv`] for a chunk: adds the input's gradient to `dx`. `dqkv` is that of rotated
+    /// queries and keys.
     pub(crate) fn qkv_backward(
         &self,
         x: &[f32],
         positions: &[u32],
-        dqkv: &mut [f32],
+        dqkv: &[f32],
         dx: &mut [f32],
-        panels: &mut [f32],
-        (gain, bias): (&mut [f32], &mut [f32]),
+        sums: &mut Sums<'_>,
     ) {
-        let (hidden, width) = (self.layout.config.hidden, self.layout.qkv_width());
+        let (isa, hidden, width) = (self.isa, self.layout.config.hidden, self.layout.qkv_width());
         let rotated = self.layout.q_width() + self.layout.kv_width();
-        for (row, position) in dqkv.chunks_exact_mut(width).zip(positions) {
-            self.all.rope.rotate(self.isa, &mut row[..rotated], *position, -1.0);
-            rows::add(self.isa, bias, row);
-        }
-        scratch::with([x.len(), x.len()], |[h, dh]| {
-            rows::rms_norm(self.isa, x, self.input_gain(), self.eps(), h);
-            gradient::to_panels(h, hidden, panels);
-            let mut out = MatMut::new(dh, positions.len(), hidden, hidden);
-            self.packed.qkv.apply_backward(self.isa, dqkv, &mut out);
-            rows::rms_norm_backward(self.isa, x, self.input_gain(), self.eps(), dh, dx, gain);
+        let count = positions.len();
+        let [s, s_wide] = [hidden, width].map(gradient::stride);
+        scratch::with([x.len(), count * s, count * s_wide], |[dh, h, dy]| {
+            gradient::spread(dqkv, width, dy);
+            let dbias = sums.of(&self.spans.qkv_bias);
+            self.all.rope.rotate(isa, (&mut *dy, s_wide), rotated, positions, -1.0);
+            for row in dy.chunks(s_wide) {
+                rows::add(isa, dbias, &row[..width]);
+            }
+            rows::rms_norm(isa, x, self.input_gain(), self.eps(), h, s);
+            sums.add(isa, &self.spans.qkv, count, (dy, width), (h, hidden));
+            self.packed.qkv.apply_backward(isa, dy, s_wide, &mut MatMut::new(dh, count, hidden, hidden));
+            let dgain = sums.of(&self.spans.input_norm);
+            rows::rms_norm_backward(isa, x, self.input_gain(), self.eps(), dh, dx, dgain);
         });
     }
 }
 
-/// Final norm and output matrix on some rows: `logits` is `[rows, vocab]`, `h` the normed rows.
+/// Final norm and output matrix on some rows: `logits` is `[rows, vocab]`; the normed rows are left in `h`, `stride`
+/// apart.
 pub(crate) fn logits(
     isa: Isa,
     layout: &Layout,
     flat: &[f32],
     packed: &Packed,
     x: &[f32],
-    h: &mut [f32],
-    logits: &mut [f32],
+    (h, stride): (&mut [f32], usize),
+    logits: &mut MatMut<'_>,
 ) {
     let c = &layout.config;
-    rows::rms_norm(isa, x, &flat[layout.final_norm.clone()], c.norm_eps as f32, h);
-    let mut logits = MatMut::new(logits, x.len() / c.hidden, c.vocab, c.vocab);
-    packed.head.apply(isa, h, &mut logits, None, Write::Store);
+    rows::rms_norm(isa, x, &flat[layout.final_norm.clone()], c.norm_eps as f32, h, stride);
+    packed.head.apply(isa, h, stride, logits, None, Write::Store);
 }

@@ -13,6 +13,7 @@ mod sampler;
 mod scratch;
 mod weights;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rayon::ThreadPool;
@@ -20,7 +21,7 @@ use rayon::prelude::*;
 use train::learner::AdamW;
 
 use self::attention::Heads;
-use self::gradient::CHUNK;
+use self::gradient::{CHUNK, Segment};
 use self::head::Head;
 use self::layer::LayerView;
 pub(crate) use self::weights::Packed;
@@ -71,16 +72,24 @@ fn chunks_mut(buf: &mut Vec<f32>, count: usize, width: usize) -> rayon::slice::C
     buf.par_chunks_mut(CHUNK * width)
 }
 
+/// Rows `rows` of an array `width` wide.
+fn of<'a>(data: &'a [f32], rows: &Range<usize>, width: usize) -> &'a [f32] {
+    &data[rows.start * width..rows.end * width]
+}
+
+/// The rows of each segment of an array `width` wide.
+fn cut<'a>(mut data: &'a mut [f32], width: usize, segments: &[Segment<'_>]) -> Vec<&'a mut [f32]> {
+    let part = |segment: &Segment<'_>| data.split_off_mut(..segment.rows.len() * width).unwrap_or_default();
+    segments.iter().map(part).collect()
+}
+
 /// Temporary arrays of the backward pass.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    /// Left by [`gradient::to_panels`], two at a time.
-    panels: [Vec<f32>; 2],
-    /// Gradient of an activation as wide as the residual stream, attention's output, or the logits.
-    wide: Vec<f32>,
+    /// What the segments' gradients add up to.
+    sums: Vec<f32>,
+    dattended: Vec<f32>,
     dqkv: Vec<f32>,
-    /// Sums of one chunk each.
-    parts: [Vec<f32>; 2],
 }
 
 /// Sizes a buffer whose content will be overwritten.
@@ -89,13 +98,6 @@ fn sized(buf: &mut Vec<f32>, len: usize) -> &mut [f32] {
         buf.resize(len, 0.0);
     }
     &mut buf[..len]
-}
-
-/// Sizes a buffer and fills it with zeros.
-fn zeroed(buf: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    let buf = sized(buf, len);
-    buf.fill(0.0);
-    buf
 }
 
 impl Device for Cpu {
@@ -209,7 +211,8 @@ impl Device for Cpu {
         let c = &w.layout.config;
         let mut logits = vec![0.0; x.len() / c.hidden * c.vocab];
         let mut h = vec![0.0; x.len()];
-        layer::logits(self.isa, w.layout, w.flat, w.packed, x, &mut h, &mut logits);
+        let mut rows = MatMut::new(&mut logits, x.len() / c.hidden, c.vocab, c.vocab);
+        layer::logits(self.isa, w.layout, w.flat, w.packed, x, (&mut h, c.hidden), &mut rows);
         logits
     }
 
@@ -238,34 +241,20 @@ impl Device for Cpu {
         scratch: &mut Scratch,
     ) {
         let view = self.view(w, layer);
-        let c = &w.layout.config;
-        let count = dx.len() / c.hidden;
-        let [act_panels, h_panels] = &mut scratch.panels;
-        let act_panels = sized(act_panels, gradient::panelled_len(count, c.mlp));
-        let h_panels = sized(h_panels, gradient::panelled_len(count, c.hidden));
-        let gains = zeroed(&mut scratch.parts[0], count.div_ceil(CHUNK) * c.hidden);
-        scratch.wide.resize(dx.len(), 0.0);
-        let dmiddle = &mut scratch.wide;
+        let (hidden, wide) = (w.layout.config.hidden, 2 * w.layout.config.mlp);
+        let span = view.spans.post_norm.start..view.spans.down.end;
         self.pool.install(|| {
-            let panels = act_panels
-                .par_chunks_mut(gradient::chunk_len(c.mlp))
-                .zip(h_panels.par_chunks_mut(gradient::chunk_len(c.hidden)));
-            chunks(dx, c.hidden)
-                .zip(chunks(&saved.middle, c.hidden))
-                .zip(saved.gate_up.par_chunks_mut(CHUNK * 2 * c.mlp))
-                .zip(dmiddle.par_chunks_mut(CHUNK * c.hidden))
-                .zip(panels)
-                .zip(gains.par_chunks_mut(c.hidden))
-                .for_each(|(((((dx, middle), gate_up), dmiddle), (act_panels, h_panels)), gain)| {
-                    view.mlp_backward(dx, middle, gate_up, dmiddle, (act_panels, h_panels), gain);
-                });
-            let dw = &mut gradient[view.spans.down.clone()];
-            gradient::add_product(self.isa, dx, act_panels, count, c.hidden, c.mlp, dw);
-            let dw = &mut gradient[view.spans.gate_up.clone()];
-            gradient::add_product(self.isa, &saved.gate_up, h_panels, count, 2 * c.mlp, c.hidden, dw);
-            gradient::add_parts(self.isa, gains, &mut gradient[view.spans.post_norm.clone()]);
+            let segments = Segment::all(dx.len() / hidden, &span, &mut scratch.sums);
+            let rows = cut(dx, hidden, &segments);
+            segments.into_par_iter().zip(rows).with_max_len(1).for_each(|(mut segment, dx)| {
+                for (chunk, dx) in segment.chunks().zip(dx.chunks_mut(CHUNK * hidden)) {
+                    let (middle, gate_up) =
+                        (of(&saved.middle, &chunk, hidden), of(&saved.gate_up, &chunk, wide));
+                    view.mlp_backward(dx, middle, gate_up, &mut segment.sums);
+                }
+            });
+            gradient::add_sums(self.isa, &scratch.sums, span.len(), 0, &mut gradient[span]);
         });
-        std::mem::swap(dx, dmiddle);
     }
 
     fn attention_backward(
@@ -282,38 +271,32 @@ impl Device for Cpu {
         let view = self.view(w, layer);
         let (hidden, heads) = (w.layout.config.hidden, heads(w.layout));
         let (count, q_width, width) = (dx.len() / hidden, heads.query * heads.dim, heads.width());
-        let dattended = sized(&mut scratch.wide, count * q_width);
-        let panels = sized(&mut scratch.panels[0], gradient::panelled_len(count, q_width.max(hidden)));
+        let dattended = sized(&mut scratch.dattended, count * q_width);
         let dqkv = sized(&mut scratch.dqkv, count * width);
-        let chunk_count = count.div_ceil(CHUNK);
-        let [gains, biases] = &mut scratch.parts;
-        let (gains, biases) = (zeroed(gains, chunk_count * hidden), zeroed(biases, chunk_count * width));
         self.pool.install(|| {
-            chunks(dx, hidden)
-                .zip(chunks(&saved.attended, q_width))
-                .zip(dattended.par_chunks_mut(CHUNK * q_width))
-                .zip(panels.par_chunks_mut(gradient::chunk_len(q_width)))
-                .for_each(|(((dx, attended), dattended), panels)| {
-                    view.project_backward(dx, attended, dattended, panels);
-                });
-            let dw = &mut gradient[view.spans.out.clone()];
-            gradient::add_product(self.isa, dx, panels, count, hidden, q_width, dw);
+            let span = view.spans.out.clone();
+            let segments = Segment::all(count, &span, &mut scratch.sums);
+            let rows = cut(dattended, q_width, &segments);
+            segments.into_par_iter().zip(rows).with_max_len(1).for_each(|(mut segment, dattended)| {
+                for (chunk, dattended) in segment.chunks().zip(dattended.chunks_mut(CHUNK * q_width)) {
+                    let (dx, attended) = (of(dx, &chunk, hidden), of(&saved.attended, &chunk, q_width));
+                    view.project_backward(dx, attended, dattended, &mut segment.sums);
+                }
+            });
+            gradient::add_sums(self.isa, &scratch.sums, span.len(), 0, &mut gradient[span]);
 
             self.attention_core_backward(heads, batch, saved, dattended, dqkv);
 
-            chunks(x, hidden)
-                .zip(batch.positions_T.par_chunks(CHUNK))
-                .zip(dqkv.par_chunks_mut(CHUNK * width))
-                .zip(dx.par_chunks_mut(CHUNK * hidden))
-                .zip(panels.par_chunks_mut(gradient::chunk_len(hidden)))
-                .zip(gains.par_chunks_mut(hidden).zip(biases.par_chunks_mut(width)))
-                .for_each(|(((((x, positions), dqkv), dx), panels), sums)| {
-                    view.qkv_backward(x, positions, dqkv, dx, panels, sums);
-                });
-            let dw = &mut gradient[view.spans.qkv.clone()];
-            gradient::add_product(self.isa, dqkv, panels, count, width, hidden, dw);
-            gradient::add_parts(self.isa, gains, &mut gradient[view.spans.input_norm.clone()]);
-            gradient::add_parts(self.isa, biases, &mut gradient[view.spans.qkv_bias.clone()]);
+            let span = view.spans.input_norm.start..view.spans.qkv_bias.end;
+            let segments = Segment::all(count, &span, &mut scratch.sums);
+            let rows = cut(dx, hidden, &segments);
+            segments.into_par_iter().zip(rows).with_max_len(1).for_each(|(mut segment, dx)| {
+                for (chunk, dx) in segment.chunks().zip(dx.chunks_mut(CHUNK * hidden)) {
+                    let (x, dqkv) = (of(x, &chunk, hidden), of(dqkv, &chunk, width));
+                    view.qkv_backward(x, &batch.positions_T[chunk], dqkv, dx, &mut segment.sums);
+                }
+            });
+            gradient::add_sums(self.isa, &scratch.sums, span.len(), 0, &mut gradient[span]);
         });
     }
 

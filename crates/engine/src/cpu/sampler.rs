@@ -258,7 +258,9 @@ impl<'a> Worker<'a> {
 
     fn logits(&self, x: &[f32], logits: &mut [f32]) {
         scratch::with([x.len()], |[h]| {
-            layer::logits(self.cpu.isa, self.w.layout, self.w.flat, self.w.packed, x, h, logits);
+            let (hidden, vocab) = (self.w.layout.config.hidden, self.w.layout.config.vocab);
+            let mut rows = MatMut::new(logits, x.len() / hidden, vocab, vocab);
+            layer::logits(self.cpu.isa, self.w.layout, self.w.flat, self.w.packed, x, (h, hidden), &mut rows);
         });
     }
 

@@ -2,6 +2,9 @@
 
 use std::cell::RefCell;
 
+/// Elements of a cache line.
+const LINE: usize = 16;
+
 thread_local! {
     static SHELF: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
@@ -11,12 +14,13 @@ thread_local! {
 pub(crate) fn with<const N: usize, R>(lengths: [usize; N], work: impl FnOnce([&mut [f32]; N]) -> R) -> R {
     let mut storage = SHELF.with_borrow_mut(Vec::pop).unwrap_or_default();
     // Each array starts on its own cache line.
-    let padded = lengths.map(|len| len.next_multiple_of(16));
-    let total: usize = padded.iter().sum();
+    let padded = lengths.map(|len| len.next_multiple_of(LINE));
+    let total: usize = padded.iter().sum::<usize>() + LINE;
     if storage.len() < total {
         storage.resize(total, 0.0);
     }
-    let mut rest = storage.as_mut_slice();
+    let first = storage.as_ptr().align_offset(size_of::<f32>() * LINE).min(LINE);
+    let mut rest = &mut storage[first..];
     let arrays = std::array::from_fn(|i| {
         let (array, tail) = std::mem::take(&mut rest).split_at_mut(padded[i]);
         rest = tail;

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::kernels::gemm::{Left, NR, Right, Write, gemm, pack_rows, pack_transposed};
+use crate::kernels::gemm::{Left, Right, Write, gemm, pack_rows, pack_transposed};
 use crate::kernels::matrix::MatMut;
 use crate::kernels::{Isa, rows};
 use crate::layout::Layout;
@@ -27,18 +27,24 @@ impl Matrix {
         }
     }
 
-    /// y = x · Wᵀ (+ bias) for row-major `x`.
-    pub(crate) fn apply(&self, isa: Isa, x: &[f32], y: &mut MatMut<'_>, bias: Option<&[f32]>, write: Write) {
-        let left = Left::rows(x, self.input);
-        let right = Right { data: &self.forward, stride: NR * self.input };
-        gemm(isa, left, right, self.input, y, bias, write);
+    /// y = x · Wᵀ (+ bias) for row-major `x`, `stride` from row to row.
+    pub(crate) fn apply(
+        &self,
+        isa: Isa,
+        x: &[f32],
+        stride: usize,
+        y: &mut MatMut<'_>,
+        bias: Option<&[f32]>,
+        write: Write,
+    ) {
+        let left = Left::rows(x, stride);
+        gemm(isa, left, Right::packed(&self.forward, self.input), self.input, y, bias, write);
     }
 
-    /// dx = dy · W for row-major `dy`.
-    pub(crate) fn apply_backward(&self, isa: Isa, dy: &[f32], dx: &mut MatMut<'_>) {
-        let left = Left::rows(dy, self.out);
-        let right = Right { data: &self.backward, stride: NR * self.out };
-        gemm(isa, left, right, self.out, dx, None, Write::Store);
+    /// dx = dy · W for row-major `dy`, `stride` from row to row.
+    pub(crate) fn apply_backward(&self, isa: Isa, dy: &[f32], stride: usize, dx: &mut MatMut<'_>) {
+        let left = Left::rows(dy, stride);
+        gemm(isa, left, Right::packed(&self.backward, self.out), self.out, dx, None, Write::Store);
     }
 }
 
@@ -78,12 +84,11 @@ impl Packed {
     }
 }
 
-/// cos and sin of every position and frequency: `[context, d/2]` each.
+/// cos and sin of every position and frequency: `[context, 2, d/2]`.
 #[derive(Debug, Default)]
 pub(crate) struct Rope {
     half: usize,
-    cos: Vec<f32>,
-    sin: Vec<f32>,
+    table: Vec<f32>,
 }
 
 impl Rope {
@@ -93,16 +98,22 @@ impl Rope {
             let (position, frequency) = (i / half, i % half);
             position as f64 * theta.powf(-2.0 * frequency as f64 / head_dim as f64)
         };
-        Rope {
-            half,
-            cos: (0..context * half).map(|i| angle(i).cos() as f32).collect(),
-            sin: (0..context * half).map(|i| angle(i).sin() as f32).collect(),
-        }
+        let rows = (0..context).map(|position| position * half..(position + 1) * half);
+        let table = rows.flat_map(|row| {
+            row.clone().map(|i| angle(i).cos() as f32).chain(row.map(|i| angle(i).sin() as f32))
+        });
+        Rope { half, table: table.collect() }
     }
 
-    /// Rotates the heads of one token in place; `direction` −1 rotates back.
-    pub(crate) fn rotate(&self, isa: Isa, heads: &mut [f32], position: u32, direction: f32) {
-        let span = position as usize * self.half..(position as usize + 1) * self.half;
-        rows::rope(isa, heads, &self.cos[span.clone()], &self.sin[span], direction);
+    /// Rotates the heads in the first `width` elements of rows `stride` apart; `direction` −1 rotates back.
+    pub(crate) fn rotate(
+        &self,
+        isa: Isa,
+        (rows, stride): (&mut [f32], usize),
+        width: usize,
+        positions: &[u32],
+        direction: f32,
+    ) {
+        rows::rope(isa, rows, stride, width, positions, &self.table, self.half, direction);
     }
 }

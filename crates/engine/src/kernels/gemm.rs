@@ -12,38 +12,52 @@ pub(crate) const NR: usize = 32;
 /// Rows of C in a register tile (AVX-512).
 pub(crate) const MR: usize = 14;
 
-/// The left factor: element (i, k) is `data[i * rs + k * cs]`, or, in tiles of [`tile_rows`] rows that lie
-/// `tile` elements apart, `data[(i / rows) * tile + (i % rows) * rs + k * cs]`.
+/// The left factor: element (i, k) is `data[i * rs + k * cs]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Left<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) rs: usize,
     pub(crate) cs: usize,
-    pub(crate) tile: Option<usize>,
 }
 
 impl<'a> Left<'a> {
     /// A row-major matrix with `rs` elements from row to row.
     pub(crate) fn rows(data: &'a [f32], rs: usize) -> Left<'a> {
-        Left { data, rs, cs: 1, tile: None }
+        Left { data, rs, cs: 1 }
     }
 
     /// The transpose of a row-major matrix with `cs` elements from row to row.
     pub(crate) fn columns(data: &'a [f32], cs: usize) -> Left<'a> {
-        Left { data, rs: 1, cs, tile: None }
+        Left { data, rs: 1, cs }
     }
 }
 
 /// Rows of C in a register tile.
-pub(crate) fn tile_rows(isa: Isa) -> usize {
+fn tile_rows(isa: Isa) -> usize {
     if isa == Isa::Avx2 { 6 } else { MR }
 }
 
-/// The right factor, packed: element (k, n) is `data[(n / NR) * stride + k * NR + n % NR]`.
+/// The right factor, in panels of [`NR`] columns: element (k, n) is `data[(n / NR) * stride + k * rs + n % NR]`.
+/// Whole panels are read; what lies beyond the last column does not matter.
 #[derive(Clone, Copy)]
 pub(crate) struct Right<'a> {
     pub(crate) data: &'a [f32],
+    /// From panel to panel.
     pub(crate) stride: usize,
+    /// From row to row: [`NR`] if packed.
+    pub(crate) rs: usize,
+}
+
+impl<'a> Right<'a> {
+    /// Packed panels of `rows` rows each, of which a product may use fewer.
+    pub(crate) fn packed(data: &'a [f32], rows: usize) -> Right<'a> {
+        Right { data, stride: NR * rows, rs: NR }
+    }
+
+    /// A row-major matrix with `rs` elements from row to row; rows are padded to whole panels.
+    pub(crate) fn rows(data: &'a [f32], rs: usize) -> Right<'a> {
+        Right { data, stride: NR, rs }
+    }
 }
 
 /// What becomes of the old content of C.
@@ -72,13 +86,9 @@ pub(crate) fn gemm(
         return;
     }
     let tile_rows = tile_rows(isa);
-    let tile_stride = a.tile.unwrap_or(tile_rows * a.rs);
     if k > 0 {
-        let last = (m - 1) / tile_rows * tile_stride + (m - 1) % tile_rows * a.rs + (k - 1) * a.cs;
-        let last_full =
-            tile_stride * (m / tile_rows).saturating_sub(1) + (tile_rows.min(m) - 1) * a.rs + (k - 1) * a.cs;
-        assert!(last.max(last_full) < a.data.len(), "A is too short");
-        assert!((n - 1) / NR * b.stride + k * NR <= b.data.len(), "B is too short");
+        assert!((m - 1) * a.rs + (k - 1) * a.cs < a.data.len(), "A is too short");
+        assert!((n - 1) / NR * b.stride + (k - 1) * b.rs + NR <= b.data.len(), "B is too short");
     }
     assert!(bias.is_none_or(|bias| bias.len() >= n), "the bias is too short");
     for panel in 0..n.div_ceil(NR) {
@@ -90,8 +100,9 @@ pub(crate) fn gemm(
             let tile = Tile {
                 rows,
                 k,
-                a: Left { data: &a.data[(row / tile_rows * tile_stride).min(a.data.len())..], ..a },
+                a: Left { data: &a.data[(row * a.rs).min(a.data.len())..], ..a },
                 b: b_panel,
+                b_rs: b.rs,
                 bias,
                 write,
             };
@@ -106,6 +117,7 @@ struct Tile<'a> {
     k: usize,
     a: Left<'a>,
     b: &'a [f32],
+    b_rs: usize,
     bias: Option<&'a [f32]>,
     write: Write,
 }
@@ -129,7 +141,7 @@ impl Tile<'_> {
             for (j, c) in c.row(i).iter_mut().enumerate() {
                 let mut sum = if self.write == Write::Chain { *c } else { 0.0 };
                 for k in 0..self.k {
-                    sum = self.a.data[i * self.a.rs + k * self.a.cs].mul_add(self.b[k * NR + j], sum);
+                    sum = self.a.data[i * self.a.rs + k * self.a.cs].mul_add(self.b[k * self.b_rs + j], sum);
                 }
                 if let Some(bias) = self.bias {
                     sum += bias[j];
@@ -181,7 +193,7 @@ mod x86 {
     use super::{MatMut, NR, Tile, Write};
 
     /// # Safety
-    /// A holds `M` × `t.k` elements at its strides, B `t.k` rows of `NR`.
+    /// A holds `M` × `t.k` elements at its strides, B `t.k` rows of `NR` elements, `t.b_rs` apart.
     #[target_feature(enable = "avx512f")]
     pub(super) unsafe fn tile_512<const M: usize>(t: &Tile<'_>, c: &mut MatMut<'_>) {
         let (width, ld) = (c.cols(), c.ld());
@@ -215,7 +227,7 @@ mod x86 {
                     acc[i][0] = _mm512_fmadd_ps(x, b0, acc[i][0]);
                     acc[i][1] = _mm512_fmadd_ps(x, b1, acc[i][1]);
                 }
-                b = b.add(NR);
+                b = b.wrapping_add(t.b_rs);
                 a = a.wrapping_add(cs);
             }
             if let Some(bias) = t.bias {
@@ -274,7 +286,7 @@ mod x86 {
                         acc[i][0] = _mm256_fmadd_ps(x, b0, acc[i][0]);
                         acc[i][1] = _mm256_fmadd_ps(x, b1, acc[i][1]);
                     }
-                    b = b.wrapping_add(NR);
+                    b = b.wrapping_add(t.b_rs);
                     a = a.wrapping_add(t.a.cs);
                 }
                 for i in 0..M {
@@ -299,13 +311,16 @@ mod x86 {
 
 /// Packs B = Wᵀ for a row-major W [n, k]: panels for X·Wᵀ.
 pub(crate) fn pack_transposed(w: &[f32], n: usize, k: usize, ld: usize, panels: &mut Vec<f32>) {
-    panels.clear();
     panels.resize(n.div_ceil(NR) * NR * k, 0.0);
     for (p, panel) in panels.chunks_exact_mut(NR * k).enumerate() {
-        for j in 0..NR.min(n - p * NR) {
-            let row = &w[(p * NR + j) * ld..][..k];
-            for (slot, w) in panel[j..].iter_mut().step_by(NR).zip(row) {
-                *slot = *w;
+        let width = NR.min(n - p * NR);
+        let mut rows: [&[f32]; NR] = [&[]; NR];
+        for (j, row) in rows[..width].iter_mut().enumerate() {
+            *row = &w[(p * NR + j) * ld..][..k];
+        }
+        for (i, slot) in panel.as_chunks_mut::<NR>().0.iter_mut().enumerate() {
+            for (slot, row) in slot.iter_mut().zip(rows) {
+                *slot = row.get(i).copied().unwrap_or(0.0);
             }
         }
     }
@@ -313,12 +328,17 @@ pub(crate) fn pack_transposed(w: &[f32], n: usize, k: usize, ld: usize, panels: 
 
 /// Packs B = W for a row-major W [k, n]: panels for dY·W.
 pub(crate) fn pack_rows(w: &[f32], k: usize, n: usize, ld: usize, panels: &mut Vec<f32>) {
-    panels.clear();
     panels.resize(n.div_ceil(NR) * NR * k, 0.0);
     for (p, panel) in panels.chunks_exact_mut(NR * k).enumerate() {
         let width = NR.min(n - p * NR);
-        for (r, slot) in panel.chunks_exact_mut(NR).enumerate() {
-            slot[..width].copy_from_slice(&w[r * ld + p * NR..][..width]);
+        for (r, slot) in panel.as_chunks_mut::<NR>().0.iter_mut().enumerate() {
+            let row = &w[r * ld + p * NR..];
+            if let Some(whole) = row.first_chunk::<NR>().filter(|_| width == NR) {
+                *slot = *whole;
+            } else {
+                slot[..width].copy_from_slice(&row[..width]);
+                slot[width..].fill(0.0);
+            }
         }
     }
 }

@@ -115,10 +115,11 @@ fn inverse_rms(x: &[f32], eps: f32) -> f32 {
 }
 
 for_each_isa! {
-    /// RMS norm of each `width`-long row: h = x · r · gain with r = 1/√(mean x² + ε).
-    fn rms_norm(x: &[f32], gain: &[f32], eps: f32, h: &mut [f32]) {
+    /// RMS norm of each row, as wide as `gain`: h = x · r · gain with r = 1/√(mean x² + ε). The rows of `h` lie
+    /// `stride` apart.
+    fn rms_norm(x: &[f32], gain: &[f32], eps: f32, h: &mut [f32], stride: usize) {
         let width = gain.len();
-        for (x, h) in x.chunks_exact(width).zip(h.chunks_exact_mut(width)) {
+        for (x, h) in x.chunks_exact(width).zip(h.chunks_mut(stride)) {
             let r = inverse_rms(x, eps);
             for ((h, x), gain) in h.iter_mut().zip(x).zip(gain) {
                 *h = x * r * gain;
@@ -176,22 +177,21 @@ for_each_isa! {
 }
 
 for_each_isa! {
-    /// Attention weights of one query again, for the backward pass: e^(scale·s − lse), 0 from `n` on.
-    fn softmax_again(scores: &mut [f32], n: usize, scale: f32, lse: f32) {
-        let (valid, rest) = scores.split_at_mut(n);
-        for s in valid {
-            *s = exp(s.mul_add(scale, -lse));
+    /// Attention weights and score gradients of one query: the first `n` scores become p = e^(scale·s − lse), and
+    /// their weights' gradients dp become p · (dp − along) · scale; the rest of both rows, whose length is a multiple
+    /// of 16, becomes 0.
+    fn softmax_backward(scores: &mut [f32], dp: &mut [f32], n: usize, scale: f32, lse: f32, along: f32) {
+        let padded = n.next_multiple_of(LANES);
+        let rows = scores[..padded].as_chunks_mut::<LANES>().0.iter_mut();
+        for (s, dp) in rows.zip(dp[..padded].as_chunks_mut::<LANES>().0) {
+            for i in 0..LANES {
+                let p = exp(s[i].mul_add(scale, -lse));
+                s[i] = p;
+                dp[i] = p * (dp[i] - along) * scale;
+            }
         }
-        rest.fill(0.0);
-    }
-}
-
-for_each_isa! {
-    /// Score gradients of one query: ds = p · (dp − d) · scale, in place of `dp`.
-    fn softmax_backward(p: &[f32], dp: &mut [f32], d: f32, scale: f32) {
-        for (dp, p) in dp.iter_mut().zip(p) {
-            *dp = p * (*dp - d) * scale;
-        }
+        scores[n..].fill(0.0);
+        dp[n..].fill(0.0);
     }
 }
 
@@ -233,34 +233,67 @@ for_each_isa! {
 }
 
 for_each_isa! {
-    /// Backward of [`swiglu`], in place: `gate_up` becomes its gradient, `dact` the activation again.
-    fn swiglu_backward(gate_up: &mut [f32], width: usize, dact: &mut [f32]) {
-        for (gate_up, dact) in gate_up.chunks_exact_mut(2 * width).zip(dact.chunks_exact_mut(width)) {
-            let (gate, up) = gate_up.split_at_mut(width);
-            let up = &mut up[..width];
+    /// Backward of [`swiglu`]: the gradient of `gate_up` goes to `dgate_up`, and the activation takes the place
+    /// of its gradient in `act`; the rows of both lie so far apart.
+    fn swiglu_backward(
+        gate_up: &[f32],
+        width: usize,
+        dgate_up: &mut [f32],
+        dgate_up_stride: usize,
+        act: &mut [f32],
+        act_stride: usize,
+    ) {
+        let rows = gate_up.chunks_exact(2 * width).zip(dgate_up.chunks_mut(dgate_up_stride)).zip(act.chunks_mut(act_stride));
+        for ((gate_up, dgate_up), act) in rows {
+            let (gate, up) = gate_up.split_at(width);
+            let (dgate, dup) = dgate_up[..2 * width].split_at_mut(width);
+            let (up, act) = (&up[..width], &mut act[..width]);
             for i in 0..width {
-                let (g, u, d) = (gate[i], up[i], dact[i]);
+                let (g, u, d) = (gate[i], up[i], act[i]);
                 let sigmoid = 1.0 / (1.0 + exp(-g));
                 let silu = g * sigmoid;
-                gate[i] = d * u * sigmoid * (1.0 + g * (1.0 - sigmoid));
-                up[i] = d * silu;
-                dact[i] = silu * u;
+                dgate[i] = d * u * sigmoid * (1.0 + g * (1.0 - sigmoid));
+                dup[i] = d * silu;
+                act[i] = silu * u;
             }
         }
     }
 }
 
+/// Turns every (a, b) by its angle.
+#[inline(always)]
+fn rotate(a: &mut [f32], b: &mut [f32], cos: &[f32], sin: &[f32], direction: f32) {
+    for (((a, b), cos), sin) in a.iter_mut().zip(b).zip(cos).zip(sin) {
+        let (x, y, s) = (*a, *b, sin * direction);
+        *a = x.mul_add(*cos, -(y * s));
+        *b = y.mul_add(*cos, x * s);
+    }
+}
+
 for_each_isa! {
-    /// Rotates each head of one token's queries and keys: (a, b) → (a·cos − b·sin, b·cos + a·sin) with a the
-    /// first and b the second half of a head. `direction` −1 rotates back (the backward pass).
-    fn rope(heads: &mut [f32], cos: &[f32], sin: &[f32], direction: f32) {
-        let half = cos.len();
-        for head in heads.chunks_exact_mut(2 * half) {
-            let (a, b) = head.split_at_mut(half);
-            for i in 0..half {
-                let (x, y, s) = (a[i], b[i], sin[i] * direction);
-                a[i] = x.mul_add(cos[i], -(y * s));
-                b[i] = y.mul_add(cos[i], x * s);
+    /// Rotates the heads in the first `width` elements of each token's row, rows `stride` apart:
+    /// (a, b) → (a·cos − b·sin, b·cos + a·sin) with a the first and b the second half of a head. `table` has cos
+    /// and sin, `half` of each, for every position. `direction` −1 rotates back (the backward pass).
+    fn rope(
+        rows: &mut [f32],
+        stride: usize,
+        width: usize,
+        positions: &[u32],
+        table: &[f32],
+        half: usize,
+        direction: f32,
+    ) {
+        for (row, position) in rows.chunks_mut(stride).zip(positions) {
+            let (cos, sin) = table[*position as usize * 2 * half..][..2 * half].split_at(half);
+            for head in row[..width].chunks_exact_mut(2 * half) {
+                let (a, b) = head.split_at_mut(half);
+                // Heads are short: lanes first, so that no loop over single elements is left of most of them.
+                let ((a, a_tail), (b, b_tail)) = (a.as_chunks_mut::<LANES>(), b.as_chunks_mut::<LANES>());
+                let ((c, c_tail), (s, s_tail)) = (cos.as_chunks::<LANES>(), sin.as_chunks::<LANES>());
+                for (((a, b), c), s) in a.iter_mut().zip(b).zip(c).zip(s) {
+                    rotate(a, b, c, s, direction);
+                }
+                rotate(a_tail, b_tail, c_tail, s_tail, direction);
             }
         }
     }

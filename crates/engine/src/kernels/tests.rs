@@ -59,13 +59,19 @@ fn products_are_the_same_on_every_instruction_set() {
         let (bias, old) = (numbers.many(n), numbers.many(m * (n + 3)));
         let mut panels = Vec::new();
         pack_transposed(&b, n, k, k, &mut panels);
+        // The same factor row by row, with gaps whose content must not matter.
+        let ld = n.next_multiple_of(NR) + numbers.below(20);
+        let mut rows = vec![f32::NAN; k * ld];
+        for (i, b) in b.iter().enumerate() {
+            rows[i % k * ld + i / k] = *b;
+        }
         let (rs, cs) = if round % 2 == 0 { (k, 1) } else { (1, m) };
         for write in [Write::Store, Write::Add, Write::Chain] {
             let bias = (round % 3 == 0).then_some(bias.as_slice());
             let run = |isa| {
                 let mut c = old.clone();
-                let left = Left { data: &a[offset..], rs, cs, tile: None };
-                let right = Right { data: &panels, stride: NR * k };
+                let left = Left { data: &a[offset..], rs, cs };
+                let right = if round % 4 < 2 { Right::packed(&panels, k) } else { Right::rows(&rows, ld) };
                 gemm(isa, left, right, k, &mut MatMut::new(&mut c, m, n, n + 3), bias, write);
                 c
             };
@@ -87,7 +93,7 @@ fn a_product_is_the_sum_it_should_be() {
     pack_rows(&transposed, k, n, n, &mut panels[1]);
     assert_eq!(panels[0], panels[1], "both packings of one matrix");
     let mut c = vec![0.0; m * n];
-    let (left, right) = (Left::rows(&a, k), Right { data: &panels[0], stride: NR * k });
+    let (left, right) = (Left::rows(&a, k), Right::packed(&panels[0], k));
     gemm(Isa::detect(), left, right, k, &mut MatMut::new(&mut c, m, n, n), None, Write::Store);
     for (i, c) in c.iter().enumerate() {
         let sum: f32 = (0..k).map(|k_at| a[i / n * k + k_at] * w[i % n * k + k_at]).sum();
@@ -105,7 +111,7 @@ fn two_halves_of_a_chain_are_the_whole() {
     for isa in Isa::available() {
         let run = |c: &mut Vec<f32>, from: usize, len: usize, write| {
             let left = Left::rows(&a[from..], k);
-            let right = Right { data: &panels[from * NR..], stride: NR * k };
+            let right = Right::packed(&panels[from * NR..], k);
             gemm(isa, left, right, len, &mut MatMut::new(c, m, n, n), None, write);
         };
         let (mut whole, mut halves) = (vec![0.0; m * n], vec![0.0; m * n]);
@@ -126,7 +132,7 @@ fn row_kernels_are_the_same_on_every_instruction_set() {
         let gain = numbers.many(width);
         same_everywhere("rms_norm", |isa| {
             let mut h = vec![0.0; x.len()];
-            rows::rms_norm(isa, &x, &gain, 1e-6, &mut h);
+            rows::rms_norm(isa, &x, &gain, 1e-6, &mut h, width);
             h
         });
         same_everywhere("rms_norm_backward", |isa| {
@@ -135,12 +141,12 @@ fn row_kernels_are_the_same_on_every_instruction_set() {
             [dx, dgain].concat()
         });
         same_everywhere("swiglu", |isa| {
-            let (mut gate_up, mut act) = (x.clone(), y[..x.len() / 2].to_vec());
+            let (mut dgate_up, mut act) = (vec![0.0; x.len()], y[..x.len() / 2].to_vec());
             let mut out = vec![0.0; x.len() / 2];
-            rows::swiglu(isa, &gate_up, width / 2, &mut out);
-            rows::swiglu_backward(isa, &mut gate_up, width / 2, &mut act);
+            rows::swiglu(isa, &x, width / 2, &mut out);
+            rows::swiglu_backward(isa, &x, width / 2, &mut dgate_up, width, &mut act, width / 2);
             assert_eq!(bits(&out), bits(&act), "the activation comes back");
-            [out, gate_up].concat()
+            [out, dgate_up].concat()
         });
         same_everywhere("softmax", |isa| {
             let n = 1 + width / 2;
@@ -148,13 +154,14 @@ fn row_kernels_are_the_same_on_every_instruction_set() {
             scores.resize(width.next_multiple_of(16), 7.0);
             let (max, sum) = rows::softmax(isa, &mut scores, n, 0.3);
             let mut again = gain.clone();
-            rows::softmax_again(isa, &mut again, n, 0.3, max + sum.ln());
-            rows::softmax_backward(isa, &again, &mut scores[..width], 0.1, 0.3);
-            [scores, again, vec![max, sum]].concat()
+            again.resize(scores.len(), 3.0);
+            let mut dp = scores.clone();
+            rows::softmax_backward(isa, &mut again, &mut dp, n, 0.3, max + sum.ln(), 0.1);
+            [scores, again, dp, vec![max, sum]].concat()
         });
         same_everywhere("rope", |isa| {
             let (mut heads, half) = (x.clone(), width / 2);
-            rows::rope(isa, &mut heads, &gain[..half], &gain[half..], -1.0);
+            rows::rope(isa, &mut heads, width, width, &vec![0; count], &gain, half, -1.0);
             heads
         });
         same_everywhere("log_softmax", |isa| {
@@ -212,7 +219,7 @@ fn extreme_rows_have_defined_results() {
         assert!(act[0].abs() < 1e-30 && act[1] == 2e4);
         // The zero vector has a norm.
         let mut h = [1.0; 4];
-        rows::rms_norm(isa, &[0.0; 4], &[1.0; 4], 1e-6, &mut h);
+        rows::rms_norm(isa, &[0.0; 4], &[1.0; 4], 1e-6, &mut h, 4);
         assert_eq!(h, [0.0; 4]);
     }
 }
