@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use problems::{Problem, Record};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use train::recipe::{Claim, Evaluation};
@@ -105,13 +106,18 @@ impl Folder {
         names
     }
 
-    /// The problems of a suite as stored, one JSON value a line; empty when the file is absent.
+    /// The problems of a suite; none when the file is absent.
     ///
     /// # Errors
-    /// If the file is unreadable or malformed.
-    pub fn suite<T: DeserializeOwned>(&self, suite: &str) -> Result<Vec<T>, ReportError> {
+    /// If the file is unreadable or malformed, or a problem contradicts itself.
+    pub fn problems(&self, suite: &str) -> Result<Vec<Problem>, ReportError> {
         let path = self.path.join("data/suites").join(format!("{suite}.jsonl"));
-        if path.is_file() { read_lines(&path) } else { Ok(Vec::new()) }
+        let records: Vec<Record> = if path.is_file() { read_lines(&path)? } else { Vec::new() };
+        let problem = |(i, record): (usize, &Record)| {
+            let wrong = |_| ReportError::malformed(&path, Some(i + 1), &"the problem contradicts itself");
+            Problem::from_record(record).map_err(wrong)
+        };
+        records.iter().enumerate().map(problem).collect()
     }
 }
 

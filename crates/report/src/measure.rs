@@ -2,6 +2,8 @@
 //!
 //! Axes in names: `_S` seed, `_P` problem.
 
+use std::collections::BTreeMap;
+
 use problems::verify::FaultKind;
 use serde::{Deserialize, Serialize};
 use train::recipe::Metric;
@@ -138,7 +140,7 @@ pub fn models(folder: &Folder) -> Vec<Model> {
 
 /// A number of every problem of a slice, at every seed at which the model was evaluated.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Values {
+pub(crate) struct PerProblem {
     seeds: Vec<u64>,
     problems: Vec<u64>,
     /// The numbers, in the order of `seeds` and `problems`.
@@ -147,7 +149,7 @@ pub(crate) struct Values {
     pub(crate) range: Option<(f64, f64)>,
 }
 
-impl Values {
+impl PerProblem {
     /// Paired difference, at the seeds that both have. `None` if there is none or the problems differ.
     pub(crate) fn minus(&self, other: &Self) -> Option<Self> {
         if self.problems != other.problems {
@@ -161,6 +163,23 @@ impl Values {
         }
         let range = self.range.zip(other.range).map(|(a, b)| (a.0 - b.1, a.1 - b.0));
         (!seeds.is_empty()).then(|| Self { seeds, problems: self.problems.clone(), values_SP, range })
+    }
+
+    /// Mean over the seeds, by problem.
+    pub(crate) fn mean_P(&self) -> BTreeMap<u64, f64> {
+        let mean = |p: usize| self.values_SP.iter().map(|row| row[p]).sum::<f64>() / self.seeds.len() as f64;
+        self.problems.iter().enumerate().map(|(p, problem)| (*problem, mean(p))).collect()
+    }
+
+    /// Only these problems; `None` if none is left.
+    pub(crate) fn only(mut self, fits: impl Fn(u64) -> bool) -> Option<Self> {
+        let keep: Vec<bool> = self.problems.iter().map(|problem| fits(*problem)).collect();
+        for row in &mut self.values_SP {
+            let mut kept = keep.iter();
+            row.retain(|_| kept.next() == Some(&true));
+        }
+        self.problems.retain(|problem| fits(*problem));
+        (!self.problems.is_empty()).then_some(self)
     }
 
     /// Difference from a number.
@@ -199,6 +218,22 @@ impl<'a> Measure<'a> {
         Self { folder, models: models(folder), bootstrap: Bootstrap::default() }
     }
 
+    /// The last model of every arm, in the order of the manifest, each once.
+    pub fn last_models(&self) -> Vec<&Model> {
+        let mut last: Vec<&Model> = Vec::new();
+        for run in &self.folder.manifest.runs {
+            let name = run.stages.last();
+            let of_run =
+                |m: &&Model| m.folders.iter().any(|(seed, folder)| *seed == run.seed && Some(folder) == name);
+            if let Some(model) = self.models.iter().find(of_run)
+                && !last.contains(&model)
+            {
+                last.push(model);
+            }
+        }
+        last
+    }
+
     /// The stage of a model at each of its seeds.
     pub fn stages(&self, model: &Model) -> impl Iterator<Item = (u64, &'a Stage)> {
         let folder = self.folder;
@@ -207,7 +242,13 @@ impl<'a> Measure<'a> {
 
     /// A metric at each seed at which the model was evaluated on the suite. `None` if it was at none, some
     /// problem lacks the metric, or the seeds saw different problems.
-    pub(crate) fn values(&self, model: &Model, suite: &str, slice: &Slice, metric: Metric) -> Option<Values> {
+    pub(crate) fn values(
+        &self,
+        model: &Model,
+        suite: &str,
+        slice: &Slice,
+        metric: Metric,
+    ) -> Option<PerProblem> {
         self.values_of(model, suite, slice, range(metric), |row| value(metric, row))
     }
 
@@ -218,7 +259,7 @@ impl<'a> Measure<'a> {
         slice: &Slice,
         range: Option<(f64, f64)>,
         value: impl Fn(&EvalRow) -> Option<f64>,
-    ) -> Option<Values> {
+    ) -> Option<PerProblem> {
         let (mut seeds, mut values_SP) = (Vec::new(), Vec::new());
         let mut problems = None;
         for (seed, stage) in self.stages(model) {
@@ -231,11 +272,11 @@ impl<'a> Measure<'a> {
             values_SP.push(values_P);
         }
         let problems = problems.filter(|problems| !problems.is_empty())?;
-        Some(Values { seeds, problems, values_SP, range })
+        Some(PerProblem { seeds, problems, values_SP, range })
     }
 
     /// The mean with its interval.
-    pub(crate) fn estimate(&self, values: &Values) -> Option<Estimate> {
+    pub(crate) fn estimate(&self, values: &PerProblem) -> Option<Estimate> {
         self.bootstrap.mean(&values.values_SP, values.range)
     }
 
@@ -270,7 +311,7 @@ impl<'a> Measure<'a> {
         self.estimate(&a.minus(&b)?)
     }
 
-    /// A metric of the model on its way through the stage, by step, at its first seed.
+    /// A metric of the model on its way through the stage, by step, at the seeds that have the step.
     pub fn milestones(
         &self,
         model: &Model,
@@ -278,15 +319,17 @@ impl<'a> Measure<'a> {
         slice: &Slice,
         metric: Metric,
     ) -> Vec<(u64, Estimate)> {
-        let Some((_, stage)) = self.stages(model).next() else { return Vec::new() };
-        let Some(steps) = stage.milestones.get(suite) else { return Vec::new() };
-        let last = stage.evals.get(suite).map(|rows| (stage.info.steps, rows));
-        let all = steps.iter().map(|(step, rows)| (*step, rows)).chain(last);
-        let estimate = |rows: &Vec<EvalRow>| {
-            let (_, values_P) = by_problem(rows, slice, &|row: &EvalRow| value(metric, row))?;
-            self.bootstrap.mean(&[values_P], range(metric))
-        };
-        all.filter_map(|(step, rows)| Some((step, estimate(rows)?))).collect()
+        let mut values_S: BTreeMap<u64, Vec<Vec<f64>>> = BTreeMap::new();
+        for (_, stage) in self.stages(model) {
+            let Some(steps) = stage.milestones.get(suite) else { continue };
+            let last = stage.evals.get(suite).map(|rows| (stage.info.steps, rows));
+            for (step, rows) in steps.iter().map(|(step, rows)| (*step, rows)).chain(last) {
+                let found = by_problem(rows, slice, &|row: &EvalRow| value(metric, row));
+                values_S.entry(step).or_default().extend(found.map(|(_, values_P)| values_P));
+            }
+        }
+        let mean = |values_SP: &Vec<Vec<f64>>| self.bootstrap.mean(values_SP, range(metric));
+        values_S.iter().filter_map(|(step, values_SP)| Some((*step, mean(values_SP)?))).collect()
     }
 
     /// Samples that every problem of the suite has in every model: the largest `k`. 0 if not evaluated.

@@ -105,7 +105,7 @@ pub(crate) fn transcripts(measure: &Measure) -> Result<Vec<Transcript>, ReportEr
     }
     let mut transcripts = Vec::new();
     for suite in measure.folder.suites() {
-        let problems: Vec<Record> = measure.folder.suite(&suite)?;
+        let problems = measure.folder.problems(&suite)?;
         if problems.is_empty() {
             continue;
         }
@@ -123,20 +123,12 @@ pub(crate) fn transcripts(measure: &Measure) -> Result<Vec<Transcript>, ReportEr
             let Some(new) = cache.get(&right.info.key) else { continue };
             let chosen = choose(measure, &problems, old, new, quota);
             for position in chosen {
-                let Some(record) = problems.get(position as usize) else { continue };
-                let Ok(problem) = Problem::from_record(record) else {
-                    let path = measure.folder.path.join("data/suites").join(format!("{suite}.jsonl"));
-                    return Err(ReportError::malformed(
-                        &path,
-                        Some(position as usize + 1),
-                        &"the problem contradicts itself",
-                    ));
-                };
+                let Some(problem) = problems.get(position as usize) else { continue };
                 let sides = [(*before, old), (Some(*after), Some(new))];
                 let sides =
                     sides.into_iter().filter_map(|(m, r)| Some((m?.label.as_str(), r?.get(&position)?)));
                 let sides: Vec<(&str, &Response)> = sides.collect();
-                transcripts.push(transcript(&problem, position, &sides));
+                transcripts.push(transcript(problem, position, &sides));
             }
         }
     }
@@ -182,16 +174,18 @@ fn first_samples(stage: &Stage, suite: &str) -> Result<BTreeMap<u64, Response>, 
 /// Positions of the problems to show: `quota` of each kind and band, the lowest positions first.
 fn choose(
     measure: &Measure,
-    problems: &[Record],
+    problems: &[Problem],
     old: Option<&BTreeMap<u64, Response>>,
     new: &BTreeMap<u64, Response>,
     quota: usize,
 ) -> Vec<u64> {
     let mut taken: BTreeMap<(Kind, usize), Vec<u64>> = BTreeMap::new();
     for (position, response) in new {
-        let Some(record) = problems.get(*position as usize) else { continue };
+        let Some(problem) = problems.get(*position as usize) else { continue };
         let bands = &measure.folder.manifest.bands;
-        let Some(band) = bands.iter().position(|b| (b.from..=b.to).contains(&record.op)) else { continue };
+        let Some(band) = bands.iter().position(|b| (b.from..=b.to).contains(&problem.cell.op)) else {
+            continue;
+        };
         let before = match old {
             Some(old) => match old.get(position) {
                 Some(response) => Some(response.verified),
@@ -264,10 +258,11 @@ fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Side 
     Side {
         model: model.to_owned(),
         verified: response.verified,
-        outcome: match (response.verified, verdict.answer_right) {
-            (true, _) => "right",
-            (false, true) => "right answer, wrong process",
-            (false, false) => "wrong",
+        outcome: match (response.verified, response.cut, verdict.answer_right) {
+            (true, ..) => "right",
+            (false, true, _) => "cut off",
+            (false, false, true) => "right answer, wrong process",
+            (false, false, false) => "wrong",
         },
         steps: steps(&response.text, verdict),
         note: notes.join(" "),

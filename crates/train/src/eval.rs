@@ -55,8 +55,11 @@ pub struct Evaluated {
 /// Says which suite an evaluation is of: `evals/SUITE.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvalInfo {
-    /// Hash of the suite's problems and sampling.
+    /// Hash of all that the suite says.
     pub suite: String,
+    /// Hash of what determines the responses; where only other things changed, they are judged anew.
+    #[serde(default)]
+    pub samples: String,
 }
 
 impl Suite {
@@ -87,14 +90,21 @@ impl Suite {
         self.problems.iter().map(Problem::record).collect()
     }
 
-    /// Hash of all that determines the responses, apart from the model.
+    /// The hashes that an evaluation of this suite is known by.
     ///
     /// # Errors
     /// If a problem has no JSON form.
-    pub fn hash(&self) -> Result<String, RunError> {
-        let text = serde_json::to_string(&(&self.config.clone(), self.seed, self.records()))
-            .map_err(|e| RunError::Data(e.to_string()))?;
-        Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
+    fn info(&self) -> Result<EvalInfo, RunError> {
+        fn hash(what: &impl Serialize) -> Result<String, RunError> {
+            let text = serde_json::to_string(what).map_err(|e| RunError::Data(e.to_string()))?;
+            Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
+        }
+        let (config, records) = (&self.config, self.records());
+        let sampling = (config.temperature, config.top_p, config.top_k, config.max_tokens);
+        Ok(EvalInfo {
+            suite: hash(&(config, self.seed, &records))?,
+            samples: hash(&(&config.name, config.samples, sampling, self.seed, &records))?,
+        })
     }
 
     fn prompt(&self, i: usize, tokenizer: &Tokenizer) -> Prompt {
@@ -180,33 +190,36 @@ fn evaluate_chunk(
 ) -> Result<Evaluated, RunError> {
     let prompts: Vec<Prompt> = range.clone().map(|i| suite.prompt(i, tokenizer)).collect();
     let samples_PG = learner.sample(&prompts, &suite.config.sampling(), progress)?;
-    let problems = &suite.problems[range.clone()];
-    let nll_P = gold_nll(learner, tokenizer, problems)?;
+    let nll_P = gold_nll(learner, tokenizer, &suite.problems[range.clone()])?;
     let mut evaluated = Evaluated { rows: Vec::new(), responses: Vec::new() };
-    for ((i, problem), (samples, nll)) in range.zip(problems).zip(samples_PG.into_iter().zip(nll_P)) {
-        let (row, responses) = judge(suite, tokenizer, i, problem, &samples, nll);
-        evaluated.rows.push(row);
+    for (i, (samples, nll)) in range.zip(samples_PG.into_iter().zip(nll_P)) {
+        let response = |(s, sample): (usize, &Sample)| Response {
+            problem: i as u64,
+            sample: s as u32,
+            text: tokenizer.decode(&sample.tokens),
+            verified: false,
+            tokens: sample.tokens.len() as u32,
+            cut: sample.stop != StopReason::End,
+            reward: None,
+            record: None,
+        };
+        let mut responses: Vec<Response> = samples.iter().enumerate().map(response).collect();
+        evaluated.rows.push(judge(suite, i, &mut responses, nll));
         evaluated.responses.extend(responses);
     }
     Ok(evaluated)
 }
 
-/// Judges all samples of a problem. A sample that hit the length limit is a failure, whatever it says.
-fn judge(
-    suite: &Suite,
-    tokenizer: &Tokenizer,
-    i: usize,
-    problem: &Problem,
-    samples: &[Sample],
-    gold_nll: f64,
-) -> (EvalRow, Vec<Response>) {
+/// Judges all samples of a problem. Unparsable, empty and cut-off responses are failures.
+fn judge(suite: &Suite, i: usize, responses: &mut [Response], gold_nll: f64) -> EvalRow {
+    let problem = &suite.problems[i];
     let gold = problem.gold();
     let mut row = EvalRow {
         problem: i as u64,
         op: problem.cell.op,
         context: problem.cell.context.clone(),
         mode: mode_name(problem.cell.mode).to_owned(),
-        n: samples.len() as u32,
+        n: responses.len() as u32,
         verified: 0,
         right: 0,
         truncated: 0,
@@ -217,28 +230,23 @@ fn judge(
         first_faults: BTreeMap::new(),
         gold_nll,
     };
-    let mut responses = Vec::with_capacity(samples.len());
-    for (s, sample) in samples.iter().enumerate() {
-        let text = tokenizer.decode(&sample.tokens);
-        let verdict = verify(&gold, &text, suite.config.policy);
-        let ended = sample.stop == StopReason::End;
-        let verified = verdict.verified && ended;
-        row.verified += u32::from(verified);
-        row.right += u32::from(verdict.answer_right && ended);
-        row.truncated += u32::from(!ended);
+    for response in responses.iter_mut() {
+        let verdict = verify(&gold, &response.text, suite.config.policy);
+        response.verified = verdict.verified && !response.cut;
+        row.verified += u32::from(response.verified);
+        row.right += u32::from(verdict.answer_right && !response.cut);
+        row.truncated += u32::from(response.cut);
         row.process_acc += verdict.process_acc;
-        row.tokens += sample.tokens.len() as f64;
-        let answer = if ended { verdict.answer.unwrap_or_default() } else { String::new() };
+        row.tokens += f64::from(response.tokens);
+        let answer = if response.cut { String::new() } else { verdict.answer.unwrap_or_default() };
         *row.answers.entry(answer).or_default() += 1;
         if let Some((kind, _)) = verdict.first_fault {
             *row.first_faults.entry(kind.name().to_owned()).or_default() += 1;
         }
-        let (reward, record) = (None, None);
-        responses.push(Response { problem: i as u64, sample: s as u32, text, verified, reward, record });
     }
-    row.process_acc /= samples.len().max(1) as f64;
-    row.tokens /= samples.len().max(1) as f64;
-    (row, responses)
+    row.process_acc /= responses.len().max(1) as f64;
+    row.tokens /= responses.len().max(1) as f64;
+    row
 }
 
 /// Tokens scored at once, at most.
@@ -275,10 +283,11 @@ pub fn gold_nll(
 }
 
 /// Runs a suite on a model and leaves `SUITE.jsonl.gz`, `SUITE.responses.jsonl.gz` and `SUITE.json` in
-/// `folder`; does nothing if they are there already. `false` if `stop` was set.
+/// `folder`; does nothing if they are there already, and samples nothing if only the judging changed.
+/// `false` if `stop` was set.
 ///
 /// # Errors
-/// As [`evaluate`].
+/// As [`evaluate`] and [`judge_again`].
 pub fn evaluate_into(
     folder: &Path,
     learner: &mut dyn FnMut() -> Result<Box<dyn Learner>, RunError>,
@@ -287,14 +296,19 @@ pub fn evaluate_into(
     watch: &mut dyn Watch,
     stop: &AtomicBool,
 ) -> Result<bool, RunError> {
-    let name = &suite.config.name;
-    let info = EvalInfo { suite: suite.hash()? };
-    let info_path = folder.join(format!("{name}.json"));
-    let chunks = folder.join(format!(".{name}-{}", &info.suite[..10]));
-    if info_path.exists() && files::read_json::<EvalInfo>(&info_path)? == info {
-        // There only if the process was killed between the last two lines of this function.
-        files::remove_folder(&chunks)?;
-        return Ok(true);
+    let info = suite.info()?;
+    let stored = Stored::new(folder, &suite.config.name);
+    let chunks = folder.join(format!(".{}-{}", suite.config.name, &info.suite[..10]));
+    if let Some(known) = stored.info()? {
+        if known == info {
+            // There only if the process was killed between the last two lines of this function.
+            files::remove_folder(&chunks)?;
+            return Ok(true);
+        }
+        if known.samples == info.samples {
+            judge_again(folder, suite)?;
+            return Ok(true);
+        }
     }
     files::make_folder(&chunks)?;
     let mut learner = learner()?;
@@ -302,12 +316,71 @@ pub fn evaluate_into(
         return Ok(false);
     };
     // An older evaluation of the same name must not be taken for this one while it is replaced.
-    if info_path.exists() {
-        fs::remove_file(&info_path).map_err(files::failed(&info_path, "remove"))?;
+    if stored.info.exists() {
+        fs::remove_file(&stored.info).map_err(files::failed(&stored.info, "remove"))?;
     }
-    files::write_lines_gz(&folder.join(format!("{name}.responses.jsonl.gz")), &all.responses)?;
-    files::write_lines_gz(&folder.join(format!("{name}.jsonl.gz")), &all.rows)?;
-    files::write_json(&info_path, &info)?;
+    stored.write(&info, &all)?;
     files::remove_folder(&chunks)?;
     Ok(true)
+}
+
+/// Judges the stored responses of an evaluation again, without a model: after the verifier or the suite's
+/// policy has changed. What it says of likelihoods stays.
+///
+/// # Errors
+/// If the evaluation is not there, is one of other problems or other sampling, or does not say which
+/// responses were cut off (it was written by a program that did not store that).
+pub fn judge_again(folder: &Path, suite: &Suite) -> Result<Vec<EvalRow>, RunError> {
+    let info = suite.info()?;
+    let stored = Stored::new(folder, &suite.config.name);
+    let wrong = |what: &str| RunError::Data(format!("{}: {what}", stored.responses.display()));
+    match stored.info()? {
+        None => return Err(wrong("there is no such evaluation")),
+        Some(known) if known.samples != info.samples => {
+            return Err(wrong("the responses are to other problems, or were sampled otherwise"));
+        }
+        Some(_) => {}
+    }
+    let old: Vec<EvalRow> = files::read_lines(&stored.rows)?;
+    let mut all = Evaluated { rows: Vec::new(), responses: files::read_lines(&stored.responses)? };
+    let groups = all.responses.chunk_by_mut(|a, b| a.problem == b.problem);
+    for (old, responses) in old.iter().zip(groups) {
+        let cut = responses.iter().filter(|response| response.cut).count();
+        let same = responses.iter().all(|response| response.problem == old.problem);
+        if !same || responses.len() != old.n as usize || cut != old.truncated as usize {
+            return Err(wrong(&format!("problem {} has not the responses that it had", old.problem)));
+        }
+        all.rows.push(judge(suite, old.problem as usize, responses, old.gold_nll));
+    }
+    if all.rows.len() != suite.problems.len() {
+        return Err(wrong("responses are missing"));
+    }
+    // If this is stopped half way, the next call judges again.
+    files::write_json(&stored.info, &EvalInfo { suite: String::new(), ..info.clone() })?;
+    stored.write(&info, &all)?;
+    Ok(all.rows)
+}
+
+/// Where an evaluation lies.
+struct Stored {
+    info: PathBuf,
+    rows: PathBuf,
+    responses: PathBuf,
+}
+
+impl Stored {
+    fn new(folder: &Path, suite: &str) -> Self {
+        let file = |end: &str| folder.join(format!("{suite}{end}"));
+        Self { info: file(".json"), rows: file(".jsonl.gz"), responses: file(".responses.jsonl.gz") }
+    }
+
+    fn info(&self) -> Result<Option<EvalInfo>, RunError> {
+        Ok(if self.info.exists() { Some(files::read_json(&self.info)?) } else { None })
+    }
+
+    fn write(&self, info: &EvalInfo, all: &Evaluated) -> Result<(), RunError> {
+        files::write_lines_gz(&self.responses, &all.responses)?;
+        files::write_lines_gz(&self.rows, &all.rows)?;
+        Ok(files::write_json(&self.info, info)?)
+    }
 }

@@ -205,6 +205,12 @@ pub struct Response {
     pub text: String,
     /// Whether it is right in process and answer.
     pub verified: bool,
+    /// Tokens of the response, its end token included.
+    #[serde(default)]
+    pub tokens: u32,
+    /// Whether it reached the length limit: then it is a failure, whatever it says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
     /// Reward, for rollouts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reward: Option<f64>,

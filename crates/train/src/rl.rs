@@ -14,7 +14,7 @@ use crate::{
     error::RunError,
     files,
     kl::KlPlace,
-    learner::{Batch, ForwardBackward, Learner, Objective},
+    learner::{Batch, ForwardBackward, Learner, Objective, StopReason},
     metrics::Metrics,
     mixture::Mixture,
     policy::PolicyObjective,
@@ -104,6 +104,8 @@ impl<'a> Reinforcement<'a> {
                     sample: g as u32,
                     text: response.text.clone(),
                     verified: response.verified(),
+                    tokens: response.sample.tokens.len() as u32,
+                    cut: response.sample.stop != StopReason::End,
                     reward: Some(response.reward),
                     record: record.transpose().map_err(|e| RunError::Data(e.to_string()))?,
                 });

@@ -6,6 +6,8 @@ use super::frame::{Canvas, WIDTH, escape, n};
 use super::{Heat, Value, number};
 
 const ROW: f64 = 28.0;
+/// Width of a cell that a number fits into.
+const NUMBER: f64 = 26.0;
 
 pub(super) fn svg(heat: &Heat) -> String {
     let mut c = Canvas::new();
@@ -41,13 +43,23 @@ pub(super) fn svg(heat: &Heat) -> String {
             ));
             let sure = v.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0);
             let cell = if sure { "tc-cell tc-sure" } else { "tc-cell" };
-            c.text(cell, "middle", x + width / 2.0, y + 18.0, &short(v.value));
+            let text = if width < NUMBER { sign(v.value).to_owned() } else { short(v.value) };
+            c.text(cell, "middle", x + width / 2.0, y + 18.0, &text);
             let column = heat.columns.get(i).map_or("", String::as_str);
             c.raw(&format!("<title>{}</title></g>", escape(&format!("{name}, {column}: {}", signed(*v)))));
         }
     }
     c.height = top + ROW * heat.rows.len() as f64 + 6.0;
     c.finish(&describe(heat))
+}
+
+/// For cells that are too narrow for a number.
+fn sign(v: f64) -> &'static str {
+    match short(v).as_str() {
+        "0" => "0",
+        _ if v < 0.0 => "−",
+        _ => "+",
+    }
 }
 
 fn short(v: f64) -> String {

@@ -10,7 +10,7 @@ use train::recipe::evaluation::{Point, Relation, Side};
 use train::records::Cost;
 
 use crate::error::ReportError;
-use crate::measure::{Measure, Model, Slice, Values};
+use crate::measure::{Measure, Model, PerProblem, Slice};
 use crate::stats::{self, Estimate, Power};
 
 /// What the data say of a claim.
@@ -111,7 +111,7 @@ fn rule(measure: &Measure, claim: &Claim, slice: &Slice) -> Ruling {
             (right, difference)
         }
     };
-    let estimate = |values: &Option<Values>| measure.estimate(values.as_ref()?);
+    let estimate = |values: &Option<PerProblem>| measure.estimate(values.as_ref()?);
     let effect = estimate(&difference);
     let power = effect.zip(difference.as_ref()).and_then(|(effect, difference)| {
         stats::power(
@@ -145,7 +145,7 @@ fn model<'m>(measure: &'m Measure, arm: &str, stage: &str) -> Option<&'m Model> 
 }
 
 /// The claim's metric of one side, or its change since an earlier stage.
-fn values(measure: &Measure, claim: &Claim, slice: &Slice, point: &Point) -> Option<Values> {
+fn values(measure: &Measure, claim: &Claim, slice: &Slice, point: &Point) -> Option<PerProblem> {
     let of =
         |stage: &str| measure.values(model(measure, &point.arm, stage)?, &claim.suite, slice, claim.metric);
     let now = of(&point.stage)?;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use train::recipe::Metric;
-use train::records::{Band, EvalRow};
+use train::records::EvalRow;
 
-use super::{Figure, PARTS, plain, rate};
+use super::{Figure, PARTS, by_band, plain, rate};
 use crate::chart::{Axis, Bars, Chart, Dots, Format, Heat, Plot, Point, Scale, Series, Value};
 use crate::measure::{Measure, Model, Slice};
 
@@ -57,9 +57,7 @@ fn pass_panels(measure: &Measure, suite: &str, context: Option<&String>) -> Vec<
 
 /// The last model of every arm side by side; nothing for a run of one arm.
 pub(super) fn arms(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
-    let has_child = |i: usize| measure.models.iter().any(|m| m.parent == Some(i));
-    let last: Vec<&Model> =
-        (0..measure.models.len()).filter(|i| !has_child(*i)).map(|i| &measure.models[i]).collect();
+    let last = measure.last_models();
     if last.len() < 2 {
         return None;
     }
@@ -122,7 +120,8 @@ fn op_panel(measure: &Measure, suite: &str, context: Option<&String>, metric: Me
     });
     let title = context.map_or_else(String::new, |c| format!("{c}, ")) + &metric.name();
     let x = Axis { range: Some((first, last)), ..plain("op", Scale::Whole) };
-    (!series.is_empty()).then(|| Chart::Plot(Plot { title, x, y: rate("share"), series }))
+    let y = if metric.is_rate() { rate("share") } else { plain("nats a token", Scale::Linear) };
+    (!series.is_empty()).then_some(Chart::Plot(Plot { title, x, y, series }))
 }
 
 fn ops(measure: &Measure, suite: &str) -> Vec<u32> {
@@ -174,7 +173,7 @@ pub(super) fn ladder(measure: &Measure, suite: &str, suffix: &str) -> Option<Fig
     Figure::new(
         &format!("ladder{suffix}"),
         "The ladder during training",
-        "How the bands fill while a stage is trained. Bands are 95% intervals (first seed).",
+        "How the bands fill while a stage is trained. Bands are 95% intervals.",
         panels,
     )
 }
@@ -256,12 +255,6 @@ pub(super) fn faults(measure: &Measure, suite: &str, suffix: &str) -> Option<Fig
     )
 }
 
-fn by_band(measure: &Measure, panel: impl Fn(String, &Slice) -> Option<Chart>) -> Vec<Chart> {
-    let bands = &measure.folder.manifest.bands;
-    let of = |b: &Band| panel(format!("{} (op {}–{})", b.name, b.from, b.to), &Slice::ops(b.from, b.to));
-    bands.iter().filter_map(of).collect()
-}
-
 pub(super) fn nll(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
     let ops = ops(measure, suite);
     let row = |model: &Model| {
@@ -273,19 +266,21 @@ pub(super) fn nll(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure
         values.iter().any(Option::is_some).then(|| (model.label.clone(), values))
     };
     let rows: Vec<_> = measure.models.iter().filter_map(row).collect();
-    if rows.is_empty() {
-        return None;
-    }
     let heat = Heat {
         title: "change against the stage before".into(),
-        label: "nats a token; negative: gold solutions became likelier".into(),
-        columns: ops.iter().map(|op| format!("op {op}")).collect(),
+        label: "nats a token, by op; negative: gold solutions became likelier".into(),
+        columns: ops.iter().map(ToString::to_string).collect(),
         rows,
     };
+    let mut panels = Vec::new();
+    if !heat.rows.is_empty() {
+        panels.push(Chart::Heat(heat));
+    }
+    panels.extend(op_panel(measure, suite, None, Metric::GoldNll));
     Figure::new(
         &format!("nll{suffix}"),
         "Likelihood of the gold solutions",
-        "How much each stage changed the negative log-likelihood of the reference solutions, by difficulty.",
-        vec![Chart::Heat(heat)],
+        "How much each stage changed the negative log-likelihood of the reference solutions, by difficulty, and what it is.",
+        panels,
     )
 }

@@ -1,17 +1,19 @@
 //! The figures of a run. Each is a set of panels with one caption, one CSV file and one SVG file a panel.
 
 mod accuracy;
+mod novelty;
+mod split;
 mod training;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use train::records::StageKind;
+use train::records::{Band, StageKind};
 
 use crate::chart::{self, Axis, Chart, Format, Scale};
 use crate::error::ReportError;
 use crate::folder::write_atomically;
-use crate::measure::Measure;
+use crate::measure::{Measure, Slice};
 
 /// One figure.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +38,12 @@ impl Figure {
         chart::csv(&header, self.panels.iter().flat_map(Chart::csv_rows))
     }
 
+    /// Names of the files that its panels are drawn into.
+    pub fn drawings(&self) -> Vec<String> {
+        let number = |i: usize| if self.panels.len() > 1 { format!("-{}", i + 1) } else { String::new() };
+        (0..self.panels.len()).map(|i| format!("{}{}.svg", self.id, number(i))).collect()
+    }
+
     fn new(id: &str, title: &str, caption: &str, panels: Vec<Chart>) -> Option<Self> {
         (!panels.is_empty()).then(|| Self {
             id: id.into(),
@@ -47,11 +55,16 @@ impl Figure {
 }
 
 /// All figures that the run has data for.
-pub fn figures(measure: &Measure) -> Vec<Figure> {
+///
+/// # Errors
+/// If a suite's problems cannot be read.
+pub fn figures(measure: &Measure) -> Result<Vec<Figure>, ReportError> {
     let mut figures = of_evaluation(measure);
     for (suite, suffix) in suites(measure) {
         figures.extend(accuracy::by_context(measure, &suite, &suffix));
         figures.extend(accuracy::by_context_and_op(measure, &suite, &suffix));
+        figures.extend(novelty::shapes(measure, &suite, &suffix)?);
+        figures.extend(novelty::sharpened(measure, &suite, &suffix));
     }
     figures.extend(of_training(measure));
     for (suite, suffix) in suites(measure) {
@@ -61,7 +74,7 @@ pub fn figures(measure: &Measure) -> Vec<Figure> {
     }
     figures.extend(training::exposure(measure));
     figures.extend(training::budget(measure));
-    figures
+    Ok(figures)
 }
 
 /// The figures that say first how good the models are.
@@ -71,6 +84,7 @@ pub fn of_evaluation(measure: &Measure) -> Vec<Figure> {
         figures.extend(accuracy::arms(measure, &suite, &suffix));
         figures.extend(accuracy::pass_at_k(measure, &suite, &suffix));
         figures.extend(accuracy::by_op(measure, &suite, &suffix));
+        figures.extend(split::split(measure, &suite, &suffix));
         figures.extend(accuracy::ladder(measure, &suite, &suffix));
     }
     figures
@@ -130,12 +144,18 @@ pub fn export(run_dir: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>, Report
     };
     for figure in figures {
         write(format!("{}.csv", figure.id), figure.csv())?;
-        for (i, panel) in figure.panels.iter().enumerate() {
-            let number = if figure.panels.len() > 1 { format!("-{}", i + 1) } else { String::new() };
-            write(format!("{}{number}.svg", figure.id), panel.standalone())?;
+        for (name, panel) in figure.drawings().into_iter().zip(&figure.panels) {
+            write(name, panel.standalone())?;
         }
     }
     Ok(written)
+}
+
+/// A panel for each band.
+fn by_band(measure: &Measure, panel: impl Fn(String, &Slice) -> Option<Chart>) -> Vec<Chart> {
+    let bands = &measure.folder.manifest.bands;
+    let of = |b: &Band| panel(format!("{} (op {}–{})", b.name, b.from, b.to), &Slice::ops(b.from, b.to));
+    bands.iter().filter_map(of).collect()
 }
 
 fn rate(label: &str) -> Axis {

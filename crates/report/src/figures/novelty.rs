@@ -27,21 +27,18 @@ pub(super) fn sharpened(measure: &Measure, suite: &str, suffix: &str) -> Option<
         let before = measure.values(parent, suite, &Slice::default(), Metric::PassAt(1))?;
         let mean_P = before.mean_P();
         let row = |(from, to, name): (f64, f64, &str)| {
-            let fits = |row: &EvalRow| mean_P.get(&row.problem).is_some_and(|p| *p > from && *p <= to);
-            let count = mean_P.values().filter(|p| **p > from && **p <= to).count();
+            let fits = |problem: u64| mean_P.get(&problem).is_some_and(|p| *p > from && *p <= to);
+            let count = mean_P.keys().filter(|problem| fits(**problem)).count();
             let value = |model: &Model, metric: Metric| {
-                measure.mean_where(model, suite, metric, fits).map(Value::from)
+                let values = measure.values(model, suite, &Slice::default(), metric)?.only(fits)?;
+                measure.estimate(&values).map(Value::from)
             };
             let after = [Metric::PassAt(1), Metric::PassAt(most)].map(|metric| value(model, metric));
             let values = [value(parent, Metric::PassAt(1)), after[0], after[1]];
             (count > 0).then(|| (format!("{name} ({count})"), values.to_vec()))
         };
         let rows: Vec<_> = EASE.into_iter().filter_map(row).collect();
-        let names = [
-            "before: pass@1".to_owned(),
-            "after: pass@1".to_owned(),
-            format!("after: pass@{most}"),
-        ];
+        let names = ["before: pass@1".to_owned(), "after: pass@1".to_owned(), format!("after: pass@{most}")];
         (!rows.is_empty()).then(|| {
             Chart::Dots(Dots {
                 title: format!("{} after {}", model.label, parent.label),
@@ -81,11 +78,18 @@ pub(super) fn shapes(measure: &Measure, suite: &str, suffix: &str) -> Result<Opt
     for context in &contexts {
         let others = problems.iter().filter(|p| p.cell.context != *context);
         let known: Shapes = others.map(|p| Topology::of_gold(&p.gold())).collect();
-        let nearest_P: Vec<f64> = problems
-            .iter()
-            .map(|p| if p.cell.context == *context { known.nearest(&Topology::of_gold(&p.gold())) } else { None })
-            .map(|nearest| nearest.unwrap_or(-1.0))
-            .collect();
+        let nearest_P: Vec<f64> =
+            problems
+                .iter()
+                .map(|p| {
+                    if p.cell.context == *context {
+                        known.nearest(&Topology::of_gold(&p.gold()))
+                    } else {
+                        None
+                    }
+                })
+                .map(|nearest| nearest.unwrap_or(-1.0))
+                .collect();
         panels.extend(shapes_panel(measure, suite, context, &nearest_P));
     }
     Ok(Figure::new(
@@ -109,11 +113,8 @@ fn shapes_panel(measure: &Measure, suite: &str, context: &str, nearest_P: &[f64]
         SIMILAR.into_iter().map(part).collect()
     };
     let right = |row: &EvalRow| crate::measure::value(Metric::PassAt(1), row);
-    let mut bars: Vec<(String, Vec<Value>)> = measure
-        .models
-        .iter()
-        .filter_map(|model| Some((model.label.clone(), bar(model, &right)?)))
-        .collect();
+    let mut bars: Vec<(String, Vec<Value>)> =
+        measure.models.iter().filter_map(|model| Some((model.label.clone(), bar(model, &right)?))).collect();
     let first = measure.models.iter().find_map(|model| bar(model, &|_| Some(1.0)))?;
     let counted = first.into_iter().map(|value| Value::counted(value.value)).collect();
     bars.insert(0, ("all problems".to_owned(), counted));

@@ -1,7 +1,7 @@
 //! How a fixed budget was divided between mid-training and reinforcement learning (paper, Fig. 6 and 18).
 
-use train::records::StageKind;
 use train::recipe::Metric;
+use train::records::StageKind;
 
 use super::{Figure, by_band, rate};
 use crate::chart::{Axis, Chart, Format, Plot, Point, Scale, Series, number};
@@ -58,10 +58,9 @@ pub(super) fn split(measure: &Measure, suite: &str, suffix: &str) -> Option<Figu
 }
 
 /// Arms grouped by budget, each line from the smallest share to the largest.
-fn lines(measure: &Measure) -> Vec<Vec<Arm<'_>>> {
-    let has_child = |i: usize| measure.models.iter().any(|m| m.parent == Some(i));
-    let last = (0..measure.models.len()).filter(|i| !has_child(*i)).map(|i| &measure.models[i]);
-    let mut arms: Vec<Arm> = last.filter_map(|model| spent(measure, model)).collect();
+fn lines<'m>(measure: &'m Measure<'_>) -> Vec<Vec<Arm<'m>>> {
+    let mut arms: Vec<Arm> =
+        measure.last_models().into_iter().filter_map(|model| spent(measure, model)).collect();
     arms.sort_by(|a, b| a.budget.total_cmp(&b.budget));
     let mut lines: Vec<Vec<Arm>> = Vec::new();
     for arm in arms {

@@ -33,7 +33,7 @@ pub fn write(run_dir: &Path) -> Result<PathBuf, ReportError> {
     let folder = Folder::read(run_dir)?;
     let measure = Measure::new(&folder);
     let table = table::of_measure(&measure)?;
-    let figures = figures::figures(&measure);
+    let figures = figures::figures(&measure)?;
     let transcripts = transcripts::transcripts(&measure)?;
     let page = render(&measure, &table, &figures, transcripts)?;
     table::write_results(run_dir, &table)?;
@@ -295,6 +295,7 @@ struct FigureView {
     title: String,
     caption: String,
     panels: Vec<String>,
+    drawings: Vec<String>,
     csv: String,
 }
 
@@ -305,6 +306,7 @@ impl FigureView {
             title: figure.title.clone(),
             caption: figure.caption.clone(),
             panels: figure.panels.iter().map(crate::chart::Chart::svg).collect(),
+            drawings: figure.drawings(),
             csv: figure.csv(),
         }
     }

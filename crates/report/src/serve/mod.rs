@@ -1,14 +1,14 @@
 //! The live page: lists the runs of a folder and follows one of them while it is being written.
 //!
-//! It only reads, reads afresh for every request, and hands out nothing but its own pages and a run's
-//! `report.html`; a run that is deleted or rewritten under it is a sentence on the page. Pages are
+//! It only reads, reads afresh for every request, and hands out nothing but its own pages, a run's
+//! `report.html` and its figures; a run that is deleted or rewritten under it is a sentence on the page. Pages are
 //! rendered here, as fragments of HTML; the script only puts the newest fragment in place.
 
 mod place;
 mod views;
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -78,6 +78,7 @@ fn router(server: Server) -> Router {
         .route("/run/{name}", get(run))
         .route("/run/{name}/live", get(follow))
         .route("/run/{name}/report.html", get(report))
+        .route("/run/{name}/figures/{file}", get(figure))
         .layer(middleware::from_fn_with_state(Arc::clone(&server), guard))
         .with_state(server)
 }
@@ -106,13 +107,32 @@ async fn follow(State(server): State<Arc<Server>>, UrlPath(name): UrlPath<String
 }
 
 async fn report(State(server): State<Arc<Server>>, UrlPath(name): UrlPath<String>) -> Response<Body> {
-    apart(move || {
-        let file = |path: PathBuf| server.place.inside(&path.join("report.html"));
-        let text = server.place.run(&name).and_then(file).and_then(|path| std::fs::read(path).ok());
-        let Some(text) = text else { return missing() };
-        ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response()
-    })
-    .await
+    apart(move || file(&server.place, &name, "report.html", "text/html; charset=utf-8")).await
+}
+
+/// What a report links to beside it.
+async fn figure(
+    State(server): State<Arc<Server>>,
+    UrlPath((name, figure)): UrlPath<(String, String)>,
+) -> Response<Body> {
+    let kind = match figure.rsplit_once('.') {
+        Some((_, "csv")) => "text/csv; charset=utf-8",
+        Some((_, "svg")) => "image/svg+xml",
+        _ => return missing(),
+    };
+    if figure.contains(['/', '\\', '\0']) {
+        return missing();
+    }
+    apart(move || file(&server.place, &name, &format!("figures/{figure}"), kind)).await
+}
+
+/// A file of a run, if it is truly there.
+fn file(place: &Place, name: &str, path: &str, kind: &'static str) -> Response<Body> {
+    let found = place.run(name).and_then(|run| place.inside(&run.join(path)));
+    match found.and_then(|path| std::fs::read(path).ok()) {
+        Some(text) => ([(header::CONTENT_TYPE, kind)], text).into_response(),
+        None => missing(),
+    }
 }
 
 /// Reading and drawing, off the thread that answers.

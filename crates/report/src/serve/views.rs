@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::SystemTime;
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
@@ -22,7 +23,10 @@ use crate::table;
 use crate::transcripts::{self, Transcript};
 
 /// The last evaluation part of each run, with what it was drawn from.
-pub(super) type Cache = BTreeMap<String, (Vec<(String, u64)>, String)>;
+pub(super) type Cache = BTreeMap<String, (Vec<Seen>, String)>;
+
+/// A file as it was when it was read: its path, size and time of change.
+type Seen = (PathBuf, u64, Option<SystemTime>);
 
 /// Steps that the rate is taken over.
 const RECENT: usize = 20;
@@ -306,18 +310,22 @@ fn evaluation(name: &str, path: &Path, cache: &Mutex<Cache>) -> Result<String, R
     Ok(html)
 }
 
-/// Names and sizes of all evaluation files.
-fn fingerprint(path: &Path) -> Vec<(String, u64)> {
+/// All evaluation files and the recipe, whose claims and suites say what is made of them.
+fn fingerprint(path: &Path) -> Vec<Seen> {
     let mut files = Vec::new();
     for stage in list_folder(&path.join("stages")).unwrap_or_default() {
-        for file in list_folder(&stage.join("evals")).unwrap_or_default() {
-            let size = fs::metadata(&file).map_or(0, |m| m.len());
-            if file.to_string_lossy().ends_with(".jsonl.gz") {
-                files.push((file.to_string_lossy().into_owned(), size));
-            }
-        }
+        files.extend(list_folder(&stage.join("evals")).unwrap_or_default());
     }
-    files
+    files.retain(|file| file.to_string_lossy().ends_with(".jsonl.gz"));
+    if !files.is_empty() {
+        files.push(path.join("recipe.toml"));
+    }
+    let seen = |file: PathBuf| {
+        let meta = fs::metadata(&file).ok();
+        let (size, time) = (meta.as_ref().map_or(0, fs::Metadata::len), meta.and_then(|m| m.modified().ok()));
+        (file, size, time)
+    };
+    files.into_iter().map(seen).collect()
 }
 
 /// Some of the newest rollouts.

@@ -163,6 +163,8 @@ impl Synthetic {
                     sample,
                     text,
                     verified,
+                    tokens: 30,
+                    cut: false,
                     reward: None,
                     record: None,
                 });

@@ -10,14 +10,14 @@ use std::sync::mpsc;
 use crate::fixture::Synthetic;
 
 /// A running server; stops when dropped.
-struct Live {
-    address: SocketAddr,
+pub(crate) struct Live {
+    pub(crate) address: SocketAddr,
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Live {
-    fn of(runs: &Path) -> Self {
+    pub(crate) fn of(runs: &Path) -> Self {
         let (stop, runs) = (Arc::new(AtomicBool::new(false)), runs.to_owned());
         let (send, receive) = mpsc::channel();
         let flag = Arc::clone(&stop);
@@ -93,6 +93,22 @@ fn a_run_may_vanish_or_break_under_it() {
 }
 
 #[test]
+fn a_run_that_is_written_anew_is_drawn_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("r");
+    std::fs::create_dir(&run).unwrap();
+    Synthetic { samples: 16, ..Synthetic::default() }.write(&run);
+    let live = Live::of(dir.path());
+    assert!(live.get("/run/r/live").1.contains("pass@16"));
+    std::fs::remove_dir_all(&run).unwrap();
+    assert_eq!(live.get("/run/r/live").0, 404);
+    std::fs::create_dir(&run).unwrap();
+    Synthetic { samples: 8, ..Synthetic::default() }.write(&run);
+    let page = live.get("/run/r/live").1;
+    assert!(page.contains("pass@8") && !page.contains("pass@16"));
+}
+
+#[test]
 fn nothing_outside_the_folder_is_served() {
     let dir = tempfile::tempdir().unwrap();
     let (runs, secret) = (dir.path().join("runs"), dir.path().join("secret"));
@@ -102,7 +118,13 @@ fn nothing_outside_the_folder_is_served() {
     Synthetic::default().write(&secret);
     Synthetic::default().write(&runs.join("good"));
     Synthetic::default().write(&runs.join("linked"));
-    std::fs::write(secret.join("report.html"), "secret").unwrap();
+    std::fs::write(secret.join("report.html"), "secret\n").unwrap();
+    for run in [&secret, &runs.join("good")] {
+        std::fs::create_dir(run.join("figures")).unwrap();
+        std::fs::write(run.join("figures/by-op.csv"), format!("{}\n", run.display())).unwrap();
+    }
+    std::fs::write(runs.join("good/recipe.csv"), "secret\n").unwrap();
+    std::fs::write(runs.join("good/figures/notes.txt"), "secret\n").unwrap();
     let live = Live::of(&runs);
     for target in [
         "/run/../secret/live",
@@ -111,6 +133,11 @@ fn nothing_outside_the_folder_is_served() {
         "/run/..%2fsecret/report.html",
         "/run/good%2f..%2f..%2fsecret/report.html",
         "/run/good/manifest.json",
+        "/run/good/figures/..%2Fmanifest.json",
+        "/run/good/figures/..%2F..%2F..%2Fsecret%2Ffigures%2Fby-op.csv",
+        "/run/good/figures/%2e%2e%2frecipe.csv",
+        "/run/..%2Fsecret/figures/by-op.csv",
+        "/run/good/figures/notes.txt",
         "/run/good/../../secret/report.html",
         "/../secret/report.html",
         "/etc/passwd",
@@ -121,6 +148,7 @@ fn nothing_outside_the_folder_is_served() {
         let (status, answer) = live.get(target);
         assert!((400..500).contains(&status) && !answer.contains("secret\n"), "{target}: {answer}");
     }
+    assert!(live.get("/run/good/figures/by-op.csv").1.ends_with("runs/good\n"));
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink(&secret, runs.join("link")).unwrap();
@@ -128,8 +156,16 @@ fn nothing_outside_the_folder_is_served() {
         let stage = runs.join("linked/stages/pre-0001");
         std::fs::remove_dir_all(&stage).unwrap();
         std::os::unix::fs::symlink(secret.join("stages/pre-0001"), &stage).unwrap();
-        for target in ["/run/link/live", "/run/link/report.html", "/run/good/report.html", "/run/linked/live"]
-        {
+        std::fs::remove_file(runs.join("good/figures/by-op.csv")).unwrap();
+        std::os::unix::fs::symlink(secret.join("figures/by-op.csv"), runs.join("good/figures/by-op.csv"))
+            .unwrap();
+        for target in [
+            "/run/link/live",
+            "/run/link/report.html",
+            "/run/good/report.html",
+            "/run/good/figures/by-op.csv",
+            "/run/linked/live",
+        ] {
             assert_eq!(live.get(target).0, 404, "{target}");
         }
     }

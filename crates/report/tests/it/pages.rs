@@ -35,6 +35,64 @@ fn the_same_folder_gives_the_same_bytes() {
     assert!(first.len() > 15 && first == read());
 }
 
+/// The figures of the paper, and ours, where a run has the data for them.
+#[test]
+fn every_figure_is_drawn_and_linked() {
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic { arms: vec!["half", "all"], seeds: vec![1, 2], ..Synthetic::default() }.write(dir.path());
+    let path = |name: &str| dir.path().join(name);
+    let change = |name: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(path(name)).unwrap();
+        assert!(text.contains(from), "{name} lacks {from}");
+        std::fs::write(path(name), text.replace(from, to)).unwrap();
+    };
+    // One arm goes without mid-training and spends all of the budget on reinforcement learning.
+    for seed in ["0001", "0002"] {
+        change(
+            &format!("stages/rl-all-{seed}/done.json"),
+            "\"nominal_tokens\": 400000.0",
+            "\"nominal_tokens\": 800000.0",
+        );
+        change("manifest.json", &format!("\"mid-{seed}\",\n        \"rl-all"), "\"rl-all");
+        let milestone = path(&format!("stages/pre-{seed}/evals/step-000060"));
+        std::fs::create_dir(&milestone).unwrap();
+        std::fs::copy(
+            path(&format!("stages/pre-{seed}/evals/heldout.jsonl.gz")),
+            milestone.join("heldout.jsonl.gz"),
+        )
+        .unwrap();
+    }
+    let page = std::fs::read_to_string(report::html::write(dir.path()).unwrap()).unwrap();
+    for (id, what) in [
+        ("pass-at-k", "Fig. 3, 7, 12, 13"),
+        ("by-op-by-context", "Fig. 4, 15"),
+        ("shapes", "Fig. 5"),
+        ("split", "Fig. 6, 18"),
+        ("faults", "Fig. 8"),
+        ("ladder", "Fig. 9"),
+        ("nll", "Fig. 10"),
+        ("reward", "Fig. 11, 14, 16, 17"),
+        ("exposure", "exposure ledger"),
+        ("budget", "budget split"),
+        ("curriculum", "curriculum trace"),
+        ("arms", "arms side by side"),
+        ("sharpened", "new or sharpened"),
+        ("outcomes", "right answers by wrong processes"),
+    ] {
+        let csv = format!("figures/{id}.csv");
+        let text = std::fs::read_to_string(path(&csv)).unwrap_or_else(|e| panic!("{what}: {csv}: {e}"));
+        assert!(text.lines().count() > 2, "{what}: {csv} is empty");
+        assert!(page.contains(&format!("href=\"{csv}\"")), "{what}: the page does not link {csv}");
+        let drawing =
+            page.split(&format!("href=\"figures/{id}")).nth(2).and_then(|rest| rest.split('"').next());
+        let drawing = std::fs::read_to_string(path(&format!("figures/{id}{}", drawing.unwrap()))).unwrap();
+        assert!(drawing.starts_with("<svg") && drawing.contains("<title>"), "{what}");
+    }
+    let split = std::fs::read_to_string(path("figures/split.csv")).unwrap();
+    let shares: Vec<&str> = split.lines().skip(1).take(2).filter_map(|l| l.rsplit(',').nth(3)).collect();
+    assert_eq!(shares, ["0.5", "1"], "{split}");
+}
+
 #[test]
 fn what_models_write_stays_text() {
     let dir = tempfile::tempdir().unwrap();

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use report::stats::{ks, pass_at_k};
-use train::eval::{Evaluated, Suite, evaluate, evaluate_into};
-use train::recipe::Recipe;
+use report::measure::value;
+use report::stats::Bootstrap;
+use report::words;
+use train::eval::{Evaluated, Suite, evaluate, evaluate_into, judge_again};
+use train::recipe::{Metric, Recipe};
 use train::records::EvalRow;
 
 use super::model;
@@ -21,14 +23,17 @@ use crate::threads::Threads;
 ///
 /// The suite is one of a recipe's; the problems are from the test split and the same for every model. Each
 /// problem is sampled, each sample verified. A row of JSON for every problem goes to stdout, or with --out
-/// into a folder, beside all responses; a table of pass@k by op goes to stderr.
+/// into a folder, beside all responses; a table of pass@k by op goes to stderr. Stored responses can be judged
+/// again without sampling them again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet eval runs/quickstart/stages/rl-1a2b/checkpoints/step-000100 --recipe recipes/quickstart.toml > rows.jsonl
-  tercet eval some-model --recipe recipes/quickstart.toml --set evaluation.suite.main.samples=16 --out evals")]
+  tercet eval some-model --recipe recipes/quickstart.toml --set evaluation.suite.main.samples=16 --out evals
+  tercet eval --again evals --recipe recipes/quickstart.toml --set evaluation.suite.main.policy=strict")]
 pub(crate) struct Args {
-    /// A Hugging Face directory, such as a checkpoint of a run
-    model: PathBuf,
+    /// A Hugging Face directory of the Qwen2 family, such as a checkpoint of a run
+    #[arg(required_unless_present = "again")]
+    model: Option<PathBuf>,
     /// The recipe that has the suite; a run's recipe.toml will do
     #[arg(long, value_name = "FILE")]
     recipe: PathBuf,
@@ -40,6 +45,9 @@ pub(crate) struct Args {
     /// Folder for rows and responses; a stopped evaluation goes on there
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// No model: judge the responses again that an earlier call left in this folder
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["model", "out"])]
+    again: Option<PathBuf>,
     #[command(flatten)]
     threads: Threads,
 }
@@ -48,34 +56,49 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.threads.apply()?;
     let recipe = Recipe::open(&args.recipe, &args.changes.overrides())?;
     let suite = suite(&recipe, args.suite.as_deref())?;
-    let stop = interrupt::listen(interrupt::SAVING)?;
-    let (mut learner, tokenizer) = model::open(&args.model, threads)?;
-    let mut watch = Terminal::default();
-    let rows = if let Some(folder) = &args.out {
-        let mut again = Some(learner);
-        let mut open = || match again.take() {
-            Some(learner) => Ok(learner),
-            None => Err(train::error::RunError::Data("the model is opened once".to_owned())),
-        };
-        std::fs::create_dir_all(folder)
-            .map_err(|e| anyhow::anyhow!("cannot make the folder {}: {e}", folder.display()))?;
-        if !evaluate_into(folder, &mut open, &tokenizer, &suite, &mut watch, &stop)? {
-            anyhow::bail!("stopped before the end: the same command goes on");
-        }
-        read_rows(&folder.join(format!("{}.jsonl.gz", suite.config.name)))?
-    } else {
-        let done = evaluate(&mut *learner, &tokenizer, &suite, None, &mut watch, &stop)?;
-        let Some(Evaluated { rows, .. }) = done else { anyhow::bail!("stopped before the end") };
+    let rows = match (&args.again, &args.model) {
+        (Some(folder), _) => judge_again(folder, &suite)?,
+        (None, Some(model)) => asked(model, args.out.as_deref(), &suite, threads)?,
+        (None, None) => return Err(Usage::error("name a model, or --again and a folder".to_owned())),
+    };
+    if args.out.is_none() && args.again.is_none() {
         let mut output = Output::open(None)?;
         for row in &rows {
             serde_json::to_writer(&mut output, row)?;
             writeln!(output)?;
         }
         output.finish()?;
-        rows
-    };
+    }
     crate::progress::say(table(&rows).trim_end());
     Ok(())
+}
+
+/// The rows of a model that is asked now, or that was asked before with the same folder.
+fn asked(
+    model: &Path,
+    out: Option<&Path>,
+    suite: &Suite,
+    threads: Option<usize>,
+) -> anyhow::Result<Vec<EvalRow>> {
+    let stop = interrupt::listen(interrupt::SAVING)?;
+    let (mut learner, tokenizer) = model::open(model, threads)?;
+    let mut watch = Terminal::default();
+    let Some(folder) = out else {
+        let done = evaluate(&mut *learner, &tokenizer, suite, None, &mut watch, &stop)?;
+        let Some(Evaluated { rows, .. }) = done else { anyhow::bail!("stopped before the end") };
+        return Ok(rows);
+    };
+    let mut again = Some(learner);
+    let mut open = || match again.take() {
+        Some(learner) => Ok(learner),
+        None => Err(train::error::RunError::Data("the model is opened once".to_owned())),
+    };
+    std::fs::create_dir_all(folder)
+        .map_err(|e| anyhow::anyhow!("cannot make the folder {}: {e}", folder.display()))?;
+    if !evaluate_into(folder, &mut open, &tokenizer, suite, &mut watch, &stop)? {
+        anyhow::bail!("stopped before the end: the same command goes on");
+    }
+    read_rows(&folder.join(format!("{}.jsonl.gz", suite.config.name)))
 }
 
 fn suite(recipe: &Recipe, name: Option<&str>) -> anyhow::Result<Suite> {
@@ -95,30 +118,30 @@ fn read_rows(path: &std::path::Path) -> anyhow::Result<Vec<EvalRow>> {
     crate::output::lines(path)?.map(|line| Ok(serde_json::from_str(&line?)?)).collect()
 }
 
-/// pass@k by op.
+/// Measures by op, with their intervals.
 fn table(rows: &[EvalRow]) -> String {
     use std::fmt::Write as _;
     let mut by_op: BTreeMap<u32, Vec<&EvalRow>> = BTreeMap::new();
     for row in rows {
         by_op.entry(row.op).or_default().push(row);
     }
-    let ks = ks(rows.iter().map(|row| row.n).min().unwrap_or(0));
-    let mut text = format!("{:>4} {:>8} {:>9} {:>9}", "op", "problems", "right", "process");
-    for k in &ks {
-        let _ = write!(text, " {:>9}", format!("pass@{k}"));
+    let most = rows.iter().map(|row| row.n).min().unwrap_or(1);
+    let mut metrics = vec![Metric::PassAt(1), Metric::PassAt(most), Metric::Right, Metric::ProcessAcc];
+    metrics.dedup();
+    let bootstrap = Bootstrap::default();
+    let mut text = format!("{:>4} {:>8}", "op", "problems");
+    for metric in &metrics {
+        let _ = write!(text, " {:>20}", metric.name());
     }
-    text.push('\n');
     for (op, rows) in by_op {
-        let n = rows.len() as f64;
-        let mean = |value: &dyn Fn(&EvalRow) -> f64| rows.iter().map(|row| value(row)).sum::<f64>() / n;
-        let right = mean(&|row| f64::from(row.right) / f64::from(row.n.max(1)));
-        let process = mean(&|row| row.process_acc);
-        let _ = write!(text, "{op:>4} {:>8} {:>8.1}% {process:>9.3}", rows.len(), 100.0 * right);
-        for &k in &ks {
-            let passed = mean(&|row| pass_at_k(row.n, row.verified, k).unwrap_or(f64::NAN));
-            let _ = write!(text, " {:>8.1}%", 100.0 * passed);
+        let _ = write!(text, "\n{op:>4} {:>8}", rows.len());
+        for &metric in &metrics {
+            let values: Vec<f64> = rows.iter().filter_map(|row| value(metric, row)).collect();
+            let estimate = bootstrap.mean(&[values], Some((0.0, 1.0)));
+            let shown = estimate.map_or_else(|| "–".to_owned(), |e| words::estimate(metric, &e));
+            let _ = write!(text, " {shown:>20}");
         }
-        text.push('\n');
     }
+    text.push_str("\nPercent, with 95% intervals (bootstrap by problem).\n");
     text
 }

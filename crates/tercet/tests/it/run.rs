@@ -231,6 +231,23 @@ fn a_model_is_exported_asked_and_evaluated() {
     let in_run = model.ancestors().nth(2).expect("the stage's folder").join("evals/main.jsonl.gz");
     let read = |path: PathBuf| fs::read(path).expect("written");
     assert!(read(in_run) == read(dir.path().join("evals/main.jsonl.gz")));
+
+    // Stored responses are judged again without a model, under the same rules with the same result.
+    let files =
+        || ["main.jsonl.gz", "main.responses.jsonl.gz"].map(|f| read(dir.path().join("evals").join(f)));
+    let before = files();
+    let again = ["eval", "--again", "evals", "--recipe", &recipe, "--scale", "tiny"];
+    assert_eq!(tercet(dir.path(), &again).code, 0);
+    assert!(files() == before);
+    // Other rules in the same folder sample nothing, either: a model that is no more would be missed.
+    fs::remove_file(dir.path().join("model/model.safetensors")).expect("removable");
+    let strict = ["--set", "evaluation.suite.main.policy=strict"];
+    let ended = tercet(dir.path(), &[&again[..], &strict[..]].concat());
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let other =
+        tercet(dir.path(), &[&again[..], &["--set", "evaluation.suite.main.temperature=0.1"]].concat());
+    assert_eq!(other.code, 1);
+    assert!(other.stderr.contains("or were sampled otherwise"), "{}", other.stderr);
 }
 
 #[cfg(unix)]
