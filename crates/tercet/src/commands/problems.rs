@@ -3,11 +3,13 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use problems::audit::Audit;
 use problems::{Cell, Generator, Problem};
 use rayon::prelude::*;
 
+use super::verify::record_on;
 use super::world::WorldArgs;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::threads::Threads;
 
@@ -23,7 +25,8 @@ const AT_ONCE: u64 = 1024;
 #[command(after_help = "Examples:
   tercet problems --op 2-10 --context zoo,school -n 1000 > train.jsonl
   tercet problems --op 11-14 --split test -n 200 --seed 7 --out edge.jsonl
-  tercet problems --op 2-6 --context terse --set max_value=20 --set distractors=0 --format text -n 3")]
+  tercet problems --op 2-6 --context terse --set max_value=20 --set distractors=0 --format text -n 3
+  tercet problems --audit train.jsonl.gz edge.jsonl")]
 pub(crate) struct Args {
     #[command(flatten)]
     world: WorldArgs,
@@ -36,7 +39,10 @@ pub(crate) struct Args {
     /// How a problem is written
     #[arg(long, default_value = "jsonl")]
     format: Format,
-    /// File to write to; stdout by default
+    /// Instead of making problems, audit files of them: what each repeats and shows, and what any two share
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    audit: Vec<PathBuf>,
+    /// File to write to, compressed if its name ends in .gz; stdout by default
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -54,6 +60,9 @@ enum Format {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     args.threads.apply()?;
+    if !args.audit.is_empty() {
+        return audit(args);
+    }
     let (generator, cells) = args.world.open()?;
     let mut output = Output::open(args.out.as_deref())?;
     let mut progress = Progress::new("problems", cells.len() as u64 * args.number, "problems");
@@ -70,6 +79,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     progress.finish();
+    output.finish()
+}
+
+fn audit(args: &Args) -> anyhow::Result<()> {
+    let mut audit = Audit::default();
+    for path in &args.audit {
+        let name = path.display().to_string();
+        for (n, line) in (1..).zip(output::lines(path)?) {
+            audit.add(&name, &record_on(&line?, path, n)?);
+        }
+    }
+    let mut output = Output::open(args.out.as_deref())?;
+    write!(output, "{}", audit.report())?;
     output.finish()
 }
 

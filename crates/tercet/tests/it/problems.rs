@@ -96,3 +96,21 @@ fn a_problem_is_told_in_another_context() {
     let shown = tercet(dir.path(), &["show", "--op", "3", "--context", "zoo", "--in", "school"]).stdout;
     assert!(shown.contains("op 3 school forward"), "{shown}");
 }
+
+#[test]
+fn an_audit_tells_what_two_files_share() {
+    let dir = temporary();
+    let make = |split: &str, out: &str| {
+        let args = ["problems", "--op", "3,7", "-n", "30", "--split", split, "--out", out];
+        assert_eq!(tercet(dir.path(), &args).code, 0);
+    };
+    make("train", "train.jsonl.gz");
+    make("test", "test.jsonl");
+    let audit = tercet(dir.path(), &["problems", "--audit", "train.jsonl.gz", "test.jsonl"]);
+    assert_eq!(audit.code, 0, "{}", audit.all());
+    let line =
+        |start: &str| audit.stdout.lines().find(|l| l.starts_with(start)).unwrap_or_default().to_owned();
+    let words = |text: String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+    assert_eq!(words(line("op 3")), "op 3 forward d=2 instance 0 test.jsonl 30, train.jsonl.gz 30");
+    assert!(words(line("op 7")).starts_with("op 7 forward d=2 structure 0"), "{}", audit.stdout);
+}
