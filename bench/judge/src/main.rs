@@ -4,11 +4,16 @@
 //! cargo run --release -p judge-bench -- harmless 1000000    right solutions, changed harmlessly: all accepted?
 //! cargo run --release -p judge-bench -- wrong 1000000       wrong solutions: any accepted?
 //! cargo run --release -p judge-bench -- speed               verdicts a second, and time against length
+//! cargo run --release -p judge-bench -- compatibility DIR   verdicts on the published code's data
 //! ```
-//! Run in `bench/`. Tables go to stdout; the exit code is 1 when the judge was fooled.
+//! Run in `bench/`. DIR holds `problems.jsonl.gz`, `graphs.jsonl.gz`, `verify.jsonl.gz` and `illposed.jsonl`. Tables go to stdout; the exit code is 1 when the judge was fooled.
 
+mod compatibility;
+#[path = "../../../crates/problems/tests/published/mod.rs"]
+mod published;
 mod speed;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use problems::gold::{Gold, Mode};
@@ -156,6 +161,7 @@ fn table(title: &str, lines: &[&Line], problems: u64) {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let count = arguments.get(1).and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    let compatible = |dir: &String| compatibility::run(Path::new(dir));
     let good = match arguments.first().map(String::as_str) {
         Some("harmless") => harmless(count),
         Some("wrong") => wrong(count),
@@ -163,8 +169,9 @@ fn main() -> ExitCode {
             speed::run();
             true
         }
+        Some("compatibility") => arguments.get(1).is_some_and(compatible),
         _ => {
-            eprintln!("usage: judge-bench harmless|wrong [COUNT], or judge-bench speed");
+            eprintln!("usage: judge-bench harmless|wrong [COUNT], speed, or compatibility DIR");
             return ExitCode::from(2);
         }
     };

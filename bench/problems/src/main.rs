@@ -4,11 +4,9 @@
 //! cargo run --release --manifest-path bench/Cargo.toml -p problems-bench -- rate [PROBLEMS]
 //! cargo run --release --manifest-path bench/Cargo.toml -p problems-bench -- solve [PROBLEMS]
 //! cargo run --release --manifest-path bench/Cargo.toml -p problems-bench -- structures [PROBLEMS]
-//! zcat problems.jsonl.gz | cargo run --release --manifest-path bench/Cargo.toml -p problems-bench -- reference
 //! ```
 //!
 //! `rate` prints problems a second (a core, and on two threads) by op, mode and style, and the peak of memory.
-//! `reference` compares the `reference` preset with the reference generator's records on standard input.
 //! `solve` lets the tests' independent solver read that many problems over all cells and compares the answers.
 //! `structures` counts how many structures and instances small cells hold: the ground of the split's rule.
 
@@ -33,8 +31,7 @@ fn main() -> Fallible<()> {
         "rate" => rate(count.unwrap_or(40_000)),
         "solve" => solve(count.unwrap_or(1_000_000)),
         "structures" => structures(count.unwrap_or(100_000)),
-        "reference" => reference(count.unwrap_or(20)),
-        _ => Err("usage: problems-bench rate|solve|structures|reference [PROBLEMS]".into()),
+        _ => Err("usage: problems-bench rate|solve|structures [PROBLEMS]".into()),
     }
 }
 
@@ -177,12 +174,5 @@ fn structures(count: u64) -> Fallible<()> {
             println!("{:<9}{op:>4}{:>14}{:>14}{:>14}{:>14}", mode.name(), columns[0], columns[1], columns[2], columns[3]);
         }
     }
-    Ok(())
-}
-
-fn reference(per_problem: u64) -> Fallible<()> {
-    let lines = std::io::stdin().lines().collect::<Result<Vec<_>, _>>()?;
-    let records = lines.iter().map(|line| serde_json::from_str(line)).collect::<Result<Vec<_>, _>>()?;
-    print!("{}", problems::compare::compare_reference(records, &Contexts::builtin(), 1, per_problem)?);
     Ok(())
 }

@@ -145,7 +145,7 @@ impl Audit {
             seen.insert(hash);
         }
         let cell = (problem.cell.op, problem.cell.mode, problem.d);
-        let deciding = match Identity::of(SplitRule::Structure, cell.0, cell.1, cell.2) {
+        let deciding = match Identity::of(SplitRule::Structure, cell.0) {
             Identity::Text => hashes[0],
             Identity::Instance => hashes[1],
             Identity::Structure => hashes[2],
@@ -198,14 +198,7 @@ impl Audit {
                 }
             }
             let shared = seen.values().filter(|&&n| n > 1).count() as u64;
-            CellRule {
-                op,
-                mode,
-                d,
-                identity: Identity::of(SplitRule::Structure, op, mode, d),
-                distinct,
-                shared,
-            }
+            CellRule { op, mode, d, identity: Identity::of(SplitRule::Structure, op), distinct, shared }
         };
         cells.into_iter().map(rule).collect()
     }
@@ -295,7 +288,7 @@ impl fmt::Display for AuditReport {
             let pair = format!("{} / {}", o.a, o.b);
             writeln!(f, "{pair:<26}{:>9}{:>11}{:>12}{:>8}", o.texts, o.instances, o.structures, o.shapes)?;
         }
-        writeln!(f, "\ncell              split by    in more than one set   distinct in each set")?;
+        writeln!(f, "\ncell                split by    in more than one set   distinct in each set")?;
         for rule in &self.rules {
             let cell = format!("op {} {} d={}", rule.op, rule.mode.name(), rule.d);
             let identity = match rule.identity {
@@ -304,7 +297,7 @@ impl fmt::Display for AuditReport {
                 Identity::Text => "text",
             };
             let distinct: Vec<String> = rule.distinct.iter().map(|(name, n)| format!("{name} {n}")).collect();
-            writeln!(f, "{cell:<18}{identity:<12}{:>20}   {}", rule.shared, distinct.join(", "))?;
+            writeln!(f, "{cell:<20}{identity:<12}{:>20}   {}", rule.shared, distinct.join(", "))?;
         }
         for set in &self.sets {
             writeln!(f, "\nexposure in {}", set.name)?;

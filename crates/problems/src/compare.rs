@@ -41,28 +41,18 @@ pub const METRICS: [&str; 8] = [
 ];
 
 /// Forms of sentences on the path, as shares of all stated quantities there.
-pub const FORMS: [&str; 9] = [
-    "number",
-    "P",
-    "c + P",
-    "c * P",
-    "P + Q",
-    "P - Q",
-    "c o (P + Q)",
-    "c o (P - Q)",
-    "three or four operands",
-];
+pub const FORMS: [&str; 9] =
+    ["number", "P", "c + P", "c * P", "P + Q", "P - Q", "c o (P + Q)", "c o (P - Q)", "3 or 4"];
 
-/// Running sums of a set of problems.
+/// What was measured on a set of problems.
 #[derive(Debug, Clone, Default)]
-struct Sums {
-    count: f64,
-    totals: [f64; METRICS.len()],
-    squares: [f64; METRICS.len()],
+struct Sample {
+    /// One value a problem.
+    values: [Vec<f64>; METRICS.len()],
     forms: [f64; FORMS.len()],
 }
 
-impl Sums {
+impl Sample {
     fn add(&mut self, problem: &str, solution: &str) -> Option<()> {
         let steps = steps(solution, Style::Prose)?;
         let mut depth: BTreeMap<&str, u32> = BTreeMap::new();
@@ -95,24 +85,44 @@ impl Sums {
             answer,
             f64::from(u8::from(last_is_total)),
         ];
-        self.count += 1.0;
-        for (k, value) in values.into_iter().enumerate() {
-            self.totals[k] += value;
-            self.squares[k] += value * value;
+        for (all, value) in self.values.iter_mut().zip(values) {
+            all.push(value);
         }
         Some(())
     }
 
     fn mean(&self, metric: usize) -> f64 {
-        self.totals[metric] / self.count.max(1.0)
+        let values = &self.values[metric];
+        values.iter().sum::<f64>() / values.len().max(1) as f64
     }
 
     /// Standard error of the mean.
     fn error(&self, metric: usize) -> f64 {
-        let mean = self.mean(metric);
-        let variance = (self.squares[metric] / self.count.max(1.0) - mean * mean).max(0.0);
-        (variance / (self.count - 1.0).max(1.0)).sqrt()
+        let (values, mean) = (&self.values[metric], self.mean(metric));
+        let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
+        let n = values.len() as f64;
+        (squares / n.max(1.0) / (n - 1.0).max(1.0)).sqrt()
     }
+
+    /// The share of each form, in percent of all stated quantities.
+    fn share(&self, form: usize) -> f64 {
+        100.0 * self.forms[form] / f64::max(self.forms.iter().sum(), 1.0)
+    }
+}
+
+/// Kolmogorov and Smirnov's distance of two samples, over the distance that samples of one distribution exceed once
+/// in a hundred times (less often where values repeat).
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    let sorted = |values: &[f64]| {
+        let mut values = values.to_vec();
+        values.sort_by(f64::total_cmp);
+        values
+    };
+    let (a, b) = (sorted(a), sorted(b));
+    let (n, m) = (a.len().max(1) as f64, b.len().max(1) as f64);
+    let up_to = |values: &[f64], x: f64| values.partition_point(|&v| v <= x) as f64;
+    let apart = a.iter().chain(&b).map(|&x| (up_to(&a, x) / n - up_to(&b, x) / m).abs());
+    apart.fold(0.0, f64::max) / (1.628 * ((n + m) / (n * m)).sqrt())
 }
 
 /// Which of [`FORMS`] a step has.
@@ -137,7 +147,7 @@ pub type Differences = [(f64, f64); METRICS.len()];
 /// The reference's problems and ours, cell by cell.
 #[derive(Debug, Clone)]
 pub struct Comparison {
-    cells: BTreeMap<(Mode, u32), (Sums, Sums)>,
+    cells: BTreeMap<(Mode, u32), (Sample, Sample)>,
     /// Reference records whose solution could not be read.
     pub unread: usize,
 }
@@ -180,69 +190,129 @@ pub fn compare_reference(
 impl Comparison {
     /// The differences in each cell.
     pub fn differences(&self) -> Vec<((Mode, u32), Differences)> {
-        let of = |(theirs, ours): &(Sums, Sums)| {
-            std::array::from_fn(|k| {
-                let base = theirs.mean(k).abs().max(1e-9) / 100.0;
-                ((ours.mean(k) - theirs.mean(k)) / base, theirs.error(k).hypot(ours.error(k)) / base)
-            })
-        };
-        self.cells.iter().map(|(cell, sums)| (*cell, of(sums))).collect()
+        self.cells.iter().map(|(cell, pair)| (*cell, differences(pair))).collect()
     }
 
-    /// The share of each form, in percent, the reference's and ours.
-    pub fn forms(&self, mode: Mode) -> Vec<(&'static str, f64, f64)> {
-        let share = |pick: fn(&(Sums, Sums)) -> &Sums, k: usize| {
-            let cells = self.cells.iter().filter(|((m, _), _)| *m == mode).map(|(_, sums)| pick(sums));
-            let (part, all) =
-                cells.fold((0.0, 0.0), |(p, a), s| (p + s.forms[k], a + s.forms.iter().sum::<f64>()));
-            100.0 * part / f64::max(all, 1.0)
-        };
-        FORMS.iter().enumerate().map(|(k, form)| (*form, share(|s| &s.0, k), share(|s| &s.1, k))).collect()
+    fn of_mode(&self, mode: Mode) -> impl Iterator<Item = (u32, &(Sample, Sample))> {
+        self.cells.iter().filter(move |((of, _), _)| *of == mode).map(|((_, op), pair)| (*op, pair))
     }
-}
 
-/// The table.
-impl fmt::Display for Comparison {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for mode in [Mode::Forward, Mode::Reverse] {
-            writeln!(f, "{}: reference → ours (difference in % ± standard error)", mode.name())?;
-            write!(f, "{:>3}", "op")?;
-            for metric in METRICS {
-                write!(f, " | {metric:>26}")?;
-            }
-            writeln!(f)?;
-            for ((of, op), (theirs, ours)) in self.cells.iter().filter(|((m, _), _)| *m == mode) {
-                write!(f, "{op:>3}")?;
-                for (k, (difference, error)) in self
-                    .differences()
-                    .iter()
-                    .find(|(c, _)| c == &(*of, *op))
-                    .map(|(_, d)| *d)
-                    .iter()
-                    .flatten()
-                    .enumerate()
-                {
-                    let (a, b) = (theirs.mean(k), ours.mean(k));
-                    write!(f, " | {a:>7.2} {b:>7.2} {difference:>+5.1}±{error:<4.1}")?;
-                }
-                writeln!(f)?;
-            }
-            writeln!(f, "forms of stated quantities on the path, % (reference, ours)")?;
-            for (form, theirs, ours) in self.forms(mode) {
-                writeln!(f, "  {form:<24}{theirs:>6.1}{ours:>6.1}")?;
+    fn fmt_means(&self, mode: Mode, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{}: means, reference and ours, with the difference in % ± its standard error",
+            mode.name()
+        )?;
+        write!(f, "{:>3}", "op")?;
+        for metric in METRICS {
+            write!(f, " | {metric:>26}")?;
+        }
+        for (op, pair) in self.of_mode(mode) {
+            write!(f, "\n{op:>3}")?;
+            for (k, (difference, error)) in differences(pair).into_iter().enumerate() {
+                let (theirs, ours) = (pair.0.mean(k), pair.1.mean(k));
+                write!(f, " | {theirs:>7.2} {ours:>7.2} {difference:>+5.1}±{error:<4.1}")?;
             }
         }
-        writeln!(f, "over all {} cells (mode × op), difference in %", self.cells.len())?;
+        writeln!(f)
+    }
+
+    fn fmt_forms(&self, mode: Mode, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: forms of stated quantities on the path in %, reference and ours", mode.name())?;
+        write!(f, "{:>3}", "op")?;
+        for form in FORMS {
+            write!(f, " | {form:>11}")?;
+        }
+        let mut all = (Sample::default(), Sample::default());
+        let line = |f: &mut fmt::Formatter<'_>, name: &str, pair: &(Sample, Sample)| {
+            write!(f, "\n{name:>3}")?;
+            (0..FORMS.len())
+                .try_for_each(|k| write!(f, " | {:>5.1} {:>5.1}", pair.0.share(k), pair.1.share(k)))
+        };
+        for (op, pair) in self.of_mode(mode) {
+            line(f, &op.to_string(), pair)?;
+            for k in 0..FORMS.len() {
+                all.0.forms[k] += pair.0.forms[k];
+                all.1.forms[k] += pair.1.forms[k];
+            }
+        }
+        line(f, "all", &all)?;
+        writeln!(f)
+    }
+
+    fn fmt_summary(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "over all {} cells (mode × op)", self.cells.len())?;
+        writeln!(
+            f,
+            "{:<20} difference of means, %: mean  largest  beyond 3 standard errors   other distribution (1%)",
+            ""
+        )?;
         for (k, metric) in METRICS.iter().enumerate() {
-            let all: Vec<(f64, f64)> = self.differences().iter().map(|(_, cell)| cell[k]).collect();
+            let all: Vec<(f64, f64)> = self.cells.values().map(|pair| differences(pair)[k]).collect();
             let mean = all.iter().map(|d| d.0).sum::<f64>() / all.len().max(1) as f64;
             let largest = all.iter().map(|d| d.0.abs()).fold(0.0, f64::max);
             let beyond = all.iter().filter(|d| d.0.abs() > 3.0 * d.1 + 1e-9).count();
-            writeln!(
-                f,
-                "  {metric:<20} mean {mean:>+5.1}, largest {largest:>5.1}, beyond 3 standard errors: {beyond}"
-            )?;
+            let apart = |(a, b): &&(Sample, Sample)| distance(&a.values[k], &b.values[k]) > 1.0;
+            let apart = self.cells.values().filter(apart).count();
+            writeln!(f, "{metric:<20} {mean:>+28.1} {largest:>8.1} {beyond:>26} {apart:>25}")?;
         }
         Ok(())
+    }
+}
+
+fn differences((theirs, ours): &(Sample, Sample)) -> Differences {
+    std::array::from_fn(|k| {
+        let base = theirs.mean(k).abs().max(1e-9) / 100.0;
+        ((ours.mean(k) - theirs.mean(k)) / base, theirs.error(k).hypot(ours.error(k)) / base)
+    })
+}
+
+/// The tables.
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for mode in [Mode::Forward, Mode::Reverse] {
+            if self.of_mode(mode).next().is_some() {
+                self.fmt_means(mode, f)?;
+                writeln!(f)?;
+                self.fmt_forms(mode, f)?;
+                writeln!(f)?;
+            }
+        }
+        if self.unread > 0 {
+            writeln!(f, "{} problems could not be read", self.unread)?;
+        }
+        self.fmt_summary(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_of_one_distribution_are_near_and_others_are_not() {
+        let uniform =
+            |n: usize, from: f64| (0..n).map(|i| from + (i * 37 % n) as f64 / n as f64).collect::<Vec<_>>();
+        assert!(distance(&uniform(100, 0.0), &uniform(2000, 0.0)) < 0.2);
+        assert!(distance(&uniform(100, 0.3), &uniform(2000, 0.0)) > 1.5);
+        assert_eq!(distance(&[], &[]), 0.0);
+    }
+
+    /// The preset against itself: records as the reference writes them, made with another seed.
+    #[test]
+    fn the_preset_agrees_with_itself() {
+        let contexts = Contexts::builtin();
+        let world = World { preset: Some(Preset::Reference), ..World::default() };
+        let generator = Generator::new(&world, &contexts, 2, None).unwrap();
+        let cell = Cell { op: 7, context: "zoo".into(), mode: Mode::Reverse };
+        let record = |i| {
+            let record = generator.problem(&cell, i).record();
+            serde_json::from_value::<ReferenceRecord>(serde_json::to_value(record).unwrap()).unwrap()
+        };
+        let comparison = compare_reference((0..60).map(record), &contexts, 1, 5).unwrap();
+        assert_eq!(comparison.unread, 0);
+        let (_, all) = comparison.differences()[0];
+        assert!(all.iter().all(|(difference, error)| difference.abs() <= 4.0 * error + 1e-9), "{comparison}");
+        assert!(comparison.to_string().contains("reverse: forms of stated quantities"));
     }
 }

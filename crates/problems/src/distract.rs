@@ -88,7 +88,7 @@ fn draw(graph: &Graph, quantity: Quantity, pool: Option<&[u8]>, world: &World, d
         literal |= operands.is_empty();
         let literal = literal.then(|| draw_literal(world, draws, attempt >= 4));
         if let Some((rule, operands, value)) =
-            join(world, draws, &graph.nodes, operands, literal, world.max_value)
+            join(world, draws, &graph.nodes, operands, literal, world.bounds().1)
         {
             return Node { quantity, rule, operands, value };
         }
@@ -106,8 +106,9 @@ fn finish_place(graph: &mut Graph, place: u8, later: &[Quantity], world: &World)
     }
     let members = graph.nodes.iter().enumerate().filter(|(_, n)| count_of_place(n.quantity));
     let operands: Operands = members.map(|(i, _)| i as u8).collect();
-    let value = operands.iter().map(|i| graph.nodes[i].value).sum();
-    if !operands.is_empty() && value <= world.max_value {
+    let value: i64 = operands.iter().map(|i| graph.nodes[i].value).sum();
+    let value = world.modulus.map_or(value, |m| value % m);
+    if !operands.is_empty() && value <= world.bounds().1 {
         graph.nodes.push(Node { quantity: Quantity::Total { place }, rule: Rule::Total, operands, value });
     }
 }

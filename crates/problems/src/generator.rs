@@ -83,6 +83,9 @@ impl Generator {
         if !(least..=OP_MAX).contains(&cell.op) {
             return Err(impossible(&format!("op must be from {least} to {OP_MAX}")));
         }
+        if cell.mode == Mode::Reverse && self.world.modulus.is_some() {
+            return Err(impossible("an equation modulo a number may have several solutions"));
+        }
         if self.plans(cell).is_empty() {
             let World { places, kinds, max_operands, .. } = self.world;
             return Err(impossible(&format!(
@@ -97,7 +100,7 @@ impl Generator {
                     self.split.map_or(String::new(), |(split, _)| format!(" in the {} split", split.name()));
                 return Err(impossible(&format!(
                     "{CHECK_DRAWS_MAX} draws gave none{split} with values up to {}",
-                    self.world.max_value
+                    self.world.bounds().1
                 )));
             }
         }
@@ -175,7 +178,7 @@ impl Generator {
     /// Whether the graph is in the generator's split.
     fn belongs(&self, cell: &Cell, graph: &Graph, layout: &Layout) -> bool {
         let Some((split, rule)) = self.split else { return true };
-        match Identity::of(rule, cell.op, cell.mode, self.world.d) {
+        match Identity::of(rule, cell.op) {
             Identity::Structure => Split::of(&identity::structure_hash(graph)) == split,
             Identity::Instance => Split::of(&layout.instance_hash(graph)) == split,
             Identity::Text => true,
@@ -184,7 +187,7 @@ impl Generator {
 
     fn belongs_by_text(&self, cell: &Cell, graph: &Graph, layout: &Layout, context: &Context) -> bool {
         match self.split {
-            Some((split, rule)) if Identity::of(rule, cell.op, cell.mode, self.world.d) == Identity::Text => {
+            Some((split, rule)) if Identity::of(rule, cell.op) == Identity::Text => {
                 crate::render::texts(graph, layout, context).is_some_and(|t| {
                     Split::of(&identity::text_hash([&t.problem, &t.question, &t.solution])) == split
                 })

@@ -23,6 +23,9 @@ pub struct Gold {
     pub answer: i64,
     /// Forward or reverse.
     pub mode: Mode,
+    /// What numbers are equal modulo, if not over the integers. Values of quantities are remainders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modulus: Option<i64>,
 }
 
 /// One quantity of the solution.

@@ -197,10 +197,13 @@ pub struct Graph {
     pub path: u8,
     /// Reverse mode: the node that is asked for. Then the value of the path's last node is given.
     pub unknown: Option<u8>,
+    /// Every result is the remainder by this, if present.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modulus: Option<i64>,
 }
 
 /// Counts that describe a problem.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stats {
     /// Sum of the in-degrees on the path, literals included: the reference's measure of difficulty.
@@ -265,7 +268,8 @@ impl Graph {
     pub fn linear(&self) -> Option<Vec<Linear>> {
         let mut values: Vec<Linear> = Vec::with_capacity(usize::from(self.path));
         for (i, node) in self.path_nodes().iter().enumerate() {
-            let value = if self.unknown == Some(i as u8) { Linear::X } else { node.apply(&values)? };
+            let value =
+                if self.unknown == Some(i as u8) { Linear::X } else { node.apply(&values, self.modulus)? };
             values.push(value);
         }
         Some(values)
@@ -284,7 +288,12 @@ impl Graph {
             let value = values.as_ref().map_or(Linear::number(node.value), |v| v[i]);
             crate::gold::GoldNode { name: name(node), parents, value }
         });
-        crate::gold::Gold { nodes: nodes.collect(), answer: self.answer(), mode: self.mode() }
+        crate::gold::Gold {
+            nodes: nodes.collect(),
+            answer: self.answer(),
+            mode: self.mode(),
+            modulus: self.modulus,
+        }
     }
 
     /// The same graph with literals drawn anew and all values within the world's bounds; `None` if a thousand draws
@@ -296,7 +305,9 @@ impl Graph {
     fn renumber_once(&self, world: &World, draws: &mut Draws) -> Option<Self> {
         let mut graph = self.clone();
         let mut values: Vec<Linear> = Vec::with_capacity(graph.nodes.len());
-        let within = |value: Option<Linear>| value?.as_number().filter(|v| (1..=world.max_value).contains(v));
+        let modulus = graph.modulus;
+        let (least, most) = world.bounds();
+        let within = |value: Option<Linear>| value?.as_number().filter(|v| (least..=most).contains(v));
         let (lo, hi) = world.literals;
         for node in &mut graph.nodes {
             let mut joined = None;
@@ -309,9 +320,9 @@ impl Graph {
                 Rule::Joined(_, None) | Rule::Total | Rule::Grand => {}
             }
             if let Some(joined) = joined {
-                within(joined.apply(&values))?;
+                within(joined.apply(&values, modulus))?;
             }
-            node.value = within(node.apply(&values))?;
+            node.value = within(node.apply(&values, modulus))?;
             values.push(Linear::number(node.value));
         }
         let determined =
@@ -348,8 +359,12 @@ impl Graph {
 }
 
 impl Node {
-    /// The value by this node's rule, given the values of earlier nodes.
-    pub fn apply(&self, values: &[Linear]) -> Option<Linear> {
+    /// The value by this node's rule, given the values of earlier nodes and perhaps a modulus.
+    pub fn apply(&self, values: &[Linear], modulus: Option<i64>) -> Option<Linear> {
+        self.whole(values).map(|value| value.modulo(modulus))
+    }
+
+    fn whole(&self, values: &[Linear]) -> Option<Linear> {
         let value = |i: usize| values.get(i).copied();
         let mut operands = self.operands.iter();
         match self.rule {

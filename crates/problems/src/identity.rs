@@ -96,7 +96,8 @@ fn refine(graph: &Graph, start: impl Fn(&Node) -> u64) -> Vec<u64> {
     colours
 }
 
-fn finish(domain: &str, mut colours: Vec<u64>) -> [u8; 32] {
+fn finish(domain: &str, graph: &Graph, mut colours: Vec<u64>) -> [u8; 32] {
+    colours.extend(graph.modulus.map(|m| pair(0x6d6f_6475, m as u64)));
     colours.sort_unstable();
     let mut hasher = blake3::Hasher::new_derive_key(domain);
     for colour in colours {
@@ -108,12 +109,12 @@ fn finish(domain: &str, mut colours: Vec<u64>) -> [u8; 32] {
 /// Hash of the structure: operations, literals and values of the path.
 pub fn structure_hash(graph: &Graph) -> [u8; 32] {
     let start = |node: &Node| pair(operation(node.rule), pair(literal(node.rule) as u64, node.value as u64));
-    finish("tercet structure, version 1", refine(graph, start))
+    finish("tercet structure, version 1", graph, refine(graph, start))
 }
 
 /// Hash of the shape: the structure without literals and values. Problems of one shape are near-duplicates.
 pub fn shape_hash(graph: &Graph) -> [u8; 32] {
-    finish("tercet shape, version 1", refine(graph, |node| mix(operation(node.rule))))
+    finish("tercet shape, version 1", graph, refine(graph, |node| mix(operation(node.rule))))
 }
 
 /// Hash of the whole graph with its entities, distractors included. `place` and `kind` give an entity's number
@@ -136,7 +137,7 @@ pub fn instance_hash(graph: &Graph, place: impl Fn(u8) -> u64, kind: impl Fn(u8)
     }
     colours.push(pair(0x71, code(graph.nodes[graph.query()].quantity)));
     colours.push(pair(0x72 + u64::from(graph.unknown.is_some()), code(graph.nodes[graph.last()].quantity)));
-    finish("tercet instance, version 1", colours)
+    finish("tercet instance, version 1", graph, colours)
 }
 
 /// Hash of a text in several fields; runs of blanks count as one.

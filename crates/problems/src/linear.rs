@@ -47,6 +47,13 @@ impl Linear {
         Some(Self { a: value.a.checked_mul(factor)?, b: value.b.checked_mul(factor)? })
     }
 
+    /// The remainder of both parts by a modulus, from 0 to one less than it; without one the value itself.
+    #[must_use]
+    pub fn modulo(self, modulus: Option<i64>) -> Self {
+        let rest = |n: i64| modulus.and_then(|m| n.checked_rem_euclid(m)).unwrap_or(n);
+        Self { a: rest(self.a), b: rest(self.b) }
+    }
+
     /// The value at `x`; `None` on overflow.
     pub fn at(self, x: i64) -> Option<i64> {
         self.a.checked_mul(x)?.checked_add(self.b)
@@ -97,6 +104,8 @@ mod tests {
         assert_eq!(v, Some(Linear { a: 3, b: 4 }));
         assert_eq!(v.and_then(|v| v.at(5)), Some(19));
         assert_eq!(Linear::X.times(Linear::X), None);
+        assert_eq!(Linear { a: 9, b: -3 }.modulo(Some(7)), Linear { a: 2, b: 4 });
+        assert_eq!(Linear { a: 9, b: -3 }.modulo(None), Linear { a: 9, b: -3 });
         assert_eq!(Linear::number(i64::MAX).plus(Linear::number(1)), None);
     }
 }

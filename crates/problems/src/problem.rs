@@ -69,6 +69,9 @@ pub struct Record {
     pub seed: u64,
     /// See [`Problem::answer`].
     pub answer: i64,
+    /// Counts that describe the graph; for readers, and not read back.
+    #[serde(skip_deserializing)]
+    pub stats: Stats,
     /// See [`Problem::graph`].
     pub graph: Graph,
     /// See [`Problem::layout`].
@@ -227,6 +230,7 @@ impl Problem {
             index: self.index,
             seed: self.seed,
             answer: self.answer,
+            stats: self.stats(),
             graph: self.graph.clone(),
             layout: self.layout.clone(),
             names: self.names.lines().map(str::to_owned).collect(),
@@ -305,7 +309,7 @@ fn check_graph(graph: &Graph) -> Result<(), (usize, &'static str)> {
         if node.operands.iter().any(|operand| operand >= i) {
             return Err((i, "is computed from a later node"));
         }
-        if node.apply(&values) != Some(Linear::number(node.value)) {
+        if node.apply(&values, graph.modulus) != Some(Linear::number(node.value)) {
             return Err((i, "has another value than its rule gives"));
         }
         values.push(Linear::number(node.value));
@@ -313,6 +317,9 @@ fn check_graph(graph: &Graph) -> Result<(), (usize, &'static str)> {
     let path = usize::from(graph.path);
     if path == 0 || path > graph.nodes.len() {
         return Err((path, "is said to end the path, but does not exist"));
+    }
+    if graph.modulus.is_some_and(|m| m < 1 || graph.unknown.is_some()) {
+        return Err((0, "has an impossible modulus"));
     }
     if let Some(unknown) = graph.unknown.map(usize::from) {
         let leaf = |node: &Node| matches!(node.rule, Rule::Literal(_));

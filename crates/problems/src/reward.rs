@@ -70,26 +70,6 @@ impl Reward {
     }
 }
 
-/// Terms that may be added to any reward. All are off by default: they reward looks, not reasoning.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Terms {
-    /// Added when the tags are as they should be.
-    pub format: f64,
-    /// Taken away in proportion to the length beyond `free_tokens`: this much at twice that length.
-    pub length: f64,
-    /// Tokens that cost nothing.
-    pub free_tokens: u32,
-}
-
-impl Terms {
-    /// The reward with these terms for a response of so many tokens.
-    pub fn apply(&self, parts: RewardParts, tokens: u32) -> f64 {
-        let beyond = f64::from(tokens.saturating_sub(self.free_tokens)) / f64::from(self.free_tokens.max(1));
-        parts.reward + self.format * parts.format - self.length * beyond
-    }
-}
-
 /// One minus the published code's penalties over the number of quantities, at least 0.
 pub(crate) fn penalised(verdict: &Verdict) -> f64 {
     let nodes = verdict.nodes.len().max(1);
@@ -120,7 +100,12 @@ mod tests {
             parents: parents.to_vec(),
             value: Linear::number(3),
         };
-        Gold { nodes: vec![node("crow", &[]), node("owl", &[0])], answer: 3, mode: Mode::Forward }
+        Gold {
+            nodes: vec![node("crow", &[]), node("owl", &[0])],
+            answer: 3,
+            mode: Mode::Forward,
+            modulus: None,
+        }
     }
 
     const HALF: &str =
@@ -151,13 +136,5 @@ mod tests {
         let credit = step_credit(&verify(&gold(), HALF, Policy::Paper));
         let texts: Vec<_> = credit.into_iter().map(|(range, right)| (&HALF[range], right)).collect();
         assert_eq!(texts, [("Define crow as a; so a = 3.", true), ("Define owl as b; so b = 3.", false)]);
-    }
-
-    #[test]
-    fn terms_are_off_by_default() {
-        let parts = Reward::Outcome {}.score(&verify(&gold(), HALF, Policy::Paper));
-        assert_eq!(Terms::default().apply(parts, 500), 1.0);
-        let terms = Terms { format: 0.25, length: 0.5, free_tokens: 100 };
-        assert_eq!(terms.apply(parts, 200), 0.75);
     }
 }

@@ -11,6 +11,9 @@ use crate::graph::SIDE_MAX;
 /// No problem has more operations: every step may need a letter of its own, and reverse mode has 50.
 pub const OP_MAX: u32 = 50;
 
+/// The largest modulus: products of two remainders stay far from overflow.
+const MODULUS_MAX: i64 = 1_000_000;
+
 /// How variables are called in solutions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -60,6 +63,10 @@ pub struct World {
     pub d: u8,
     /// Every value, intermediate results included, is from 1 to this.
     pub max_value: i64,
+    /// Every result is the remainder by this, from 0 up, and the text says so; `max_value` then has no effect.
+    /// Forward problems only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modulus: Option<i64>,
     /// Fewest and most places of a problem.
     pub places: (u8, u8),
     /// Fewest and most kinds of a problem.
@@ -89,6 +96,7 @@ impl Default for World {
         Self {
             d: 2,
             max_value: 1000,
+            modulus: None,
             places: (1, SIDE_MAX as u8),
             kinds: (1, SIDE_MAX as u8),
             distractors: 2.0,
@@ -167,6 +175,8 @@ impl World {
             &self.max_value,
             "from 1 to 1000000000",
         )?;
+        let modulus = self.modulus.unwrap_or(MODULUS_MAX);
+        knob((2..=MODULUS_MAX).contains(&modulus), "modulus", &modulus, "from 2 to 1000000")?;
         knob(side(self.places), "places", &self.places, &sides)?;
         knob(side(self.kinds), "kinds", &self.kinds, &sides)?;
         knob((0.0..=50.0).contains(&self.distractors), "distractors", &self.distractors, "from 0 to 50")?;
@@ -174,6 +184,7 @@ impl World {
         let (lo, hi) = self.literals;
         knob(1 <= lo && lo <= hi && hi <= 1000, "literals", &self.literals, "a range within 1 to 1000")?;
         knob(lo <= self.max_value, "literals", &self.literals, "not all above max_value")?;
+        knob(hi < modulus, "literals", &self.literals, "below the modulus")?;
         knob(chance(self.forms.number), "forms.number", &self.forms.number, "from 0 to 1")?;
         knob(chance(self.forms.literal), "forms.literal", &self.forms.literal, "from 0 to 1")?;
         knob(chance(self.forms.times), "forms.times", &self.forms.times, "from 0 to 1")?;
@@ -181,6 +192,11 @@ impl World {
         knob(chance(self.query_total), "query_total", &self.query_total, "from 0 to 1")?;
         let reference = self.preset == Some(Preset::Reference);
         knob(!reference || self.d == 2, "d", &self.d, "2 with the reference preset")
+    }
+
+    /// The least and the largest value of a quantity.
+    pub(crate) fn bounds(&self) -> (i64, i64) {
+        self.modulus.map_or((1, self.max_value), |modulus| (0, modulus - 1))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Splits: which of train, RL, validation and test a problem belongs to, decided by a hash of what it is.
 //!
-//! The identity that decides depends on nothing but the rule and the cell's op and mode, so two data sets made
+//! The identity that decides depends on nothing but the rule and the cell's op, so two data sets made
 //! with different worlds, seeds or contexts can never disagree:
 //!
 //! | rule | cells | identity |
@@ -12,8 +12,6 @@
 //! [`Identity::of`] is that table.
 
 use serde::{Deserialize, Serialize};
-
-use crate::gold::Mode;
 
 /// What a problem is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,7 +55,7 @@ pub const FEW_STRUCTURES_OP: u32 = 5;
 
 impl Identity {
     /// The identity that decides for a cell (see the module's table).
-    pub fn of(rule: SplitRule, op: u32, _mode: Mode, _d: u8) -> Self {
+    pub fn of(rule: SplitRule, op: u32) -> Self {
         match rule {
             SplitRule::Text => Self::Text,
             SplitRule::Structure if op <= FEW_STRUCTURES_OP => Self::Instance,

@@ -69,7 +69,11 @@ pub(crate) fn wire(
     wiring.deal(shape.spare(op)?)?;
     wiring.evaluate()?;
     let path = wiring.nodes.len() as u8;
-    Some((Graph { nodes: wiring.nodes, path, unknown: None }, wiring.places, wiring.kinds))
+    Some((
+        Graph { nodes: wiring.nodes, path, unknown: None, modulus: world.modulus },
+        wiring.places,
+        wiring.kinds,
+    ))
 }
 
 impl<'a> Wiring<'a> {
@@ -277,8 +281,8 @@ impl<'a> Wiring<'a> {
 
     /// The largest value an item may take such that its total can stay within bounds.
     fn limit(&self, item: Item) -> Option<i64> {
-        let most = self.world.max_value;
-        let Some(block) = item.block else { return Some(most) };
+        let (_, most) = self.world.bounds();
+        let Some(block) = item.block.filter(|_| self.world.modulus.is_none()) else { return Some(most) };
         let members = |i: &usize| self.items[*i].block == Some(block);
         let members = (self.blocks.len()..self.items.len()).filter(members);
         let limit = if self.blocks[usize::from(block)].grand {
@@ -308,7 +312,8 @@ impl<'a> Wiring<'a> {
         } else {
             (Rule::Total, values.iter().sum::<i64>())
         };
-        (value <= self.world.max_value).then_some(Node { quantity, rule, operands, value })
+        let value = self.world.modulus.map_or(value, |m| value % m);
+        (value <= self.world.bounds().1).then_some(Node { quantity, rule, operands, value })
     }
 
     /// A stated quantity with its planned in-degree and a value from 1 to `limit`.
@@ -395,12 +400,15 @@ pub(crate) fn join(
         }
         _ => (Join::Sum, operands.as_slice().iter().map(|&i| value(i)).sum()),
     };
+    let joined = world.modulus.map_or(joined, |m| joined % m);
     let result = match literal {
         None => joined,
         Some((Act::Plus, c)) => joined + c,
         Some((Act::Times, c)) => joined * c,
     };
-    (joined <= world.max_value && (1..=limit).contains(&result)).then_some((
+    let result = world.modulus.map_or(result, |m| result % m);
+    let (least, most) = world.bounds();
+    (joined <= most && (least..=limit).contains(&result)).then_some((
         Rule::Joined(join, literal),
         operands,
         result,

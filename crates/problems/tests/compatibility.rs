@@ -4,96 +4,28 @@
 
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::Read as _;
-use std::path::PathBuf;
+mod published;
 
-use problems::gold::{Gold, GoldNode, Mode};
-use problems::linear::Linear;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
 use problems::reward::Reward;
 use problems::verify::{Policy, Verdict, explain, verify};
 use serde_json::Value;
 
+use published::{answer_of, gold, text};
+
 fn rows(file: &str) -> Option<Vec<Value>> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/reference").join(file);
-    let Ok(bytes) = std::fs::read(&path) else {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/reference").join(file);
+    let rows = published::rows(&path);
+    if rows.is_none() {
         println!("skipped: {} is not here", path.display());
-        return None;
-    };
-    let mut text = String::new();
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("gzip of UTF-8");
-    } else {
-        text = String::from_utf8(bytes).expect("UTF-8");
     }
-    Some(text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect())
-}
-
-fn text<'r>(row: &'r Value, key: &str) -> &'r str {
-    row[key].as_str().unwrap_or_else(|| panic!("{key} is text in {row}"))
-}
-
-/// `39*x + 21`, `4 - x`, `-7`, `x`: the published code's canonical form, read without the judge's grammar.
-fn linear(text: &str) -> Option<Linear> {
-    let mut sum = Linear::number(0);
-    let spaced = text.trim().replace(" - ", " + -").replace("--", "");
-    for term in spaced.split(" + ") {
-        let value = match term.split_once('*') {
-            Some((a, "x")) => Linear { a: a.parse().ok()?, b: 0 },
-            _ if term == "x" => Linear::X,
-            _ if term == "-x" => Linear { a: -1, b: 0 },
-            _ => Linear::number(term.parse().ok()?),
-        };
-        sum = sum.plus(value)?;
-    }
-    Some(sum)
-}
-
-/// Values in the unknown as the solution states them, by name: the last member of each step.
-fn stated_values(solution: &str) -> HashMap<String, Linear> {
-    let steps = solution.split("Define ").skip(1);
-    let pairs = steps.filter_map(|step| {
-        let (name, rest) = step.split_once(" as ")?;
-        let (head, body) = rest.split_once(';')?;
-        let body = body.split(" We know ").next()?.trim();
-        let value = body.strip_suffix('.').unwrap_or(body).rsplit(" = ").next()?;
-        Some((
-            name.to_owned(),
-            if head == "x" && body.contains("know its value") { Linear::X } else { linear(value)? },
-        ))
-    });
-    pairs.collect()
-}
-
-/// The true graph; in reverse mode its numbers become expressions that have the same value at the answer.
-fn gold(graph: &Value, solution: &str, answer: i64) -> Gold {
-    let topo = graph["topo"].as_array().expect("nodes");
-    let index: HashMap<&str, u32> = topo.iter().zip(0..).map(|(n, i)| (text(n, "name"), i)).collect();
-    let reverse = text(graph, "mode") == "forwardreverse";
-    let stated = if reverse { stated_values(solution) } else { HashMap::new() };
-    let nodes = topo.iter().map(|node| {
-        let name = text(node, "name");
-        let deps = node["deps"].as_array().expect("deps");
-        let deps = deps.iter().filter_map(|d| index.get(d.as_str().expect("a name")).copied());
-        let mut parents: Vec<u32> = deps.collect();
-        parents.sort_unstable();
-        parents.dedup();
-        let number = node["value"].as_i64().expect("a number");
-        let value = if reverse { stated[name] } else { Linear::number(number) };
-        assert_eq!(value.at(answer), Some(number), "{name} in {solution}");
-        GoldNode { name: name.to_owned(), parents, value }
-    });
-    let mode = if reverse { Mode::Reverse } else { Mode::Forward };
-    Gold { nodes: nodes.collect(), answer, mode }
+    rows
 }
 
 fn graphs() -> Option<HashMap<String, Value>> {
     Some(rows("graphs.jsonl.gz")?.into_iter().map(|g| (text(&g, "sha").to_owned(), g)).collect())
-}
-
-fn answer_of(solution: &str) -> i64 {
-    let (_, answer) = solution.rsplit_once("Answer: ").expect("an answer line");
-    answer.trim_end().trim_end_matches('.').parse().expect("a number")
 }
 
 #[test]

@@ -15,6 +15,7 @@ prop_compose! {
     fn worlds()(
         d in 2..=3u8,
         max_value in prop_oneof![12..60i64, 60..2000i64],
+        modulus in prop_oneof![3 => Just(None), 1 => (10..100i64).prop_map(Some)],
         places in 1..=5u8,
         kinds in 1..=5u8,
         distractors in 0.0..4.0,
@@ -27,7 +28,7 @@ prop_compose! {
     ) -> World {
         let forms = Forms { number: forms.0, literal: forms.1, times: forms.2, difference: forms.3 };
         World {
-            d, max_value, places: (1, places), kinds: (1, kinds), distractors, max_operands,
+            d, max_value, modulus, places: (1, places), kinds: (1, kinds), distractors, max_operands,
             literals: (1, literal_max), forms, query_total, variables, style, preset: None,
         }
     }
@@ -49,6 +50,7 @@ fn numbers(text: &str) -> impl Iterator<Item = i64> + '_ {
 }
 
 fn check_graph(world: &World, cell: &Cell, problem: &Problem) {
+    let bounds = world.modulus.map_or(1..=world.max_value, |m| 0..=m - 1);
     let graph = &problem.graph;
     let path = graph.path_nodes().len();
     assert_eq!(problem.stats().op, cell.op);
@@ -56,7 +58,7 @@ fn check_graph(world: &World, cell: &Cell, problem: &Problem) {
     let mut needed = BTreeSet::from([graph.last()]);
     for (i, node) in graph.nodes.iter().enumerate().rev() {
         assert!(node.operands.iter().all(|operand| operand < i), "not acyclic");
-        assert!((1..=world.max_value).contains(&node.value), "{} is out of bounds", node.value);
+        assert!(bounds.contains(&node.value), "{} is out of bounds", node.value);
         if needed.contains(&i) {
             needed.extend(node.operands.iter());
         }
@@ -66,7 +68,7 @@ fn check_graph(world: &World, cell: &Cell, problem: &Problem) {
     }
     assert_eq!(needed, (0..path).collect(), "the path is what the answer needs, and nothing else");
     if cell.mode == Mode::Forward {
-        let within = |n| (1..=world.max_value).contains(&n);
+        let within = |n| bounds.contains(&n);
         assert!(
             numbers(&problem.solution).all(within) && !problem.solution.contains("= -"),
             "{}",
@@ -109,7 +111,8 @@ fn check_kin(contexts: &Contexts, world: &World, problem: &Problem) {
     if let Some(other) = problem.renumber(world, context, &Stream::root(1)) {
         assert_eq!(other.shape_hash(), problem.shape_hash());
         assert_eq!(other.stats().op, problem.stats().op);
-        assert!(other.graph.nodes.iter().all(|n| (1..=world.max_value).contains(&n.value)));
+        let bounds = world.modulus.map_or(1..=world.max_value, |m| 0..=m - 1);
+        assert!(other.graph.nodes.iter().all(|n| bounds.contains(&n.value)));
     }
 }
 
@@ -251,6 +254,15 @@ fn impossible_wishes_are_refused_with_a_reason() {
         "zoo",
         Mode::Forward,
         "places is (3, 9), but must be a range",
+    );
+    let wheel = World { modulus: Some(7), ..World::default() };
+    check(wheel.clone(), 4, "zoo", Mode::Reverse, "may have several solutions");
+    check(
+        World { literals: (1, 8), ..wheel },
+        4,
+        "zoo",
+        Mode::Forward,
+        "literals is (1, 8), but must be below",
     );
     check(World { distractors: f64::NAN, ..World::default() }, 3, "zoo", Mode::Forward, "distractors is NaN");
 }

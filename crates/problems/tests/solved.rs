@@ -4,6 +4,7 @@ mod solver;
 
 use problems::context::Style;
 use problems::gold::Mode;
+use problems::verify::{Policy, verify};
 use problems::{Cell, Contexts, Generator, World};
 
 #[test]
@@ -39,6 +40,37 @@ fn text_determines_the_answer_in_every_cell() {
     assert_eq!(solved, 2 * 2 * contexts.names().count() * (40 + 39) * 4);
 }
 
+/// With a modulus the text says so, and values are remainders.
+#[test]
+fn a_modulus_is_part_of_the_text() {
+    let contexts = Contexts::builtin();
+    let mut zeros = 0;
+    for (d, modulus) in [(2, 5), (3, 23)] {
+        let world = World { d, modulus: Some(modulus), ..World::default() };
+        let generator = Generator::new(&world, &contexts, 1, None).unwrap();
+        for context in ["zoo", "terse"] {
+            for op in 1..=40 {
+                let cell = Cell { op, context: context.to_owned(), mode: Mode::Forward };
+                generator.check(&cell).unwrap();
+                for i in 0..10 {
+                    let p = generator.problem(&cell, i);
+                    assert_eq!(
+                        solver::solve(&p.problem, &p.question),
+                        Ok(i128::from(p.answer)),
+                        "{}",
+                        p.prompt()
+                    );
+                    assert!((0..modulus).contains(&p.answer));
+                    let verdict = verify(&p.gold(), &p.response(), Policy::Strict);
+                    assert!(verdict.verified && verdict.first_fault.is_none(), "{}", p.response());
+                    zeros += usize::from(p.answer == 0);
+                }
+            }
+        }
+    }
+    assert!(zeros > 50, "remainders of 0 occur: {zeros}");
+}
+
 /// A solver that finds an answer to everything proves nothing.
 #[test]
 fn the_solver_refuses_what_text_does_not_determine() {
@@ -55,6 +87,7 @@ fn the_solver_refuses_what_text_does_not_determine() {
     check("crow zoo =3;", "total farm?", Err("nothing is in"));
     check("crow zoo =?; owl zoo =2 * crow zoo; total zoo =9;", "crow zoo?", Ok(3));
     check("crow zoo =?; owl zoo =2 * crow zoo; total zoo =8;", "crow zoo?", Err("does not determine"));
+    check("modulo7; crow zoo =3; owl zoo =2 * crow zoo;", "total zoo?", Ok(2));
     check("crow zoo =?; owl zoo =2;", "crow zoo?", Err("without a given value"));
     check("crow zoo =?; crow zoo =?; total zoo =8;", "crow zoo?", Err("stated twice"));
 }

@@ -1,6 +1,8 @@
 //! The tags around a solution, and the answer inside them.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::Span;
 
@@ -167,9 +169,9 @@ fn next_tag(text: &str, from: usize) -> Option<(usize, usize, Tag)> {
 
 /// `Answer: 8.` ends the solution. Returns where the solution's text ends.
 fn answer_line(text: &str, body_end: usize, tags: &mut Tags) -> usize {
-    const MARK: &str = "Answer:";
-    let Some(at) = memmem::find(&text.as_bytes()[..body_end], MARK.as_bytes()) else { return body_end };
-    let start = at + MARK.len();
+    static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("Answer:"));
+    let Some(at) = MARK.find(&text.as_bytes()[..body_end]) else { return body_end };
+    let start = at + MARK.needle().len();
     let line = &text[start..body_end];
     let end = line.find([';', '\n']).unwrap_or(line.len());
     let line = &line[..end];

@@ -29,7 +29,13 @@ impl Parser<'_> {
         let names = self.names;
         let expression = self.expression();
         let mut end = self.at;
+        let has_names = self.names > names;
         self.skip_blanks();
+        if expression.is_some() && (self.peek() == Some(b'=') || self.at_clause_end()) {
+            // Nothing but the expression: nearly always.
+            self.solution.members.push(Member { span: Span::new(start, end), expression, has_names });
+            return;
+        }
         let remark = match self.peek() {
             Some(b',') => true,
             Some(b) => {
@@ -40,14 +46,12 @@ impl Parser<'_> {
             }
             None => false,
         };
-        let complete = remark || self.at_clause_end() || self.peek() == Some(b'=');
         self.skip_remark();
-        if !complete || expression.is_none() {
+        let expression = expression.filter(|_| remark);
+        if expression.is_none() {
             end = self.at;
         }
         let end = start + self.bytes[start..end.max(start)].trim_ascii_end().len();
-        let expression = expression.filter(|_| complete);
-        let has_names = self.names > names;
         self.solution.members.push(Member { span: Span::new(start, end), expression, has_names });
     }
 

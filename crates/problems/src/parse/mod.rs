@@ -128,6 +128,12 @@ impl<'c> Parser<'c> {
         let asked = self.reader.question(question)?;
         let mut facts = Facts { asked, ..Facts::default_for(asked) };
         for sentence in problem.strip_suffix(end).unwrap_or(problem).split(separator) {
+            if facts.order.is_empty() && facts.modulus.is_none() {
+                facts.modulus = sentence::modulus(sentence, style);
+                if facts.modulus.is_some() {
+                    continue;
+                }
+            }
             let (subject, said) = self.reader.sentence(sentence, style)?;
             facts.add(subject, said, &|named| self.name(named))?;
         }
@@ -163,12 +169,13 @@ struct Facts {
     /// Subjects in the order of the text; `None` stands for the given value.
     order: Vec<Option<Named>>,
     given: Option<(Named, i64)>,
+    modulus: Option<i64>,
     repeated: usize,
 }
 
 impl Facts {
     fn default_for(asked: Named) -> Self {
-        Self { asked, said: BTreeMap::new(), order: Vec::new(), given: None, repeated: 0 }
+        Self { asked, said: BTreeMap::new(), order: Vec::new(), given: None, modulus: None, repeated: 0 }
     }
 
     fn add(&mut self, subject: Named, said: Said, name: &dyn Fn(Named) -> String) -> Result<(), ParseError> {
@@ -414,7 +421,11 @@ impl<'a, 'c> Build<'a, 'c> {
             }
             let operands: Operands = operands.iter().map(|n| self.placed[n]).collect();
             let node = Node { quantity: self.quantity(*named), rule, operands, value: 0 };
-            let value = if unknown == Some(i as u8) { Some(Linear::X) } else { node.apply(&values) };
+            let value = if unknown == Some(i as u8) {
+                Some(Linear::X)
+            } else {
+                node.apply(&values, self.facts.modulus)
+            };
             values.push(value.ok_or(IllPosed::NotLinear)?);
             nodes.push(node);
         }
@@ -438,7 +449,7 @@ impl<'a, 'c> Build<'a, 'c> {
         if let Some(unknown) = unknown {
             nodes[usize::from(unknown)].rule = Rule::Literal(x);
         }
-        Ok(Graph { nodes, path: path as u8, unknown })
+        Ok(Graph { nodes, path: path as u8, unknown, modulus: self.facts.modulus })
     }
 
     /// Puts a total's operands into the order in which its step adds them up.

@@ -41,6 +41,15 @@ pub(super) enum Said {
     Joined(Option<(Act, i64)>, Join, Vec<Named>),
 }
 
+/// The modulus, if the sentence states one.
+pub(super) fn modulus(sentence: &str, style: Style) -> Option<i64> {
+    let number = match style {
+        Style::Prose => sentence.strip_prefix("All numbers are taken modulo "),
+        Style::Terse => sentence.strip_prefix("modulo"),
+    };
+    number?.parse().ok().filter(|&m| m > 0)
+}
+
 /// Reads sentences of one context.
 pub(super) struct Reader<'c> {
     context: &'c Context,

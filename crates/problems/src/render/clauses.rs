@@ -130,6 +130,7 @@ impl<'a> Steps<'a> {
                 Join::Sum => ('+', left.value.plus(right.value)?),
                 Join::Difference => ('-', left.value.minus(right.value)?),
             };
+            let value = value.modulo(self.source.graph.modulus);
             clauses.push(Clause { target, left, right: Some((sign, right)), value, last });
             left = Term { symbol: target, value };
         }
@@ -146,7 +147,7 @@ impl<'a> Steps<'a> {
         let mut products: Vec<Term> = Vec::with_capacity(pairs.len());
         for &(count, average) in &pairs {
             let (left, right) = (self.term(count), self.term(average));
-            let value = left.value.times(right.value)?;
+            let value = left.value.times(right.value)?.modulo(self.source.graph.modulus);
             let single = pairs.len() == 1;
             let symbol = if single { target } else { self.letter()? };
             clauses.push(Clause { target: symbol, left, right: Some(('*', right)), value, last: single });

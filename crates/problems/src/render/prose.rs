@@ -12,6 +12,9 @@ const REVERSE_START: &str = "The question is difficult, so we use equations to s
 
 pub(super) fn texts(source: &Source<'_>) -> Option<Texts> {
     let mut problem = String::with_capacity(96 * source.layout.order.len());
+    if let Some(modulus) = source.graph.modulus {
+        let _ = write!(problem, "All numbers are taken modulo {modulus}. ");
+    }
     for &sentence in &source.layout.order {
         push_sentence(&mut problem, source, sentence);
         problem.push_str(". ");

@@ -11,6 +11,9 @@ use super::{Sentence, Source, Texts, push_number};
 
 pub(super) fn texts(source: &Source<'_>) -> Option<Texts> {
     let mut problem = String::with_capacity(24 * source.layout.order.len());
+    if let Some(modulus) = source.graph.modulus {
+        let _ = write!(problem, "modulo{modulus};");
+    }
     for &sentence in &source.layout.order {
         if !problem.is_empty() {
             problem.push(' ');

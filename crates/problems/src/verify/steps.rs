@@ -308,7 +308,7 @@ impl<'a, 't> Walk<'a, 't> {
                 continue;
             };
             value = chain::evaluate(solution, &self.scope, expression);
-            if value.is_none() || (i > 0 && previous != value) {
+            if value.is_none() || (i > 0 && !self.same(previous, value)) {
                 progress.fail(FaultKind::WrongArithmetic, member.span, &mut self.arithmetic_sound);
             }
             previous = value;
@@ -321,6 +321,12 @@ impl<'a, 't> Walk<'a, 't> {
             progress.fail(FaultKind::Misquoted, second.span, &mut self.arithmetic_sound);
         }
         value
+    }
+
+    /// Equal, modulo the problem's modulus if it has one.
+    fn same(&self, a: Option<Linear>, b: Option<Linear>) -> bool {
+        let rest = |v: Option<Linear>| v.map(|v| v.modulo(self.gold.modulus));
+        a == b || rest(a) == rest(b)
     }
 
     /// One number or one variable, without parentheses: as simple as a last member can be.

@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn failures_are_counted_by_their_first_fault() {
-        let gold = Gold { nodes: Vec::new(), answer: 8, mode: Mode::Forward };
+        let gold = Gold { nodes: Vec::new(), answer: 8, mode: Mode::Forward, modulus: None };
         let mut summary = Summary::default();
         for (op, response) in [(2, "<answer> 8 </answer>"), (2, "<answer> 7 </answer>"), (3, "")] {
             summary.add(op, "zoo", Mode::Forward, &verify(&gold, response, Policy::Paper));

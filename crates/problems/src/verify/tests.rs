@@ -20,6 +20,7 @@ fn forward() -> Gold {
         ],
         answer: 9,
         mode: Mode::Forward,
+        modulus: None,
     }
 }
 
@@ -33,6 +34,7 @@ fn reverse() -> Gold {
         ],
         answer: 4,
         mode: Mode::Reverse,
+        modulus: None,
     }
 }
 
@@ -130,6 +132,22 @@ fn harmless_changes_are_accepted() {
     let raw = PROSE.replace("</solution> <answer> 9 </answer>", "Answer: 9.");
     accepted(&forward(), &raw);
     accepted(&forward(), &PROSE.replace('T', "total1").replace("u ", "u_2 "));
+}
+
+/// crow = 3, owl = 2 * crow = 6, total = crow + owl = 9, which is 2 modulo 7.
+#[test]
+fn numbers_are_equal_modulo_the_problems_modulus() {
+    let mut gold = Gold { answer: 2, modulus: Some(7), ..forward() };
+    gold.nodes[2].value = Linear::number(2);
+    let response = PROSE.replace("= 9", "= 2").replace("> 9", "> 2");
+    accepted(&gold, &response);
+    accepted(&gold, &response.replace("= 2. <", "= 9 = 2. <"));
+    let check =
+        |from, to, expected| assert_eq!(changed(&gold, &response, from, to), expected, "{from} -> {to}");
+    check("= 2. <", "= 9. <", (false, false, Some("wrong-value")));
+    check("3 + 6 = 2", "3 + 6 = 8 = 2", (true, false, Some("wrong-arithmetic")));
+    check("3 + 6 = 2", "3 + 13 = 2", (true, false, Some("misquoted")));
+    assert!(!verify(&forward(), &response, Policy::Paper).verified);
 }
 
 #[test]

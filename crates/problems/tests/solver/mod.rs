@@ -27,6 +27,7 @@ struct Text<'t> {
     /// A value given for a quantity that is not defined by it.
     given: Option<(&'t str, i128)>,
     unknown: Option<&'t str>,
+    modulus: Option<i128>,
 }
 
 enum Kind<'t> {
@@ -41,6 +42,11 @@ pub(crate) fn solve(problem: &str, question: &str) -> Result<i128, String> {
     let mut text = Text::default();
     let mut numbers: Vec<(&str, i128)> = Vec::new();
     for sentence in problem.trim().trim_end_matches(['.', ';']).split(if terse { "; " } else { ". " }) {
+        let modulus = sentence.strip_prefix(if terse { "modulo" } else { "All numbers are taken modulo " });
+        if let Some(number) = modulus.filter(|_| text.modulus.is_none()) {
+            text.modulus = Some(number.parse().map_err(|_| "cannot read the modulus")?);
+            continue;
+        }
         let (name, side) = if terse { read_terse(sentence)? } else { read_prose(sentence)? };
         if let Side::Number(n) = side {
             numbers.push((name, n));
@@ -79,7 +85,7 @@ pub(crate) fn solve(problem: &str, question: &str) -> Result<i128, String> {
     };
     let asked = if terse { question.trim_end_matches('?').to_owned() } else { asked(question)? };
     let (a, b) = text.value(&asked, &mut known, 0)?;
-    Ok(a * x + b)
+    Ok(text.modulus.map_or(a * x + b, |m| (a * x + b).rem_euclid(m)))
 }
 
 fn asked(question: &str) -> Result<String, String> {

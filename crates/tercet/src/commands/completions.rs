@@ -22,7 +22,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     // Into memory first: the generator panics when its writer fails.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), "tercet", &mut script);
-    let mut output = Output::open(None)?;
+    let mut output = Output::stdout();
     output.write_all(&script)?;
     output.finish()
 }

@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         (None, None) => return Err(Usage::error("name a model, or --again and a folder".to_owned())),
     };
     if args.out.is_none() && args.again.is_none() {
-        let mut output = Output::open(None)?;
+        let mut output = Output::stdout();
         for row in &rows {
             serde_json::to_writer(&mut output, row)?;
             writeln!(output)?;

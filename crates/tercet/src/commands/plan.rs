@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let recipe = args.recipe.open()?;
     let rates = if args.untimed { None } else { Some(rates::measure(&recipe, &factory)?) };
     let plan = Plan::of(&recipe, rates)?;
-    let mut output = Output::open(None)?;
+    let mut output = Output::stdout();
     if args.json {
         serde_json::to_writer_pretty(&mut output, &plan)?;
         writeln!(output)?;

@@ -22,7 +22,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let mut output = Output::open(None)?;
+    let mut output = Output::stdout();
     for run in &args.runs {
         if !run.join("manifest.json").is_file() {
             return Err(Usage::error(format!("{} is no run folder: it has no manifest.json", run.display())));

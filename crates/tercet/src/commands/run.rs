@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         anyhow::bail!("stopped before the end, everything so far is saved: go on with `{}`", command());
     }
     let report = report::html::write(&folder)?;
-    let mut output = Output::open(None)?;
+    let mut output = Output::stdout();
     write!(output, "{}", report::table(&folder)?.render())?;
     output.finish()?;
     say(&format!("report: {}", report.display()));

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.threads.apply()?;
     let (mut learner, tokenizer) = model::open(&args.model, threads)?;
     let mut asker = Asker { learner: &mut *learner, tokenizer: &tokenizer, args };
-    let mut output = Output::open(None)?;
+    let mut output = Output::stdout();
     if let Some(prompt) = &args.prompt {
         for sample in asker.ask(std::slice::from_ref(prompt), 0)?.concat() {
             writeln!(output, "{}", tokenizer.decode(&sample.tokens))?;

@@ -3,13 +3,14 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use problems::Problem;
 use problems::verify::{Policy, explain, verify};
-use problems::{Contexts, Problem};
 
 use super::verify::{PolicyName, record_on};
-use super::world::WorldArgs;
+use super::world::{Retelling, WorldArgs};
 use crate::failure::Usage;
 use crate::output::{self, Output};
+use crate::pieces;
 
 /// Show one problem: text, graph, solution
 ///
@@ -19,6 +20,7 @@ use crate::output::{self, Output};
 #[command(after_help = "Examples:
   tercet show --op 5 --context zoo
   tercet show --op 5 --context zoo --in school        the same problem, told in another context
+  tercet show --op 5 --context zoo --svg graph.svg    its graph as a picture
   tercet show --from edge.jsonl --line 3
   tercet show --op 2 --context terse --response ' crow zoo: j =3. </solution> <answer> 3 </answer>'")]
 pub(crate) struct Args {
@@ -33,9 +35,11 @@ pub(crate) struct Args {
     /// Line of that file
     #[arg(long, value_name = "N", default_value_t = 1, requires = "from")]
     line: usize,
-    /// Tell it in another context
-    #[arg(long = "in", value_name = "CONTEXT")]
-    told_in: Option<String>,
+    #[command(flatten)]
+    retelling: Retelling,
+    /// Write the graph to this file as SVG
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// A response to judge: the text after `<solution>`
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     response: Option<String>,
@@ -45,16 +49,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let mut problem = find(args)?;
-    if let Some(name) = &args.told_in {
-        let contexts = Contexts::builtin();
-        let Some(context) = contexts.get(name) else {
-            let known = contexts.names().collect::<Vec<_>>().join(", ");
-            return Err(Usage::error(format!("there is no context `{name}`; known are {known}")));
-        };
-        problem = problem.render_in(context);
+    let (world, contexts) = args.world.world()?;
+    let problem = args.retelling.apply(find(args)?, &world, &contexts)?;
+    if let Some(path) = &args.svg {
+        pieces::write(path, report::draw::svg(&report::draw::Dag::of_problem(&problem)).into_bytes())?;
     }
-    let mut output = Output::open(None)?;
+    let mut output = Output::stdout();
     describe(&mut output, &problem)?;
     if let Some(response) = &args.response {
         let verdict = verify(&problem.gold(), response, Policy::from(args.policy));

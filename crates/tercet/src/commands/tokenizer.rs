@@ -105,7 +105,7 @@ fn text_of(line: &str) -> String {
 
 fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
     let tokenizer = Tokenizer::open(&args.dir)?;
-    let mut output = Output::open(None)?;
+    let mut output = Output::stdout();
     if args.vocabulary {
         for id in 0..tokenizer.vocab_size() as u32 {
             let bytes = tokenizer.bytes(id).unwrap_or_default();

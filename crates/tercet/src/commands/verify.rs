@@ -5,7 +5,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use problems::verify::{Policy, Verdict, explain, verify};
+use problems::topology::{Shapes, Topology};
+use problems::verify::{Counts, Policy, Row, Summary, Verdict, explain, verify};
 use problems::{Problem, Record};
 use serde::{Deserialize, Serialize};
 
@@ -18,15 +19,17 @@ use crate::progress::{Progress, say};
 /// Every step of every response is compared with the problem's graph. Responses are JSONL: each line has the
 /// `text` after `<solution>` (or `response`) and says which problem it answers by `id` or by `problem`, the
 /// line of the problem's file counted from 0, as the response files of a run do. A line that is a problem's
-/// record with a `response`, or that holds one as `record`, needs no problem file. Verdicts go to stdout in the order of the responses, a
-/// summary to stderr.
+/// record with a `response`, or that holds one as `record`, needs no problem file. Verdicts go to stdout in the
+/// order of the responses, a table by op, context and mode to stderr.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  tercet verify --problems runs/q/data/suites/main.jsonl runs/q/stages/rl-1a2b/evals/main.responses.jsonl.gz
-  tercet verify --problems test.jsonl --policy strict --full answers.jsonl > verdicts.jsonl
-  tercet verify --problems test.jsonl --explain answers.jsonl | less")]
+  tercet verify --problems runs/q/data/suites/main.jsonl --responses runs/q/stages/rl-1a2b/evals/main.responses.jsonl.gz
+  tercet verify --problems test.jsonl --policy strict --full --responses answers.jsonl > verdicts.jsonl
+  tercet verify --problems test.jsonl --responses answers.jsonl --explain 1f2e3d4c5b6a7988
+  tercet verify --problems school.jsonl --responses answers.jsonl --shapes-of zoo-train.jsonl > near.jsonl")]
 pub(crate) struct Args {
-    /// Responses, JSONL, `.gz` or not; `-` is stdin
+    /// Responses, JSONL, `.gz` and `.zst` too; `-` is stdin
+    #[arg(long, value_name = "FILE")]
     responses: PathBuf,
     /// The problems they answer, as `tercet problems` writes them
     #[arg(long, value_name = "FILE")]
@@ -34,12 +37,16 @@ pub(crate) struct Args {
     /// The rules that decide
     #[arg(long, default_value = "paper")]
     policy: PolicyName,
+    /// Problems of another context, say: how near does each response's graph come to the most similar of theirs?
+    #[arg(long, value_name = "FILE")]
+    shapes_of: Option<PathBuf>,
     /// Print whole verdicts: every quantity and every step
     #[arg(long, conflicts_with = "explain")]
     full: bool,
-    /// Print responses with marks at what is wrong instead of JSON
-    #[arg(long)]
-    explain: bool,
+    /// Instead of JSON, print the responses to the problem with this id, with marks at what is wrong; `all` for
+    /// all responses
+    #[arg(long, value_name = "ID")]
+    explain: Option<String>,
 }
 
 /// The rules that decide.
@@ -90,14 +97,19 @@ struct Line<'a> {
     process_acc: f64,
     answer: Option<&'a str>,
     first_fault: Option<&'static str>,
+    /// To the most similar graph of `--shapes-of`; 1 for a replica.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    similarity: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<&'a Verdict>,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let problems = args.problems.as_deref().map(Problems::read).transpose()?;
+    let shapes = args.shapes_of.as_deref().map(shapes).transpose()?;
+    let mut near = Near::default();
     let policy = Policy::from(args.policy);
-    let mut output = Output::open(None)?;
+    let mut output = Output::stdout();
     let mut summary = Summary::default();
     let lines: Vec<String> = output::lines(&args.responses)?.collect::<anyhow::Result<_>>()?;
     let mut progress = Progress::new("verify", lines.len() as u64, "responses");
@@ -116,13 +128,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             &own
         };
         let verdict = verify(&problem.gold(), &response.text, policy);
-        summary.add(&verdict);
-        write(&mut output, args, problem, &response, &verdict)?;
+        summary.add(problem.cell.op, &problem.cell.context, problem.cell.mode, &verdict);
+        let similarity = shapes.as_ref().and_then(|s| s.nearest(&Topology::of_response(&response.text)));
+        near.add(&verdict, similarity);
+        write(&mut output, args, problem, &response, &verdict, similarity)?;
         progress.add(1);
     }
     progress.finish();
     output.finish()?;
-    summary.say(policy);
+    say(&table(&summary, policy));
+    if shapes.is_some() {
+        near.say();
+    }
     Ok(())
 }
 
@@ -132,8 +149,12 @@ fn write(
     problem: &Problem,
     response: &Response,
     verdict: &Verdict,
+    similarity: Option<f64>,
 ) -> anyhow::Result<()> {
-    if args.explain {
+    if let Some(wanted) = &args.explain {
+        if wanted != "all" && *wanted != problem.id {
+            return Ok(());
+        }
         let sample = response.sample.map_or(String::new(), |s| format!(" sample {s}"));
         writeln!(output, "{}{sample}\n{}", problem.id, explain(&response.text, verdict))?;
         return Ok(());
@@ -146,6 +167,7 @@ fn write(
         process_acc: verdict.process_acc,
         answer: verdict.answer.as_deref(),
         first_fault: verdict.first_fault.as_ref().map(|(kind, _)| kind.name()),
+        similarity,
         verdict: args.full.then_some(verdict),
     };
     serde_json::to_writer(&mut *output, &line)?;
@@ -192,42 +214,71 @@ impl Problems {
     }
 }
 
-#[derive(Default)]
-struct Summary {
-    responses: u64,
-    verified: u64,
-    right: u64,
-    process_acc: f64,
-    faults: BTreeMap<&'static str, u64>,
+/// The shapes of a file's problems.
+fn shapes(path: &Path) -> anyhow::Result<Shapes> {
+    let problems = (1..).zip(output::lines(path)?).map(|(n, line)| record_on(&line?, path, n));
+    problems.map(|problem| Ok(Topology::of_gold(&problem?.gold()))).collect()
 }
 
-impl Summary {
-    fn add(&mut self, verdict: &Verdict) {
-        self.responses += 1;
-        self.verified += u64::from(verdict.verified);
-        self.right += u64::from(verdict.answer_right);
-        self.process_acc += verdict.process_acc;
-        if let Some((kind, _)) = &verdict.first_fault {
-            *self.faults.entry(kind.name()).or_default() += 1;
+/// Verified responses, and how near their graphs come to others.
+#[derive(Default)]
+struct Near {
+    verified: u64,
+    replicas: u64,
+    similarity: f64,
+}
+
+impl Near {
+    fn add(&mut self, verdict: &Verdict, similarity: Option<f64>) {
+        if let Some(similarity) = similarity.filter(|_| verdict.verified) {
+            self.verified += 1;
+            self.replicas += u64::from(similarity == 1.0);
+            self.similarity += similarity;
         }
     }
 
-    fn say(&self, policy: Policy) {
-        let n = self.responses.max(1) as f64;
+    fn say(&self) {
+        let mean = self.similarity / self.verified.max(1) as f64;
+        let Self { verified, replicas, .. } = self;
         say(&format!(
-            "{} responses under `{}`: {} verified ({:.1}%), {} right answers ({:.1}%), process {:.3}",
-            self.responses,
-            policy.name(),
-            self.verified,
-            100.0 * self.verified as f64 / n,
-            self.right,
-            100.0 * self.right as f64 / n,
-            self.process_acc / n,
+            "{verified} verified responses: {replicas} replicas of those shapes, mean similarity {mean:.3}"
         ));
-        let mut faults: Vec<(&str, u64)> = self.faults.iter().map(|(name, count)| (*name, *count)).collect();
-        faults.sort_by_key(|&(name, count)| (std::cmp::Reverse(count), name));
-        for (name, count) in faults {
-            say(&format!("  first fault {name}: {count}"));
-        }
     }
+}
+
+/// Counts by op, context and mode, and of first faults.
+fn table(summary: &Summary, policy: Policy) -> String {
+    let total = summary.total();
+    let mut text = format!(
+        "{} responses under `{}`\n{:<24}{:>10}{:>10}{:>14}{:>9}  first faults",
+        total.counts.responses,
+        policy.name(),
+        "",
+        "responses",
+        "verified",
+        "right answer",
+        "process"
+    );
+    for row in summary.rows().iter().chain([&total]) {
+        text.push('\n');
+        text.push_str(&line_of(row));
+    }
+    text
+}
+
+fn line_of(row: &Row) -> String {
+    let name = match (row.op, row.mode) {
+        (Some(op), Some(mode)) => format!("op {op} {} {}", row.context, mode.name()),
+        _ => "all".to_owned(),
+    };
+    let Counts { responses, verified, right_answers, faults, .. } = &row.counts;
+    let percent = |n: u64| format!("{:.1}%", 100.0 * n as f64 / (*responses).max(1) as f64);
+    let mut faults: Vec<(&str, u64)> = faults.iter().map(|(kind, n)| (kind.name(), *n)).collect();
+    faults.sort_by_key(|&(name, n)| (std::cmp::Reverse(n), name));
+    let faults: Vec<String> = faults.iter().map(|(name, n)| format!("{name} {n}")).collect();
+    let (verified, right) = (percent(*verified), percent(*right_answers));
+    let process = row.counts.mean_process();
+    let line =
+        format!("{name:<24}{responses:>10}{verified:>10}{right:>14}{process:>9.3}  {}", faults.join(", "));
+    line.trim_end().to_owned()
 }

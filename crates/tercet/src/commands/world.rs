@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 use problems::gold::Mode;
-use problems::{Cell, Context, Contexts, Generator, Split, SplitRule, World};
+use problems::stream::Stream;
+use problems::{Cell, Context, Contexts, Generator, Problem, Split, SplitRule, World};
 use serde::Deserialize as _;
 use train::recipe::Recipe;
 
@@ -86,11 +87,10 @@ pub(crate) struct WorldArgs {
 impl WorldArgs {
     /// The generator and its cells, checked.
     pub(crate) fn open(&self) -> anyhow::Result<(Generator, Vec<Cell>)> {
-        let (world, contexts) = self.base()?;
+        let (world, contexts) = self.world()?;
         let rule = if self.by_text { SplitRule::Text } else { SplitRule::Structure };
         let split = self.split.map(|split| (split.into(), rule));
-        let generator =
-            Generator::new(&self.world(&world)?, &contexts, self.seed, split).map_err(Usage::error)?;
+        let generator = Generator::new(&world, &contexts, self.seed, split).map_err(Usage::error)?;
         let mut cells = Vec::new();
         for context in &self.context {
             for &mode in &self.mode {
@@ -109,7 +109,13 @@ impl WorldArgs {
         self.seed
     }
 
-    fn world(&self, base: &World) -> anyhow::Result<World> {
+    /// The world and the contexts it can be told in.
+    pub(crate) fn world(&self) -> anyhow::Result<(World, Contexts)> {
+        let (base, contexts) = self.base()?;
+        Ok((self.changed(&base)?, contexts))
+    }
+
+    fn changed(&self, base: &World) -> anyhow::Result<World> {
         // Each line alone first, so that a bare word is taken for a string.
         let line = |given: &String| {
             let Some((key, value)) = given.split_once('=') else {
@@ -147,6 +153,54 @@ impl WorldArgs {
         }
         Ok((world, contexts))
     }
+}
+
+/// Flattened into commands that show or write problems: the same graphs, told differently.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Retelling {
+    /// Tell each problem in this context: same graph, same order of sentences, same letters
+    #[arg(long = "in", value_name = "CONTEXT")]
+    told_in: Option<String>,
+    /// Keep each problem's graph and words, but draw its numbers anew with this seed
+    #[arg(long, value_name = "SEED")]
+    renumber: Option<u64>,
+}
+
+impl Retelling {
+    /// Whether there is such a context.
+    pub(crate) fn check(&self, contexts: &Contexts) -> anyhow::Result<()> {
+        self.told_in.as_deref().map_or(Ok(()), |name| context(contexts, name).map(drop))
+    }
+
+    /// The problem as it should be told.
+    pub(crate) fn apply(
+        &self,
+        mut problem: Problem,
+        world: &World,
+        contexts: &Contexts,
+    ) -> anyhow::Result<Problem> {
+        if let Some(seed) = self.renumber {
+            let stream = Stream::root(seed).fork("renumber").fork(&problem.id);
+            let own = context(contexts, &problem.cell.context)?;
+            problem = problem.renumber(world, own, &stream).with_context(|| {
+                format!(
+                    "problem {} ({}) has no other numbers within the world's bounds",
+                    problem.index, problem.cell
+                )
+            })?;
+        }
+        if let Some(name) = &self.told_in {
+            problem = problem.render_in(context(contexts, name)?);
+        }
+        Ok(problem)
+    }
+}
+
+fn context<'c>(contexts: &'c Contexts, name: &str) -> anyhow::Result<&'c Context> {
+    contexts.get(name).ok_or_else(|| {
+        let known = contexts.names().collect::<Vec<_>>().join(", ");
+        Usage::error(format!("there is no context `{name}`; known are {known}"))
+    })
 }
 
 /// Puts values in place; a table is merged key by key.

@@ -1,6 +1,8 @@
 use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
 
-use crate::{temporary, tercet};
+use crate::{command, temporary, tercet};
 
 #[test]
 fn the_same_problems_whatever_the_threads_and_the_rest_of_the_order() {
@@ -30,6 +32,67 @@ fn a_file_appears_whole_or_not_at_all() {
     --- stdout
     --- stderr
     error: cannot write none/p.jsonl: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn a_stopped_command_goes_on_and_ends_with_the_same_bytes() {
+    let dir = temporary();
+    let path = |name: &str| dir.path().join(name);
+    let args = ["problems", "--op", "2", "--context", "terse", "--format", "text", "-n", "40000"];
+    for name in ["p.txt", "p.txt.zst"] {
+        let whole = format!("whole.{name}");
+        assert_eq!(tercet(dir.path(), &[&args[..], &["--out", &whole]].concat()).code, 0);
+        let args = [&args[..], &["--out", name]].concat();
+        let mut stopped =
+            command(dir.path(), &args).stderr(Stdio::null()).spawn().expect("the program starts");
+        while !path(&format!("{name}.journal")).exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        stopped.kill().expect("still running");
+        stopped.wait().expect("it ends");
+        assert!(!path(name).exists());
+        let resumed = tercet(dir.path(), &args);
+        assert!(resumed.stderr.contains("of 40000 problems are there already"), "{}", resumed.all());
+        assert!(fs::read(path(name)).expect("written") == fs::read(path(&whole)).expect("written"));
+        assert!(!path(&format!("{name}.journal")).exists() && !path(&format!("{name}.partial")).exists());
+    }
+}
+
+#[test]
+fn what_was_left_by_another_command_is_no_part_of_the_file() {
+    let dir = temporary();
+    fs::write(dir.path().join("p.jsonl.partial"), "something").expect("writable");
+    let journal = r#"{"made_from":"something else","pieces":1,"bytes":9}"#;
+    fs::write(dir.path().join("p.jsonl.journal"), journal).expect("writable");
+    let made = tercet(dir.path(), &["problems", "--op", "2", "-n", "3", "--out", "p.jsonl"]);
+    assert_eq!((made.code, made.stderr.as_str()), (0, ""));
+    let text = fs::read_to_string(dir.path().join("p.jsonl")).expect("written");
+    assert!(text.starts_with("{\"problem\"") && text.lines().count() == 3, "{text}");
+}
+
+#[test]
+fn a_problem_has_kin_with_other_words_and_with_other_numbers() {
+    let dir = temporary();
+    let records = |args: &[&str]| -> Vec<serde_json::Value> {
+        let made = tercet(dir.path(), &[&["problems", "--op", "6", "-n", "20"], args].concat());
+        assert_eq!(made.code, 0, "{}", made.all());
+        made.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let zoo = records(&[]);
+    let told = records(&["--in", "school"]);
+    let renumbered = records(&["--renumber", "1"]);
+    for ((a, b), c) in zoo.iter().zip(&told).zip(&renumbered) {
+        assert_eq!((&a["structure_hash"], &a["stats"]), (&b["structure_hash"], &b["stats"]));
+        assert_ne!(a["problem"], b["problem"]);
+        assert_eq!((&a["names"], &a["stats"]["op"]), (&c["names"], &c["stats"]["op"]));
+    }
+    assert!(zoo.iter().zip(&renumbered).any(|(a, c)| a["answer"] != c["answer"]));
+    insta::assert_snapshot!(tercet(dir.path(), &["problems", "--in", "moon"]).all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: there is no context `moon`; known are …
     ");
 }
 
@@ -93,8 +156,11 @@ fn a_problem_is_shown_with_its_graph_and_a_response_with_its_faults() {
 #[test]
 fn a_problem_is_told_in_another_context() {
     let dir = temporary();
-    let shown = tercet(dir.path(), &["show", "--op", "3", "--context", "zoo", "--in", "school"]).stdout;
+    let args = ["show", "--op", "3", "--context", "zoo", "--in", "school", "--svg", "graph.svg"];
+    let shown = tercet(dir.path(), &args).stdout;
     assert!(shown.contains("op 3 school forward"), "{shown}");
+    let picture = fs::read_to_string(dir.path().join("graph.svg")).expect("written");
+    assert!(picture.starts_with("<svg") && picture.contains("school"), "{picture}");
 }
 
 #[test]
@@ -105,12 +171,22 @@ fn an_audit_tells_what_two_files_share() {
         assert_eq!(tercet(dir.path(), &args).code, 0);
     };
     make("train", "train.jsonl.gz");
-    make("test", "test.jsonl");
-    let audit = tercet(dir.path(), &["problems", "--audit", "train.jsonl.gz", "test.jsonl"]);
+    make("test", "test.jsonl.zst");
+    let audit = tercet(dir.path(), &["problems", "--audit", "train.jsonl.gz", "test.jsonl.zst"]);
     assert_eq!(audit.code, 0, "{}", audit.all());
     let line =
         |start: &str| audit.stdout.lines().find(|l| l.starts_with(start)).unwrap_or_default().to_owned();
     let words = |text: String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
-    assert_eq!(words(line("op 3")), "op 3 forward d=2 instance 0 test.jsonl 30, train.jsonl.gz 30");
+    assert_eq!(words(line("op 3")), "op 3 forward d=2 instance 0 test.jsonl.zst 30, train.jsonl.gz 30");
     assert!(words(line("op 7")).starts_with("op 7 forward d=2 structure 0"), "{}", audit.stdout);
+}
+
+#[test]
+fn the_preset_is_compared_with_a_file_of_the_reference() {
+    let dir = temporary();
+    let make = ["problems", "--op", "4", "-n", "30", "--set", "preset=reference", "--out", "r.jsonl"];
+    assert_eq!(tercet(dir.path(), &make).code, 0);
+    let compared = tercet(dir.path(), &["problems", "--compare-reference", "r.jsonl", "-n", "2"]);
+    let first = compared.stdout.lines().find(|line| line.starts_with("  4 | ")).unwrap_or_default();
+    assert!(first.contains(" +0.0±"), "{}", compared.all());
 }

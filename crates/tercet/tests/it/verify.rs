@@ -28,7 +28,7 @@ fn folder(change: impl Fn(usize, String) -> String) -> tempfile::TempDir {
 #[test]
 fn gold_solutions_pass_and_wrong_answers_do_not() {
     let dir = folder(|n, gold| if n == 2 { gold.replace("<answer> ", "<answer> 9") } else { gold });
-    let judged = tercet(dir.path(), &["verify", "--problems", "p.jsonl", "r.jsonl"]);
+    let judged = tercet(dir.path(), &["verify", "--problems", "p.jsonl", "--responses", "r.jsonl"]);
     assert_eq!(judged.code, 0);
     let verified: Vec<bool> = judged
         .stdout
@@ -37,9 +37,42 @@ fn gold_solutions_pass_and_wrong_answers_do_not() {
         .collect();
     assert_eq!(verified, [true, true, false, true]);
     insta::assert_snapshot!(judged.stderr, @r"
-    4 responses under `paper`: 3 verified (75.0%), 3 right answers (75.0%), process 1.000
-      first fault wrong-answer: 1
+    4 responses under `paper`
+                             responses  verified  right answer  process  first faults
+    op 3 zoo forward                 4     75.0%         75.0%    1.000  wrong-answer 1
+    all                              4     75.0%         75.0%    1.000  wrong-answer 1
     ");
+}
+
+#[test]
+fn one_response_is_explained_with_marks() {
+    let dir = folder(|n, gold| if n == 2 { gold.replace("<answer> ", "<answer> 9") } else { gold });
+    let problems = fs::read_to_string(dir.path().join("p.jsonl")).expect("written");
+    let third: Value = serde_json::from_str(problems.lines().nth(2).expect("a line")).expect("JSON");
+    let id = third["id"].as_str().expect("text");
+    let args = ["verify", "--problems", "p.jsonl", "--responses", "r.jsonl", "--explain"];
+    let one = tercet(dir.path(), &[&args[..], &[id]].concat()).stdout;
+    assert!(one.starts_with(id) && one.contains("wrong-answer") && one.contains('^'), "{one}");
+    let all = tercet(dir.path(), &[&args[..], &["all"]].concat()).stdout;
+    assert!(all.contains(&one) && all.matches("sample 0").count() == 4, "{all}");
+}
+
+#[test]
+fn graphs_of_responses_are_compared_with_those_of_problems() {
+    let dir = folder(|_, gold| gold);
+    let check = |shapes: &str| {
+        let files = ["--problems", "p.jsonl", "--responses", "r.jsonl", "--shapes-of", shapes];
+        tercet(dir.path(), &[&["verify"], &files[..]].concat()).stderr
+    };
+    let own = check("p.jsonl");
+    assert!(
+        own.ends_with("4 verified responses: 4 replicas of those shapes, mean similarity 1.000\n"),
+        "{own}"
+    );
+    let args = ["problems", "--op", "20", "--context", "school", "-n", "4", "--out", "far.jsonl"];
+    assert_eq!(tercet(dir.path(), &args).code, 0);
+    let far = check("far.jsonl");
+    assert!(far.contains("4 verified responses: 0 replicas of those shapes, mean similarity 0."), "{far}");
 }
 
 #[test]
@@ -59,8 +92,9 @@ fn a_response_may_carry_its_problem() {
     }
     for lines in [beside, inside] {
         fs::write(dir.path().join("r.jsonl"), lines).expect("writable");
-        let judged = tercet(dir.path(), &["verify", "r.jsonl"]);
-        assert!(judged.stderr.starts_with("4 responses under `paper`: 4 verified"), "{}", judged.stderr);
+        let judged = tercet(dir.path(), &["verify", "--responses", "r.jsonl"]);
+        assert!(judged.stderr.starts_with("4 responses under `paper`\n"), "{}", judged.stderr);
+        assert_eq!(judged.stderr.matches("100.0%        100.0%").count(), 2, "{}", judged.stderr);
     }
 }
 
@@ -69,7 +103,7 @@ fn what_is_no_response_is_an_error_and_not_skipped() {
     let dir = folder(|_, gold| gold);
     let check = |line: &str, args: &[&str]| {
         fs::write(dir.path().join("r.jsonl"), line).expect("writable");
-        tercet(dir.path(), &[&["verify", "r.jsonl"], args].concat()).all()
+        tercet(dir.path(), &[&["verify", "--responses", "r.jsonl"], args].concat()).all()
     };
     let with = ["--problems", "p.jsonl"];
     insta::assert_snapshot!(check("{\"problem\": 0}\n", &with), @r"

@@ -35,7 +35,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let manifests = [manifest(&args.left)?, manifest(&args.right)?];
-    let mut output = Output::open(None)?;
+    let mut output = Output::stdout();
     let [a, b] = &manifests;
     if a.recipe_hash != b.recipe_hash {
         writeln!(output, "recipes differ: {} and {}", short(&a.recipe_hash), short(&b.recipe_hash))?;
