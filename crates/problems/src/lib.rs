@@ -12,6 +12,7 @@
 //! ```
 
 pub mod audit;
+pub mod class;
 pub mod compare;
 pub mod context;
 mod distract;

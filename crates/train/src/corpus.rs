@@ -77,8 +77,8 @@ impl Source for Corpus<'_> {
         let weights: Vec<Vec<f32>> = documents.iter().map(|d| token_weights(d, self.prompt_weight)).collect();
         let total: f64 = weights.iter().flatten().map(|w| f64::from(*w)).sum();
         let tokens: usize = documents.iter().map(|d| d.tokens.len()).sum();
-        step.metrics.set("num_tokens", tokens as f64);
-        step.metrics.set("num_documents", documents.len() as f64);
+        step.metrics.set("batch/tokens", tokens as f64);
+        step.metrics.set("batch/documents", documents.len() as f64);
         let mut update: Update = Vec::new();
         for range in micro_batches(documents.iter().map(|d| d.tokens.len()), self.micro_tokens) {
             let mut batch = Batch::default();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use problems::Problem;
+use problems::{Problem, class::class};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -32,8 +32,6 @@ pub struct Ledger {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
-    op: u32,
-    depth: u32,
     problems: u64,
     tokens: u64,
 }
@@ -41,25 +39,27 @@ struct Seen {
 impl Ledger {
     /// Counts a problem that was trained on with so many tokens.
     pub fn see(&mut self, problem: &Problem, tokens: u64) {
-        let (cell, depth) = (&problem.cell, problem.stats().depth);
+        let (cell, mode) = (&problem.cell, mode_name(problem.cell.mode));
+        let (depth, class) = (problem.stats().depth, class(&problem.graph));
         // Fixed-width numbers sort as numbers.
-        let key = format!("{:04}/{}/{}/{depth:04}", cell.op, cell.context, mode_name(cell.mode));
+        let key = format!("{:04}/{}/{mode}/{depth:04}/{class}", cell.op, cell.context);
         let seen = self.seen.entry(key).or_default();
-        seen.op = cell.op;
-        seen.depth = depth;
         seen.problems += 1;
         seen.tokens += tokens;
     }
 
-    /// The exposure, for `exposure.json`.
+    /// The exposure: what `exposure.json` says at the end of the stage, and any checkpoint's counts until then.
     pub fn exposure(&self) -> Exposure {
         let cells = self.seen.iter().map(|(key, seen)| {
-            let mut parts = key.split('/').skip(1).map(str::to_owned);
+            let mut parts = key.split('/');
+            let mut text = || parts.next().unwrap_or_default().to_owned();
+            let number = |text: String| text.parse().unwrap_or_default();
             ExposureCell {
-                op: seen.op,
-                context: parts.next().unwrap_or_default(),
-                mode: parts.next().unwrap_or_default(),
-                depth: seen.depth,
+                op: number(text()),
+                context: text(),
+                mode: text(),
+                depth: number(text()),
+                structure: text(),
                 problems: seen.problems,
                 tokens: seen.tokens,
             }
@@ -70,8 +70,8 @@ impl Ledger {
     /// The cost of a model with so many parameters.
     pub fn cost(&self, parameters: u64) -> Cost {
         let forward = self.sampled_tokens + self.prompt_tokens + self.scored_tokens;
-        let parameters = parameters as f64;
-        let flops = parameters * (6.0 * self.trained_tokens as f64 + 2.0 * forward as f64);
+        // A token that is only read costs a third of one that is trained on: 2P against 6P.
+        let real_tokens = self.trained_tokens as f64 + forward as f64 / 3.0;
         let nominal_tokens = if self.nominal_rollout_tokens > 0 {
             nominal_rl_tokens(self.nominal_rollout_tokens, self.with_reference)
         } else {
@@ -82,8 +82,9 @@ impl Ledger {
             sampled_tokens: self.sampled_tokens,
             prompt_tokens: self.prompt_tokens,
             scored_tokens: self.scored_tokens,
-            flops,
+            flops: 6.0 * parameters as f64 * real_tokens,
             nominal_tokens,
+            real_tokens,
         }
     }
 }
@@ -108,8 +109,9 @@ mod tests {
 
     #[test]
     fn flops_are_six_and_two_a_parameter() {
-        let ledger = Ledger { trained_tokens: 10, sampled_tokens: 3, prompt_tokens: 2, ..Ledger::default() };
-        assert_eq!(ledger.cost(100).flops, 100.0 * (60.0 + 10.0));
-        assert_eq!(ledger.cost(100).nominal_tokens, 10.0);
+        let ledger = Ledger { trained_tokens: 10, sampled_tokens: 4, prompt_tokens: 2, ..Ledger::default() };
+        let cost = ledger.cost(100);
+        assert_eq!(cost.flops, 100.0 * (60.0 + 12.0));
+        assert_eq!((cost.nominal_tokens, cost.real_tokens), (10.0, 12.0));
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     batches::Document,
     error::RunError,
     learner::ModelConfig,
-    ledger::nominal_rl_tokens,
+    ledger::Ledger,
     recipe::{Arm, ArmStage, Recipe, evaluation::MatchedBy, suite_cells},
     records::{Cost, StageKind},
     run::{stages, train_tokenizer},
@@ -177,28 +177,27 @@ impl Lengths<'_> {
     ) -> Result<StagePlan, RunError> {
         let stage = &planned.stage;
         let steps = stage.total_steps();
-        let mut cost = Cost::default();
+        let mut ledger = Ledger::default();
         if let (Some(rollout), Some(policy)) = (&stage.rollout, &stage.policy) {
             let (prompt, response) = self.mean(planned.cells.iter().map(|(cell, w)| (cell, *w)))?;
             let prompts = steps as f64 * f64::from(rollout.prompts);
             let responses = prompts * f64::from(rollout.samples);
             let length = response.min(f64::from(rollout.max_tokens));
             let tokens = responses * (prompt + length);
-            cost.trained_tokens = (tokens * f64::from(policy.epochs)) as u64;
-            cost.sampled_tokens = (responses * length) as u64;
-            cost.prompt_tokens = (prompts * prompt) as u64;
-            cost.scored_tokens = if policy.kl.active() { tokens as u64 } else { 0 };
+            ledger.trained_tokens = (tokens * f64::from(policy.epochs)) as u64;
+            ledger.sampled_tokens = (responses * length) as u64;
+            ledger.prompt_tokens = (prompts * prompt) as u64;
+            ledger.with_reference = policy.kl.active();
+            ledger.scored_tokens = if ledger.with_reference { tokens as u64 } else { 0 };
             let nominal = match rollout.nominal_length {
                 0 => arm.model.context as u64,
                 length => length,
             };
-            cost.nominal_tokens = nominal_rl_tokens(responses as u64 * nominal, policy.kl.active());
+            ledger.nominal_rollout_tokens = responses as u64 * nominal;
         } else {
-            cost.trained_tokens = stage.budget().0;
-            cost.nominal_tokens = cost.trained_tokens as f64;
+            ledger.trained_tokens = stage.budget().0;
         }
-        let forward = cost.sampled_tokens + cost.prompt_tokens + cost.scored_tokens;
-        cost.flops = parameters as f64 * (6.0 * cost.trained_tokens as f64 + 2.0 * forward as f64);
+        let cost = ledger.cost(parameters);
         let evaluation_tokens = self.evaluation(&stage.name)?;
         let seconds = rates.map(|rates| {
             let sampled = (cost.sampled_tokens + evaluation_tokens) as f64;

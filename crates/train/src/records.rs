@@ -17,6 +17,7 @@
 //!     evals/SUITE.responses.jsonl.gz  one Response a line
 //!     exposure.json          Exposure: how often each op, context, … was trained on
 //!     done.json              StageDone; written last: a stage without it is not finished
+//!   tensorboard/NAME-KEY/    event files, if asked for: a view of a stage's metrics and timings
 //!   results.json             the table and the claims' verdicts
 //!   report.html
 //! ```
@@ -107,6 +108,18 @@ pub struct StageInfo {
     pub parameters: u64,
 }
 
+impl StageInfo {
+    /// The stage's folder under `stages/`.
+    pub fn folder(&self) -> String {
+        stage_folder(&self.name, &self.key)
+    }
+}
+
+/// The folder under `stages/` of a stage with this name and key.
+pub(crate) fn stage_folder(name: &str, key: &str) -> String {
+    format!("{name}-{}", key.get(..10).unwrap_or(key))
+}
+
 /// `done.json`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageDone {
@@ -135,6 +148,9 @@ pub struct Cost {
     pub flops: f64,
     /// The paper's nominal token equivalents (Section 5): trained tokens, and (4/3 + γ/3)·N·r·L for RL.
     pub nominal_tokens: f64,
+    /// The same with the tokens that were really processed: the operations in units of a trained token's 6·P.
+    #[serde(default)]
+    pub real_tokens: f64,
 }
 
 impl std::iter::Sum for Cost {
@@ -146,12 +162,13 @@ impl std::iter::Sum for Cost {
             scored_tokens: a.scored_tokens + b.scored_tokens,
             flops: a.flops + b.flops,
             nominal_tokens: a.nominal_tokens + b.nominal_tokens,
+            real_tokens: a.real_tokens + b.real_tokens,
         })
     }
 }
 
-/// A line of `metrics.jsonl` or `timings.jsonl`: names follow TRL and verl (`loss`, `reward/mean`,
-/// `actor/grad_norm`, `response_length/mean`, …).
+/// A line of `metrics.jsonl` or `timings.jsonl`: names follow TRL and verl (`loss`, `grad_norm`,
+/// `critic/rewards/mean`, `response_length/mean`, …).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricsRow {
     /// Optimizer step within the stage, from 1. Timings use the same number.
@@ -239,6 +256,9 @@ pub struct ExposureCell {
     pub mode: String,
     /// Longest chain of the graph.
     pub depth: u32,
+    /// Class of its structure ([`problems::class`]): `chain`, `tree`, `reuse`, each perhaps with `+totals`.
+    #[serde(default)]
+    pub structure: String,
     /// Problems.
     pub problems: u64,
     /// Tokens.

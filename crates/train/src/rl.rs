@@ -192,7 +192,7 @@ impl Source for Reinforcement<'_> {
         let sampled_before = step.ledger.sampled_tokens;
         let groups_P = self.roller.roll(learner, &mut self.mixture, step)?;
         let seconds = watch.seconds();
-        step.timings.set("time/sample", seconds);
+        step.timings.set("timing_s/gen", seconds);
         let sampled = step.ledger.sampled_tokens - sampled_before;
         step.timings.set("tokens_per_second/sample", sampled as f64 / seconds);
         self.learn_beliefs(&groups_P);
@@ -212,7 +212,7 @@ impl Source for Reinforcement<'_> {
         }
         let watch = crate::stopwatch::start();
         self.score(&mut rows, step)?;
-        step.timings.set("time/score", watch.seconds());
+        step.timings.set("timing_s/ref", watch.seconds());
         let rewards_PG = self.rewards(&groups_P, &rows, step.metrics);
         let advantages_PG = advantages(self.policy.advantage, &rewards_PG);
         let credits = step_credits(&groups_P, self.policy.step_credit, self.roller.tokenizer);

@@ -13,7 +13,7 @@ use problems::{
 use tokens::Tokenizer;
 
 use crate::{
-    advantage::{GroupKind, group_kind},
+    advantage::{GroupKind, group_kind, mean_and_std},
     batches::Step,
     error::RunError,
     learner::{Learner, Prompt, Sample, Sampling, StopReason},
@@ -187,18 +187,15 @@ fn judge_metrics(groups_P: &[Group], config: &Rollout, metrics: &mut Metrics) {
     let mut uniform_right = 0.0;
     let mut mixed = 0.0;
     let mut faults: BTreeMap<&'static str, f64> = BTreeMap::new();
-    let mut rewards = Vec::new();
     for group in groups_P {
         let rewards_G = group.rewards_G();
-        let (_, std) = crate::advantage::mean_and_std(&rewards_G);
-        metrics.mean("reward/std", std, 1.0);
+        metrics.mean("reward_std", mean_and_std(&rewards_G).1, 1.0);
         match group_kind(&rewards_G) {
             GroupKind::Mixed => mixed += 1.0,
             GroupKind::Uniform if group.responses_G.iter().all(Judged::verified) => uniform_right += 1.0,
             GroupKind::Uniform => uniform_wrong += 1.0,
         }
         for response in &group.responses_G {
-            rewards.push(response.reward);
             response_metrics(group, response, config, metrics);
             if let Some((kind, _)) = &response.verdict.first_fault {
                 *faults.entry(kind.name()).or_default() += 1.0;
@@ -210,21 +207,35 @@ fn judge_metrics(groups_P: &[Group], config: &Rollout, metrics: &mut Metrics) {
     metrics.set("groups/mixed", mixed / n);
     metrics.set("groups/all_equal_not_right", uniform_wrong / n);
     metrics.set("frac_reward_zero_std", (uniform_right + uniform_wrong) / n);
-    metrics.max("reward/max", rewards.iter().copied().fold(f64::NEG_INFINITY, f64::max));
-    metrics.set("reward/min", rewards.iter().copied().fold(f64::INFINITY, f64::min));
+    reward_metrics(groups_P, metrics);
+    let responses = n * f64::from(config.samples);
     for (name, count) in faults {
-        metrics.set(&format!("first_fault/{name}"), count / rewards.len() as f64);
+        metrics.set(&format!("first_fault/{name}"), count / responses);
+    }
+}
+
+/// The reward and its parts over all responses.
+fn reward_metrics(groups_P: &[Group], metrics: &mut Metrics) {
+    let all = |part: fn(&Judged) -> f64| -> Vec<f64> {
+        groups_P.iter().flat_map(|group| &group.responses_G).map(part).collect()
+    };
+    let rewards = all(|response| response.reward);
+    metrics.set("critic/rewards/mean", mean_and_std(&rewards).0);
+    metrics.set("critic/rewards/max", rewards.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    metrics.set("critic/rewards/min", rewards.iter().copied().fold(f64::INFINITY, f64::min));
+    let (outcomes, processes) = (all(|r| r.parts.outcome), all(|r| r.parts.process));
+    for (name, values) in [("outcome", outcomes), ("process", processes)] {
+        let (mean, std) = mean_and_std(&values);
+        metrics.set(&format!("rewards/{name}/mean"), mean);
+        metrics.set(&format!("rewards/{name}/std"), std);
     }
 }
 
 fn response_metrics(group: &Group, response: &Judged, config: &Rollout, metrics: &mut Metrics) {
     let one = |yes: bool| f64::from(u8::from(yes));
     let length = response.sample.tokens.len() as f64;
-    metrics.mean("reward/mean", response.reward, 1.0);
     metrics.mean(&format!("reward/op{}", group.problem.cell.op), response.reward, 1.0);
     metrics.mean(&format!("verified/op{}", group.problem.cell.op), one(response.verified()), 1.0);
-    metrics.mean("reward/outcome", response.parts.outcome, 1.0);
-    metrics.mean("reward/process", response.parts.process, 1.0);
     metrics.mean("verified/mean", one(response.verified()), 1.0);
     metrics.mean("verified/right_answer", one(response.right()), 1.0);
     metrics.mean("verified/right_answer_wrong_process", one(response.right() && !response.verified()), 1.0);
@@ -233,7 +244,7 @@ fn response_metrics(group: &Group, response: &Judged, config: &Rollout, metrics:
     metrics.mean("response_length/clip_ratio", one(response.truncated), 1.0);
     metrics.mean("prompt_length/mean", group.prompt.len() as f64, 1.0);
     if config.overlong_buffer > 0 {
-        metrics.mean("reward/shaped", response.reward - response.parts.reward, 1.0);
+        metrics.mean("rewards/overlong/mean", response.reward - response.parts.reward, 1.0);
     }
 }
 

@@ -20,13 +20,13 @@ use crate::{
     files,
     learner::{LearnerFactory, ModelConfig},
     recipe::{Arm, ArmStage, Recipe},
-    records::{ArmRun, FORMAT, Manifest},
+    records::{ArmRun, FORMAT, Manifest, stage_folder},
     stage::Job,
     watch::{Event, Watch},
 };
 
 /// Changes whenever the same stage would give other bytes: old stages are then not taken for new ones.
-const BEHAVIOUR: u32 = 1;
+const BEHAVIOUR: u32 = 2;
 
 /// What a run is told besides its recipe.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -275,7 +275,7 @@ pub fn stages(recipe: &Recipe, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>
             (&stage.stage, cells, validation, texts),
         ))?;
         parent.clone_from(&key);
-        let folder = format!("{}-{}", stage.stage.name, &key[..10]);
+        let folder = stage_folder(&stage.stage.name, &key);
         planned.push(PlannedStage { key, folder, stage: stage.clone() });
     }
     Ok(planned)

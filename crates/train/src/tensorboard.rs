@@ -1,76 +1,102 @@
-//! Event files for TensorBoard, beside `metrics.jsonl`, which stays the record. The format is a sequence of
-//! length-prefixed protobuf messages with CRC-32C checksums; the few fields that scalars need are written
-//! here by hand rather than with a protobuf library.
+//! Event files for TensorBoard, a view of `metrics.jsonl` and `timings.jsonl`, which stay the record. The format
+//! is a sequence of length-prefixed protobuf messages with CRC-32C checksums; the few fields that scalars need
+//! are written here by hand rather than with a protobuf library.
 
 use std::{
     collections::BTreeMap,
-    fs::File,
+    fs::{self, File},
     io::{BufWriter, Write},
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
 use crate::{
     files::{self, FileError},
-    records::{MetricsRow, StageInfo},
+    records::MetricsRow,
     stopwatch,
     watch::{Event, Watch},
 };
 
-/// Writes the metrics of every step to `FOLDER/STAGE/events.out.tfevents.*` and passes all events on.
+/// Writes the metrics of every step to `RUN/tensorboard/STAGE/` and passes all events on. A stage that goes on,
+/// or was done before, is written anew from its metrics: no step is there twice, and none is missing.
 pub struct TensorBoard<'a> {
-    folder: PathBuf,
+    run: PathBuf,
     inner: &'a mut dyn Watch,
-    writers: BTreeMap<String, BufWriter<File>>,
+    /// The file of the stage that is being trained.
+    writer: Option<(PathBuf, BufWriter<File>)>,
     failure: Option<FileError>,
 }
 
 impl<'a> TensorBoard<'a> {
-    /// Nothing is written before the first step.
-    pub fn new(folder: &Path, inner: &'a mut dyn Watch) -> Self {
-        Self { folder: folder.to_owned(), inner, writers: BTreeMap::new(), failure: None }
+    /// For the run in this folder.
+    pub fn new(run: &Path, inner: &'a mut dyn Watch) -> Self {
+        Self { run: run.to_owned(), inner, writer: None, failure: None }
     }
 
-    /// Closes the files.
+    /// The first thing that could not be written, if any: it ended the event files, not the run.
     ///
     /// # Errors
-    /// The first thing that could not be written. It did not stop the run.
-    pub fn finish(mut self) -> Result<(), FileError> {
-        if let Some(failure) = self.failure.take() {
-            return Err(failure);
+    /// As said.
+    pub fn finish(self) -> Result<(), FileError> {
+        self.failure.map_or(Ok(()), Err)
+    }
+
+    fn write(&mut self, event: &Event<'_>) -> Result<(), FileError> {
+        match event {
+            Event::StageStarted { info, .. } => self.begin(&info.folder()),
+            Event::StageKnown { folder } => self.begin(folder),
+            Event::Step { metrics, timings, .. } => {
+                self.step(stopwatch::wall_seconds(), metrics, Some(timings))
+            }
+            _ => Ok(()),
         }
-        for (name, writer) in &mut self.writers {
-            writer.flush().map_err(files::failed(&self.folder.join(name), "write"))?;
+    }
+
+    /// Starts a stage's file with the steps that have been taken, as many seconds apart as they took.
+    fn begin(&mut self, stage: &str) -> Result<(), FileError> {
+        let folder = self.run.join("tensorboard").join(stage);
+        files::remove_folder(&folder)?;
+        files::make_folder(&folder)?;
+        let now = stopwatch::wall_seconds();
+        let path = folder.join(format!("events.out.tfevents.{:010}.tercet", now as u64));
+        let mut writer = BufWriter::new(File::create(&path).map_err(files::failed(&path, "write"))?);
+        let head =
+            record(&mut writer, &version_event(now)).and_then(|()| record(&mut writer, &start_event(now)));
+        head.map_err(files::failed(&path, "write"))?;
+        self.writer = Some((path, writer));
+
+        let stage = self.run.join("stages").join(stage);
+        let (metrics, timings) = (stage.join("metrics.jsonl"), stage.join("timings.jsonl"));
+        if !metrics.is_file() || !timings.is_file() {
+            return Ok(());
+        }
+        let written = fs::metadata(&metrics).and_then(|file| file.modified());
+        let written = written.map_err(files::failed(&metrics, "read"))?;
+        let mut at = written.duration_since(UNIX_EPOCH).map_or(now, |since| since.as_secs_f64());
+        let timings = files::read_lines::<MetricsRow>(&timings)?;
+        let timings: BTreeMap<u64, MetricsRow> = timings.into_iter().map(|row| (row.step, row)).collect();
+        let seconds = |step: u64| timings.get(&step)?.values.get("timing_s/step").copied().flatten();
+        let rows = files::read_lines::<MetricsRow>(&metrics)?;
+        at -= rows.iter().filter_map(|row| seconds(row.step)).sum::<f64>();
+        for row in &rows {
+            at += seconds(row.step).unwrap_or(0.0);
+            self.step(at, row, timings.get(&row.step))?;
         }
         Ok(())
     }
 
-    fn step(&mut self, info: &StageInfo, rows: [&MetricsRow; 2]) -> Result<(), FileError> {
-        let name = format!("{}-{}", info.name, info.key.get(..10).unwrap_or(&info.key));
-        let folder = self.folder.join(&name);
-        let wrong = || files::failed(&folder, "write");
-        let now = stopwatch::wall_seconds();
-        if !self.writers.contains_key(&name) {
-            files::make_folder(&folder)?;
-            let file = folder.join(format!("events.out.tfevents.{:010}.tercet", now as u64));
-            let file = File::options().create(true).append(true).open(file).map_err(wrong())?;
-            let mut writer = BufWriter::new(file);
-            record(&mut writer, &version_event(now)).map_err(wrong())?;
-            self.writers.insert(name.clone(), writer);
-        }
-        let Some(writer) = self.writers.get_mut(&name) else { return Ok(()) };
-        for row in rows {
-            record(writer, &scalars_event(now, row)).map_err(wrong())?;
-        }
-        writer.flush().map_err(wrong())
+    fn step(&mut self, at: f64, metrics: &MetricsRow, timings: Option<&MetricsRow>) -> Result<(), FileError> {
+        let Some((path, writer)) = &mut self.writer else { return Ok(()) };
+        let values = metrics.values.iter().chain(timings.iter().flat_map(|row| &row.values));
+        let written = record(writer, &scalars_event(at, metrics.step, values)).and_then(|()| writer.flush());
+        written.map_err(files::failed(path, "write"))
     }
 }
 
 impl Watch for TensorBoard<'_> {
     fn on(&mut self, event: Event<'_>) {
-        if let Event::Step { info, metrics, timings } = event
-            && self.failure.is_none()
-        {
-            self.failure = self.step(info, [metrics, timings]).err();
+        if self.failure.is_none() {
+            self.failure = self.write(&event).err();
         }
         self.inner.on(event);
     }
@@ -83,10 +109,23 @@ fn version_event(now: f64) -> Vec<u8> {
     event
 }
 
+/// `Event { wall_time = 1, step = 2, session_log = 7 { status = 1: START } }`: a TensorBoard that has read an
+/// older file of the stage forgets it.
+fn start_event(now: f64) -> Vec<u8> {
+    let mut event = double(1, now);
+    event.extend([2 << 3, 0]);
+    event.extend(bytes(7, &[1 << 3, 1]));
+    event
+}
+
 /// `Event { wall_time = 1, step = 2, summary = 5 { value = 1 { tag = 1, simple_value = 2 } } }`
-fn scalars_event(now: f64, row: &MetricsRow) -> Vec<u8> {
+fn scalars_event<'v>(
+    now: f64,
+    step: u64,
+    values: impl Iterator<Item = (&'v String, &'v Option<f64>)>,
+) -> Vec<u8> {
     let mut summary = Vec::new();
-    for (name, number) in &row.values {
+    for (name, number) in values {
         let mut value = bytes(1, name.as_bytes());
         value.push(2 << 3 | 5);
         value.extend((number.unwrap_or(f64::NAN) as f32).to_le_bytes());
@@ -94,7 +133,7 @@ fn scalars_event(now: f64, row: &MetricsRow) -> Vec<u8> {
     }
     let mut event = double(1, now);
     event.push(2 << 3);
-    varint(&mut event, row.step);
+    varint(&mut event, step);
     event.extend(bytes(5, &summary));
     event
 }
@@ -159,7 +198,7 @@ mod tests {
     #[test]
     fn a_step_is_a_record_with_its_scalars() {
         let values = BTreeMap::from([("loss".to_owned(), Some(0.5))]);
-        let event = scalars_event(1.0, &MetricsRow { step: 300, values });
+        let event = scalars_event(1.0, 300, values.iter());
         let mut file = Vec::new();
         record(&mut file, &event).expect("memory can be written");
         assert_eq!(file.len(), event.len() + 16);

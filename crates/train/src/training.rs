@@ -85,13 +85,13 @@ impl Training<'_> {
             }
         }
         let seconds = training.seconds();
-        timings.set("time/train", seconds);
+        timings.set("timing_s/update_actor", seconds);
         timings.set("tokens_per_second/train", trained as f64 / seconds);
         self.ledger.trained_tokens += trained;
-        metrics.set("trained_tokens", self.ledger.trained_tokens as f64);
+        metrics.set("num_tokens", self.ledger.trained_tokens as f64);
         metrics.set("skipped_updates", self.ledger.skipped_updates as f64);
         measure(&mut *self.learner, self.step, &mut metrics)?;
-        timings.set("time/step", whole.seconds());
+        timings.set("timing_s/step", whole.seconds());
         Ok(Some(Report { metrics: metrics.row(self.step), timings: timings.row(self.step) }))
     }
 }

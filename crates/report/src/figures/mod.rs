@@ -97,7 +97,7 @@ pub fn of_training(measure: &Measure) -> Vec<Figure> {
         measure,
         ("reward", "Reward"),
         "Mean reward of the rollouts at each step of reinforcement learning.",
-        &[("reward/mean", "reward")],
+        &[("critic/rewards/mean", "reward")],
         |kind| kind == StageKind::Rl,
     ));
     figures.extend(training::groups(measure));

@@ -339,7 +339,7 @@ fn costs(measure: &Measure) -> Vec<CostView> {
 
 fn cost(model: &str, folder: &str, seed: u64, stage: &Stage) -> CostView {
     let spent = |f: fn(&StageDone) -> f64| stage.done.as_ref().map_or_else(|| "–".into(), |d| number(f(d)));
-    let seconds: f64 = crate::folder::series(&stage.timings, "time/step").iter().map(|(_, s)| s).sum();
+    let seconds: f64 = crate::folder::series(&stage.timings, "timing_s/step").iter().map(|(_, s)| s).sum();
     CostView {
         model: model.to_owned(),
         folder: folder.to_owned(),

@@ -152,7 +152,7 @@ fn of_stage(name: &str, stage: &Stage) -> Progress {
             "evaluating".into()
         }
     } else {
-        let seconds = series(&stage.timings, "time/step");
+        let seconds = series(&stage.timings, "timing_s/step");
         let recent = &seconds[seconds.len().saturating_sub(RECENT)..];
         let mean = recent.iter().map(|(_, s)| s).sum::<f64>() / recent.len().max(1) as f64;
         let left = if recent.is_empty() {
@@ -270,7 +270,7 @@ fn latest(folder: &Folder) -> Vec<(String, String)> {
     for (metric, label) in [
         ("loss", "loss"),
         ("loss/response", "loss on solutions"),
-        ("reward/mean", "reward"),
+        ("critic/rewards/mean", "reward"),
         ("verified/mean", "right in every step"),
         ("groups/mixed", "groups that teach"),
         ("learning_rate", "learning rate"),

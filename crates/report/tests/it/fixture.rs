@@ -146,7 +146,7 @@ impl Synthetic {
                 step,
                 values: metrics(kind, step as f64 / steps as f64, position, &mut draws),
             });
-            timings.push(MetricsRow { step, values: BTreeMap::from([("time/step".into(), Some(0.5))]) });
+            timings.push(MetricsRow { step, values: BTreeMap::from([("timing_s/step".into(), Some(0.5))]) });
         }
         write_lines(&path.join("metrics.jsonl"), &lines);
         write_lines(&path.join("timings.jsonl"), &timings);
@@ -183,6 +183,7 @@ impl Synthetic {
                         context: "terse".into(),
                         mode: "forward".into(),
                         depth: op / 2 + 1,
+                        structure: "tree".into(),
                         problems: 1000 * u64::from(9 - op),
                         tokens: 50_000 * u64::from(9 - op),
                     })
@@ -201,6 +202,7 @@ impl Synthetic {
                     scored_tokens: 0,
                     flops: 2.0e12,
                     nominal_tokens: 400_000.0,
+                    real_tokens: 500_000.0,
                 },
                 weights_hash: "ab".repeat(32),
             },
@@ -272,7 +274,7 @@ fn metrics(kind: StageKind, t: f64, position: usize, draws: &mut Draws) -> BTree
     }
     if kind == StageKind::Rl {
         let reward = 0.12 + 0.15 * t + 0.06 * noise(draws);
-        put.insert("reward/mean".into(), Some(reward));
+        put.insert("critic/rewards/mean".into(), Some(reward));
         put.insert("loss".into(), Some(0.02 * noise(draws)));
         put.insert("groups/all_equal_not_right".into(), Some(0.55 - 0.2 * t));
         put.insert("groups/all_right".into(), Some(0.1 + 0.1 * t));

@@ -5,8 +5,9 @@ mod rates;
 use std::io::Write as _;
 
 use engine::CpuFactory;
-use train::plan::{Plan, Rates, StagePlan};
+use train::plan::{ArmPlan, Plan, Rates, StagePlan};
 use train::recipe::Recipe;
+use train::recipe::evaluation::MatchedBy;
 use train::records::Cost;
 
 use super::recipe::RecipeArgs;
@@ -16,8 +17,10 @@ use crate::threads::Threads;
 
 /// Say what a recipe will cost, without doing it
 ///
-/// Stages with their steps, tokens and floating-point operations, then time, memory and disk. The time is
-/// an estimate from a second of training and sampling on this machine at the recipe's size.
+/// Stages with their steps, tokens and floating-point operations, then time, memory and disk. `nominal` are
+/// the paper's token equivalents, which charge every rollout for its full length; `real` are the same with the
+/// tokens that will be processed if responses are as long as gold solutions. The time is an estimate from a
+/// second of training and sampling on this machine at the recipe's size.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet plan recipes/quickstart.toml
@@ -56,9 +59,21 @@ fn write(output: &mut Output, recipe: &Recipe, plan: &Plan, rates: Option<Rates>
     writeln!(output, "{}: {}\n", recipe.document.name, question.replace('\n', " "))?;
     for arm in &plan.arms {
         writeln!(output, "arm {}, {:.2} M parameters", arm.name, arm.parameters as f64 / 1e6)?;
-        let header = ["stage", "steps", "trained", "sampled", "evaluated", "PFLOP", "time"];
+        let header = [
+            "stage",
+            "steps",
+            "trained",
+            "sampled",
+            "nominal",
+            "real",
+            "PFLOP",
+            "share",
+            "evaluated",
+            "time",
+        ];
         let mut rows = vec![header.map(str::to_owned)];
-        rows.extend(arm.stages.iter().map(row));
+        rows.extend(arm.stages.iter().map(|stage| row(stage, &arm.total)));
+        rows.push(total_row(arm));
         write_table(output, &rows)?;
         writeln!(output)?;
     }
@@ -66,7 +81,12 @@ fn write(output: &mut Output, recipe: &Recipe, plan: &Plan, rates: Option<Rates>
     writeln!(output, "tokens sampled for evaluation: {}", count(plan.evaluation_tokens))?;
     for check in &plan.matched {
         let word = if check.matches { "match" } else { "do NOT match" };
-        writeln!(output, "{} {word}: {:.2}% apart", check.arms.join(", "), 100.0 * check.difference)?;
+        let by = match check.by {
+            MatchedBy::NominalTokens => "nominal tokens",
+            MatchedBy::Flops => "operations",
+        };
+        let (arms, apart) = (check.arms.join(", "), 100.0 * check.difference);
+        writeln!(output, "{arms} {word}: {apart:.2}% apart in {by}")?;
     }
     writeln!(output, "memory up to {}, disk {}", bytes(plan.memory_bytes), bytes(plan.disk_bytes))?;
     if let (Some(seconds), Some(rates)) = (plan.seconds, rates) {
@@ -81,20 +101,38 @@ fn write(output: &mut Output, recipe: &Recipe, plan: &Plan, rates: Option<Rates>
     Ok(())
 }
 
-fn row(stage: &StagePlan) -> [String; 7] {
+fn row(stage: &StagePlan, arm: &Cost) -> [String; 10] {
+    let name = if stage.shared { format!("{} (shared)", stage.name) } else { stage.name.clone() };
+    let evaluated = count(stage.evaluation_tokens);
+    let time = stage.seconds.map_or_else(|| "–".to_owned(), duration);
+    cells(name, stage.steps, &stage.cost, arm, evaluated, time)
+}
+
+fn total_row(arm: &ArmPlan) -> [String; 10] {
+    let steps = arm.stages.iter().map(|stage| stage.steps).sum();
+    let evaluated = arm.stages.iter().map(|stage| stage.evaluation_tokens).sum();
+    let seconds: Option<f64> = arm.stages.iter().map(|stage| stage.seconds).sum();
+    let time = seconds.map_or_else(|| "–".to_owned(), duration);
+    cells("together".to_owned(), steps, &arm.total, &arm.total, count(evaluated), time)
+}
+
+fn cells(name: String, steps: u64, cost: &Cost, arm: &Cost, evaluated: String, time: String) -> [String; 10] {
     [
-        if stage.shared { format!("{} (shared)", stage.name) } else { stage.name.clone() },
-        stage.steps.to_string(),
-        count(stage.cost.trained_tokens),
-        count(stage.cost.sampled_tokens),
-        count(stage.evaluation_tokens),
-        format!("{:.3}", stage.cost.flops / 1e15),
-        stage.seconds.map_or_else(|| "–".to_owned(), duration),
+        name,
+        steps.to_string(),
+        count(cost.trained_tokens),
+        count(cost.sampled_tokens),
+        count(cost.nominal_tokens as u64),
+        count(cost.real_tokens as u64),
+        format!("{:.3}", cost.flops / 1e15),
+        format!("{:.1}%", 100.0 * cost.flops / arm.flops),
+        evaluated,
+        time,
     ]
 }
 
 /// Columns as wide as their widest cell; the first to the left, numbers to the right.
-fn write_table(output: &mut Output, rows: &[[String; 7]]) -> anyhow::Result<()> {
+fn write_table(output: &mut Output, rows: &[[String; 10]]) -> anyhow::Result<()> {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     for row in rows {
         write!(output, "  {:<1$}", row[0], width(0))?;
@@ -108,11 +146,12 @@ fn write_table(output: &mut Output, rows: &[[String; 7]]) -> anyhow::Result<()> 
 
 fn cost(cost: &Cost) -> String {
     format!(
-        "{} tokens trained, {} sampled, {:.3} PFLOP, {} nominal tokens",
+        "{} tokens trained, {} sampled, {:.3} PFLOP, {} tokens nominal, {} real",
         count(cost.trained_tokens),
         count(cost.sampled_tokens),
         cost.flops / 1e15,
         count(cost.nominal_tokens as u64),
+        count(cost.real_tokens as u64),
     )
 }
 

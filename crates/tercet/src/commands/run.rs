@@ -4,9 +4,11 @@ pub(super) mod watch;
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use engine::CpuFactory;
 use train::run::{Options, Outcome, Run};
+use train::tensorboard::TensorBoard;
 
 use super::recipe::RecipeArgs;
 use crate::interrupt;
@@ -23,7 +25,8 @@ use crate::threads::Threads;
 #[command(after_help = "Examples:
   tercet run recipes/quickstart.toml
   tercet run recipes/quickstart.toml --scale tiny --out /tmp/tiny      every part once, in seconds
-  tercet run recipes/quickstart.toml --set stage.rl.steps=200 --out runs/longer")]
+  tercet run recipes/quickstart.toml --set stage.rl.steps=200 --out runs/longer
+  tercet run recipes/quickstart.toml --tensorboard && tensorboard --logdir runs/quickstart/tensorboard")]
 pub(crate) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
@@ -36,6 +39,9 @@ pub(crate) struct Args {
     /// Only this seed of the recipe's
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Write event files for TensorBoard, too, to DIR/tensorboard
+    #[arg(long)]
+    tensorboard: bool,
     #[command(flatten)]
     threads: Threads,
 }
@@ -48,7 +54,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let options =
         Options { command: command(), revision: super::revision(), arm: args.arm.clone(), seed: args.seed };
     let run = Run::open(recipe, &folder, &factory, options)?;
-    let outcome = run.execute(&mut watch::Terminal::default(), &stop)?;
+    let outcome = execute(&run, &stop, args.tensorboard)?;
     if outcome == Outcome::Stopped {
         anyhow::bail!("stopped before the end, everything so far is saved: go on with `{}`", command());
     }
@@ -58,6 +64,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     output.finish()?;
     say(&format!("report: {}", report.display()));
     Ok(())
+}
+
+fn execute(run: &Run<'_>, stop: &AtomicBool, tensorboard: bool) -> anyhow::Result<Outcome> {
+    let mut terminal = watch::Terminal::default();
+    if !tensorboard {
+        return Ok(run.execute(&mut terminal, stop)?);
+    }
+    let mut board = TensorBoard::new(run.folder(), &mut terminal);
+    let outcome = run.execute(&mut board, stop)?;
+    if let Err(error) = board.finish() {
+        say(&format!("the event files for TensorBoard are not complete: {error}"));
+    }
+    Ok(outcome)
 }
 
 /// The command as it was called.

@@ -212,9 +212,9 @@ fn many_deaths_in_one_run_change_nothing() {
 }
 
 /// Asks to stop at the n-th event.
-struct StopAt<'a> {
-    left: u64,
-    stop: &'a AtomicBool,
+pub(crate) struct StopAt<'a> {
+    pub(crate) left: u64,
+    pub(crate) stop: &'a AtomicBool,
 }
 
 impl Watch for StopAt<'_> {

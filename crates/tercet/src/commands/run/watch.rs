@@ -72,7 +72,7 @@ impl Terminal {
     fn step(&mut self, info: &StageInfo, metrics: &MetricsRow) {
         let value = |name: &str| metrics.values.get(name).copied().flatten();
         let wanted: &[(&str, &str)] = match info.kind {
-            StageKind::Rl => &[("reward", "reward/mean"), ("verified", "verified/mean")],
+            StageKind::Rl => &[("reward", "critic/rewards/mean"), ("verified", "verified/mean")],
             StageKind::PreTraining | StageKind::MidTraining => &[("loss", "loss")],
         };
         let shown = wanted.iter().filter_map(|(word, name)| Some(format!("{word} {:.3}", value(name)?)));
