@@ -27,6 +27,8 @@ pub(crate) struct Prediction {
     pub(crate) target: u32,
     /// Loss gradient in its log-probability (backward only).
     pub(crate) weight: f32,
+    /// Weight of its distribution's divergence from the reference's (backward only).
+    pub(crate) pull: f32,
 }
 
 /// What the output layer says of the predictions.
@@ -36,6 +38,8 @@ pub(crate) struct Scores {
     pub(crate) logprobs_N: Vec<f32>,
     /// Entropy of each distribution, in nats.
     pub(crate) entropy_N: Vec<f32>,
+    /// Divergence of each distribution from the reference's, where it has a weight (backward only).
+    pub(crate) divergence_N: Vec<f32>,
 }
 
 /// Parameters in both forms: flat, and packed for the matrix products.
@@ -121,13 +125,14 @@ pub(crate) trait Device {
     fn logits(&self, w: &Weights<'_, Self>, x: &Self::Buf) -> Vec<f32>;
 
     /// [`Device::head`] and its backward in one pass: `dx` becomes the gradient of every row (0 where nothing
-    /// is predicted).
+    /// is predicted). `reference_TV` has the log-probabilities that predictions with a pull diverge from.
     fn head_backward(
         &self,
         w: &Weights<'_, Self>,
         tokens: usize,
         x: &Self::Buf,
         predictions_N: &[Prediction],
+        reference_TV: &[f32],
         dx: &mut Self::Buf,
         gradient: &mut Self::Buf,
         scratch: &mut Self::Scratch,

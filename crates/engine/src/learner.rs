@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
 use train::learner::{
     AdamW, Batch, ForwardBackward, Learner, LearnerError, LearnerFactory, ModelConfig, Objective, OptimStep,
     Prompt, Sample, Sampling,
@@ -12,7 +13,7 @@ use train::learner::{
 use crate::checkpoint::{self, OptimizerState};
 use crate::cpu::{Cpu, Packed};
 use crate::device::{Device, Optimizer, Weights};
-use crate::kernels::Isa;
+use crate::kernels::{Isa, rows};
 use crate::layout::Layout;
 use crate::model::{self, Workspace};
 use crate::{init, kernels};
@@ -125,7 +126,8 @@ impl CpuLearner {
         tensors.map(|t| (t.name.as_str(), &*t.shape, &self.gradient[t.span.clone()]))
     }
 
-    /// Logits of every token's successor: `[T, vocab]`. For tests and inspection; training never holds them.
+    /// Logits of every token's successor: `[T, vocab]`. For inspection and the exact divergence; other
+    /// training never holds them.
     ///
     /// # Errors
     /// As [`Learner::logprobs`].
@@ -213,6 +215,17 @@ impl Learner for CpuLearner {
         let Some(packed) = &self.packed else { return Ok(Vec::new()) };
         let w = Weights { layout: &self.layout, flat: &self.weights, packed };
         Ok(model::forward(&self.device, &w, &flat, &mut self.workspace).0)
+    }
+
+    fn distributions(&mut self, batch: &Batch) -> Result<Vec<f32>, LearnerError> {
+        let mut logits_TV = self.logits(batch)?;
+        let (isa, vocab) = (self.device.isa, self.layout.config.vocab);
+        self.device.pool.install(|| {
+            logits_TV.par_chunks_exact_mut(vocab).for_each(|row| {
+                rows::to_logprobs(isa, row, rows::log_softmax(isa, row));
+            });
+        });
+        Ok(logits_TV)
     }
 
     fn sample(

@@ -130,9 +130,11 @@ pub(crate) fn forward_backward<D: Device>(
     let count = batch.tokens_T.len();
     let mut logprobs_T = vec![0.0; count];
     let mut entropy_T = vec![0.0; count];
+    let mut divergence_T = vec![0.0; count];
     let mut gradient_T = vec![0.0; count];
     if count == 0 {
-        return Ok(ForwardBackward { loss: objective.gradient(&[], &mut []), logprobs_T, entropy_T });
+        let loss = objective.gradient(&[], &mut []);
+        return Ok(ForwardBackward { loss, logprobs_T, entropy_T, divergence_T });
     }
     let output = layers_forward(device, w, batch, ws, true);
     let (x, dx, scratch) = (&ws.streams[output], &mut ws.dx, &mut ws.scratch);
@@ -156,15 +158,20 @@ pub(crate) fn forward_backward<D: Device>(
     for p in &mut list {
         p.weight = gradient_T[p.row as usize + 1];
     }
-    let (active, idle): (Vec<_>, Vec<_>) = list.into_iter().partition(|p| p.weight != 0.0);
+    let reference_TV = pull(w.layout, objective, &mut list, count)?;
+    let (active, idle): (Vec<_>, Vec<_>) = list.into_iter().partition(|p| p.weight != 0.0 || p.pull != 0.0);
     if constant.is_some() {
         let scores = device.head(w, x, &idle);
         scatter(&idle, &scores, &mut logprobs_T, &mut entropy_T);
     }
-    let scores = device.head_backward(w, count, x, &active, dx, gradient, scratch);
+    let scores = device.head_backward(w, count, x, &active, reference_TV, dx, gradient, scratch);
     scatter(&active, &scores, &mut logprobs_T, &mut entropy_T);
     if constant.is_some() {
         loss = objective.gradient(&logprobs_T, &mut gradient_T);
+    }
+    for (p, divergence) in active.iter().zip(&scores.divergence_N) {
+        divergence_T[p.row as usize + 1] = *divergence;
+        loss += f64::from(p.pull) * f64::from(*divergence);
     }
 
     if !active.is_empty() {
@@ -175,7 +182,24 @@ pub(crate) fn forward_backward<D: Device>(
         }
         device.embed_backward(w.layout, batch, dx, gradient);
     }
-    Ok(ForwardBackward { loss, logprobs_T, entropy_T })
+    Ok(ForwardBackward { loss, logprobs_T, entropy_T, divergence_T })
+}
+
+/// Gives the predictions the weights of the objective's pull; returns what it pulls towards.
+fn pull<'o>(
+    layout: &Layout,
+    objective: &'o dyn Objective,
+    list: &mut [Prediction],
+    count: usize,
+) -> Result<&'o [f32], LearnerError> {
+    let Some(pull) = objective.pull() else { return Ok(&[]) };
+    if pull.weights_T.len() != count || pull.reference_TV.len() != count * layout.config.vocab {
+        return Err(LearnerError::Request("the objective's reference does not fit the batch".to_owned()));
+    }
+    for p in list {
+        p.pull = pull.weights_T[p.row as usize + 1];
+    }
+    Ok(pull.reference_TV)
 }
 
 /// Puts the scores of predictions where their tokens stand.
@@ -191,7 +215,7 @@ fn predictions(batch: &Flat) -> Vec<Prediction> {
     let mut list = Vec::with_capacity(batch.tokens_T.len());
     for range in batch.starts_S.windows(2) {
         for t in range[0] + 1..range[1].max(range[0] + 1) {
-            list.push(Prediction { row: t as u32 - 1, target: batch.tokens_T[t], weight: 0.0 });
+            list.push(Prediction { row: t as u32 - 1, target: batch.tokens_T[t], weight: 0.0, pull: 0.0 });
         }
     }
     list

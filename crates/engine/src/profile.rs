@@ -213,13 +213,14 @@ impl Device for Timed<'_> {
         tokens: usize,
         x: &Buf,
         predictions_N: &[Prediction],
+        reference_TV: &[f32],
         dx: &mut Buf,
         gradient: &mut Buf,
         scratch: &mut Scratch,
     ) -> Scores {
         let flops = 3.0 * product(predictions_N.len(), w.layout.config.vocab, w.layout.config.hidden);
         self.time("head_backward", flops, |cpu| {
-            cpu.head_backward(&plain(w), tokens, x, predictions_N, dx, gradient, scratch)
+            cpu.head_backward(&plain(w), tokens, x, predictions_N, reference_TV, dx, gradient, scratch)
         })
     }
 

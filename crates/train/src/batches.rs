@@ -14,6 +14,13 @@ use crate::{
 
 /// A batch that goes through the model at once, with its loss.
 pub trait Piece {
+    /// Gets what is too large to be held for a whole step. Called once, before the pass.
+    ///
+    /// # Errors
+    /// If the reference cannot be asked.
+    fn prepare(&mut self) -> Result<(), RunError> {
+        Ok(())
+    }
     /// The tokens.
     fn batch(&self) -> &Batch;
     /// The loss.

@@ -41,10 +41,11 @@ impl<'a> Corpus<'a> {
     /// those that the batch holds.
     fn next_documents(&mut self, step: &mut Step<'_>) -> Result<Vec<Document>, RunError> {
         let mut ahead = self.mixture.clone();
-        let mut drawn = Vec::new();
+        let (mut drawn, mut failure) = (Vec::new(), None);
         let stream = std::iter::from_fn(|| {
             let i = ahead.next();
             let problem = self.supply.problem(&ahead.cells()[i], ahead.counts()[i].problems);
+            let problem = problem.map_err(|e| failure = Some(e)).ok()?;
             let document = Document::of(&problem, self.tokenizer);
             ahead.take(i, document.tokens.len());
             let tokens = document.tokens.clone();
@@ -56,6 +57,9 @@ impl<'a> Corpus<'a> {
         let due = (u128::from(tokens) * u128::from(step.number) / u128::from(steps.max(1))) as u64;
         let taken: u64 = self.mixture.counts().iter().map(|count| count.tokens).sum();
         let row = pack(stream, due.saturating_sub(taken) as usize).next();
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
         let held = match row {
             Some(Ok(row)) => row.documents().count(),
             Some(Err(error)) => return Err(RunError::Data(format!("`batch_tokens` is too small: {error}"))),

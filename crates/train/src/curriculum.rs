@@ -109,7 +109,12 @@ impl Curriculum {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use problems::{Cell, gold::Mode};
+
     use super::*;
+    use crate::{mixture::Mixture, recipe::stage::ShareOf};
 
     fn curriculum() -> Curriculum {
         Curriculum { k: 16, succeeds_from: 0.5, fails_to: 0.5, floor: 0.05, window: 256 }
@@ -142,6 +147,42 @@ mod tests {
             curriculum.observe(&mut belief, 31, 32);
         }
         assert!(curriculum.at_edge(belief) < 0.05);
+    }
+
+    /// Success rates that grow with training, lower for each harder cell: the prompts follow the edge upwards.
+    #[test]
+    fn the_mix_follows_the_edge() {
+        let cells: BTreeMap<Cell, f64> = (3..=10)
+            .map(|op| (Cell { op, context: "terse".to_owned(), mode: Mode::Forward }, 0.125))
+            .collect();
+        let shares: Vec<f64> = cells.values().copied().collect();
+        let (curriculum, mut beliefs) = (curriculum(), [Belief::default(); 8]);
+        let mut mixture = Mixture::new(&cells, ShareOf::Problems);
+        // Cell 0 is at the edge in the beginning, each next one 200 steps later.
+        let rate =
+            |cell: usize, step: u64| 1.0 / (1.0 + (1.5 * (cell as f64 - step as f64 / 200.0) + 1.5).exp());
+        let mut at = |step: u64| -> (f64, f64) {
+            mixture.reweigh(&curriculum.weights(&shares, &beliefs));
+            let (mut inside, mut op) = (0.0, 0.0);
+            for prompt in 0..32 {
+                let cell = mixture.next();
+                mixture.take(cell, 1);
+                // 16 tries, as near to the rate as whole numbers come, one way or the other.
+                let right = (16.0 * rate(cell, step) + if prompt % 2 == 0 { 0.25 } else { 0.75 }) as u64;
+                curriculum.observe(&mut beliefs[cell], right.min(16), 16);
+                let (low, high) = curriculum.edge();
+                inside += f64::from(u8::from((low..=high).contains(&rate(cell, step)))) / 32.0;
+                op += (cell + 3) as f64 / 32.0;
+            }
+            (inside, op)
+        };
+        let mut mean = |steps: std::ops::Range<u64>| {
+            let n = (steps.end - steps.start) as f64;
+            steps.map(&mut at).fold((0.0, 0.0), |a, b| (a.0 + b.0 / n, a.1 + b.1 / n))
+        };
+        let (_, early, _, late) = (mean(0..50), mean(50..150), mean(150..850), mean(850..950));
+        assert!(early.0 > 0.8 && late.0 > 0.8, "share of prompts at the edge: {early:?}, {late:?}");
+        assert!(late.1 > early.1 + 2.5, "mean op: {early:?}, {late:?}");
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Estimators of the divergence from the reference policy, one token at a time.
+//! The divergence from the reference policy: exact, or estimated at the sampled tokens.
 
 use serde::{Deserialize, Serialize};
 
-/// Which estimator of KL(π ‖ π_ref), with d = log π − log π_ref at the sampled token.
+/// How KL(π ‖ π_ref) is measured; estimators with d = log π − log π_ref at the sampled token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KlKind {
@@ -15,6 +15,9 @@ pub enum KlKind {
     K2,
     /// exp(−d) + d − 1: unbiased and never negative (verl's `low_var_kl`).
     K3,
+    /// The divergence itself, summed over the whole vocabulary at every token: no noise, and a second pass
+    /// of the reference for the distributions.
+    Exact,
 }
 
 /// Where the KL term acts.
@@ -32,7 +35,7 @@ pub enum KlPlace {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kl {
-    /// The estimator.
+    /// How it is measured.
     #[serde(default)]
     pub kind: KlKind,
     /// Its weight.
@@ -47,6 +50,16 @@ impl Kl {
     /// Whether a reference model is needed.
     pub fn active(&self) -> bool {
         self.kind != KlKind::None && self.coefficient != 0.0
+    }
+
+    /// Whether the loss has a term at every sampled token.
+    pub fn estimated_in_loss(&self) -> bool {
+        self.active() && self.place == KlPlace::Loss && self.kind != KlKind::Exact
+    }
+
+    /// Whether the loss has the divergence of whole distributions.
+    pub fn exact_in_loss(&self) -> bool {
+        self.active() && self.place == KlPlace::Loss && self.kind == KlKind::Exact
     }
 }
 
@@ -63,12 +76,22 @@ pub struct KlAt {
 const LOG_RATIO_LIMIT: f64 = 20.0;
 const K3_LIMIT: f64 = 10.0;
 
+/// KL(p ‖ q) of two rows of log-probabilities.
+pub fn exact(logprobs_V: &[f32], reference_V: &[f32]) -> f64 {
+    let term = |(p, q): (&f32, &f32)| {
+        let (p, q) = (f64::from(*p), f64::from(*q));
+        // What has no probability has no share.
+        if p.exp() == 0.0 { 0.0 } else { p.exp() * (p - q) }
+    };
+    logprobs_V.iter().zip(reference_V).map(term).sum()
+}
+
 impl KlKind {
-    /// The estimate at a token with these log-probabilities.
+    /// The estimate at a token with these log-probabilities; nothing if it is none or exact.
     pub fn at(self, logprob: f64, reference: f64) -> KlAt {
         let d = logprob - reference;
         match self {
-            Self::None => KlAt { value: 0.0, slope: 0.0 },
+            Self::None | Self::Exact => KlAt { value: 0.0, slope: 0.0 },
             Self::K1 => KlAt { value: d, slope: 1.0 },
             Self::K2 => KlAt { value: 0.5 * d * d, slope: d },
             Self::K3 => {
@@ -81,5 +104,31 @@ impl KlKind {
                 KlAt { value, slope: if inside { 1.0 - (-d).exp() } else { 0.0 } }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Over the whole vocabulary the unbiased estimators are the divergence, in value and in gradient.
+    #[test]
+    fn the_exact_divergence_is_the_expectation_of_its_unbiased_estimators() {
+        let log = |p: [f64; 4]| p.map(|p| p.ln() as f32);
+        let (p, q) = ([0.1, 0.2, 0.3, 0.4], [0.25, 0.05, 0.5, 0.2]);
+        let kl = exact(&log(p), &log(q));
+        let by_hand: f64 = p.iter().zip(q).map(|(p, q)| p * (p / q).ln()).sum();
+        assert!((kl - by_hand).abs() < 1e-6, "{kl}, not {by_hand}");
+        for kind in [KlKind::K1, KlKind::K3] {
+            let mean: f64 = p.iter().zip(q).map(|(p, q)| p * kind.at(p.ln(), q.ln()).value).sum();
+            assert!((mean - kl).abs() < 1e-6, "{kind:?}: {mean}, not {kl}");
+        }
+        // d KL / d z_j = p_j (log p_j − log q_j − KL): k2's slope is the one with that expectation.
+        for j in 0..4 {
+            let step = |v: usize| f64::from(u8::from(v == j)) - p[j];
+            let mean: f64 = (0..4).map(|v| p[v] * KlKind::K2.at(p[v].ln(), q[v].ln()).slope * step(v)).sum();
+            assert!((mean - p[j] * ((p[j] / q[j]).ln() - kl)).abs() < 1e-6);
+        }
+        assert_eq!(exact(&log(p), &log(p)), 0.0);
     }
 }

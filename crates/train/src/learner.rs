@@ -59,6 +59,21 @@ pub trait Objective: Sync {
     fn constant_gradient(&self) -> Option<&[f32]> {
         None
     }
+
+    /// A divergence of whole distributions, which the learner adds to the loss and its gradient.
+    fn pull(&self) -> Option<Pull<'_>> {
+        None
+    }
+}
+
+/// Adds Σ weight · KL(π ‖ ρ) to a loss, exact: over the whole vocabulary, at every token with a weight.
+#[derive(Debug, Clone, Copy)]
+pub struct Pull<'a> {
+    /// log ρ, as [`Learner::distributions`] gives it for the batch: `[T, V]`.
+    pub reference_TV: &'a [f32],
+    /// Weight of the distribution each token was drawn from (0 = it does not count), as
+    /// `gradient_T` of [`Objective::gradient`]: the first token of a sequence has none.
+    pub weights_T: &'a [f32],
 }
 
 /// What a forward and backward pass reports.
@@ -70,6 +85,8 @@ pub struct ForwardBackward {
     pub logprobs_T: Vec<f32>,
     /// Entropy of the distribution each token was drawn from, in nats (first of each sequence: 0).
     pub entropy_T: Vec<f32>,
+    /// With a [`Pull`], the divergence of the distribution each token was drawn from (0 without a weight).
+    pub divergence_T: Vec<f32>,
 }
 
 /// AdamW with decoupled weight decay on matrices only and global-norm clipping.
@@ -186,6 +203,13 @@ pub trait Learner {
     /// # Errors
     /// As [`Learner::forward_backward`].
     fn logprobs(&mut self, batch: &Batch) -> Result<Vec<f32>, LearnerError>;
+
+    /// Log-probability of every token of the vocabulary as successor of each token of the batch, `[T, V]`: row
+    /// t foretells token t + 1. For the exact divergence; large, so ask for no more than is needed at once.
+    ///
+    /// # Errors
+    /// As [`Learner::forward_backward`].
+    fn distributions(&mut self, batch: &Batch) -> Result<Vec<f32>, LearnerError>;
 
     /// Draws samples: for each prompt, `n` of them in order. `progress` is told of every finished sample
     /// with its length in tokens.

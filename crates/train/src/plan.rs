@@ -7,6 +7,7 @@ use tokens::Tokenizer;
 use crate::{
     batches::Document,
     error::RunError,
+    kl::{KlKind, KlPlace},
     learner::ModelConfig,
     ledger::Ledger,
     recipe::{Arm, ArmStage, Recipe, evaluation::MatchedBy, suite_cells},
@@ -188,7 +189,14 @@ impl Lengths<'_> {
             ledger.sampled_tokens = (responses * length) as u64;
             ledger.prompt_tokens = (prompts * prompt) as u64;
             ledger.with_reference = policy.kl.active();
-            ledger.scored_tokens = if ledger.with_reference { tokens as u64 } else { 0 };
+            let exact = policy.kl.kind == KlKind::Exact;
+            let passes = match policy.kl.place {
+                _ if !ledger.with_reference => 0,
+                KlPlace::Loss if exact => policy.epochs,
+                KlPlace::Reward if exact => 2,
+                _ => 1,
+            };
+            ledger.scored_tokens = (tokens * f64::from(passes)) as u64;
             let nominal = match rollout.nominal_length {
                 0 => arm.model.context as u64,
                 length => length,

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    kl::{Kl, KlPlace},
-    learner::Objective,
+    kl::Kl,
+    learner::{Objective, Pull},
 };
 
 /// Which surrogate is minimised.
@@ -75,8 +75,12 @@ pub struct PolicyObjective {
     pub responses: Vec<std::ops::Range<usize>>,
     /// Log-probability of each token when it was sampled.
     pub old_T: Vec<f32>,
-    /// Log-probability of each token under the reference; empty without a KL term in the loss.
+    /// Log-probability of each token under the reference, if the KL term of the loss is an estimate.
     pub reference_T: Vec<f32>,
+    /// The reference's distributions, if it is exact ([`crate::learner::Learner::distributions`]).
+    pub reference_TV: Vec<f32>,
+    /// The weight of each token's distribution in an exact term: its weight times the coefficient.
+    pub pull_T: Vec<f32>,
     /// Advantage of each token (0 outside responses).
     pub advantages_T: Vec<f64>,
     /// Weight of each token in the loss ([`Aggregation::weight`]; 0 outside responses).
@@ -90,7 +94,7 @@ pub struct PolicyStatistics {
     pub tokens: f64,
     /// The surrogate's loss, weighted as in the objective.
     pub surrogate_loss: f64,
-    /// The KL term of the loss, weighted as in the objective, before its coefficient.
+    /// The estimated KL term of the loss, weighted as in the objective, before its coefficient.
     pub kl_loss: f64,
     /// Tokens whose ratio was clipped (verl's `pg_clipfrac`).
     pub clipped: f64,
@@ -153,11 +157,6 @@ impl PolicyObjective {
         }
     }
 
-    /// Whether the loss has a KL term that needs `reference_T`.
-    fn has_kl(&self) -> bool {
-        self.clip.kl.place == KlPlace::Loss && self.clip.kl.active()
-    }
-
     /// The metrics of the batch under the log-probabilities that the forward pass gave.
     pub fn statistics(&self, logprobs_T: &[f32]) -> PolicyStatistics {
         let mut s = PolicyStatistics::default();
@@ -173,7 +172,7 @@ impl PolicyObjective {
             s.ppo_kl -= difference;
             s.logp_difference += difference.abs();
             s.logp_difference_max = s.logp_difference_max.max(difference.abs());
-            if self.has_kl() {
+            if self.clip.kl.estimated_in_loss() {
                 let kl = self.clip.kl.kind.at(f64::from(logprobs_T[t]), f64::from(self.reference_T[t]));
                 s.kl_loss += self.weights_T[t] * kl.value;
             }
@@ -188,7 +187,7 @@ impl Objective for PolicyObjective {
         let mut loss = 0.0;
         self.each_token(logprobs_T, |t, _, token| {
             let (mut value, mut slope) = (token.loss, token.slope);
-            if self.has_kl() {
+            if self.clip.kl.estimated_in_loss() {
                 let kl = self.clip.kl.kind.at(f64::from(logprobs_T[t]), f64::from(self.reference_T[t]));
                 value += self.clip.kl.coefficient * kl.value;
                 slope += self.clip.kl.coefficient * kl.slope;
@@ -197,6 +196,11 @@ impl Objective for PolicyObjective {
             gradient_T[t] = (self.weights_T[t] * slope) as f32;
         });
         loss
+    }
+
+    fn pull(&self) -> Option<Pull<'_>> {
+        let pull = Pull { reference_TV: &self.reference_TV, weights_T: &self.pull_T };
+        self.clip.kl.exact_in_loss().then_some(pull)
     }
 }
 
@@ -224,5 +228,68 @@ impl Objective for CrossEntropy {
 
     fn constant_gradient(&self) -> Option<&[f32]> {
         Some(&self.gradient_T)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One response of one token with this ratio to the policy that sampled it.
+    fn one(advantage: f64, ratio: f64, dual: f64) -> (f64, f32, PolicyStatistics) {
+        let clip = Clip { surrogate: Surrogate::PpoClip, low: 0.2, high: 0.2, dual, kl: Kl::default() };
+        let objective = PolicyObjective {
+            clip,
+            responses: std::iter::once(1..2).collect(),
+            old_T: vec![0.0, -3.0],
+            reference_T: Vec::new(),
+            reference_TV: Vec::new(),
+            pull_T: Vec::new(),
+            advantages_T: vec![0.0, advantage],
+            weights_T: vec![0.0, 1.0],
+        };
+        let logprobs_T = [0.0, (ratio.ln() - 3.0) as f32];
+        let mut gradient_T = [f32::NAN; 2];
+        let loss = objective.gradient(&logprobs_T, &mut gradient_T);
+        assert_eq!(gradient_T[0], 0.0, "the prompt has no gradient");
+        (loss, gradient_T[1], objective.statistics(&logprobs_T))
+    }
+
+    #[test]
+    fn the_dual_clip_bounds_what_a_bad_response_can_cost() {
+        // −A·ρ = 5 without it; with it no more than −A·3, and no slope.
+        let (loss, slope, s) = one(-1.0, 5.0, 0.0);
+        assert!((loss - 5.0).abs() < 1e-5 && (slope - 5.0).abs() < 1e-5 && s.dual_clipped == 0.0);
+        let (loss, slope, s) = one(-1.0, 5.0, 3.0);
+        assert!(loss == 3.0 && slope == 0.0 && s.dual_clipped == 1.0);
+        // Good responses are bounded by the other clip, and small ratios by none.
+        let (loss, slope, s) = one(1.0, 5.0, 3.0);
+        assert!((loss + 1.2).abs() < 1e-12 && slope == 0.0 && s.dual_clipped == 0.0);
+        let (loss, slope, s) = one(-1.0, 2.0, 3.0);
+        assert!((loss - 2.0).abs() < 1e-6 && (slope - 2.0).abs() < 1e-6 && s.dual_clipped == 0.0);
+    }
+
+    #[test]
+    fn what_a_token_weighs() {
+        // Two responses of 3 and 5 tokens where 10 are allowed.
+        let weights = |aggregation: Aggregation| [3, 5].map(|length| aggregation.weight(length, 2, 8, 10));
+        assert_eq!(weights(Aggregation::TokenMean), [1.0 / 8.0; 2]);
+        assert_eq!(weights(Aggregation::SeqMeanTokenSum), [1.0 / 2.0; 2]);
+        assert_eq!(weights(Aggregation::SeqMeanTokenMean), [1.0 / 6.0, 1.0 / 10.0]);
+        // Dr. GRPO: a constant, so that long responses weigh as much a token as short ones.
+        assert_eq!(weights(Aggregation::SeqMeanTokenSumNorm), [1.0 / 20.0; 2]);
+    }
+
+    #[test]
+    fn clip_fractions_say_at_which_edge() {
+        let edges = |advantage, ratio| {
+            let (_, _, s) = one(advantage, ratio, 0.0);
+            (s.clipped_low, s.clipped_high, s.clipped)
+        };
+        assert_eq!(edges(1.0, 1.5), (0.0, 1.0, 1.0));
+        assert_eq!(edges(-1.0, 0.5), (1.0, 0.0, 1.0));
+        // Where the clip would make the loss smaller it does not act: the minimum is pessimistic.
+        assert_eq!(edges(1.0, 0.5), (0.0, 0.0, 0.0));
+        assert_eq!(edges(-1.0, 1.5), (0.0, 0.0, 0.0));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Axes: `_P` prompt, `_G` response in the prompt's group, `_T` token of the flat batch.
 
-use std::path::PathBuf;
+use std::{cell::RefCell, path::PathBuf, rc::Rc};
 
 use problems::reward::step_credit;
 
@@ -13,14 +13,15 @@ use crate::{
     curriculum::Belief,
     error::RunError,
     files,
-    kl::KlPlace,
+    kl::{self, Kl, KlKind, KlPlace},
     learner::{Batch, ForwardBackward, Learner, Objective, StopReason},
+    ledger::Ledger,
     metrics::Metrics,
     mixture::Mixture,
     policy::PolicyObjective,
     recipe::Policy,
     records::Response,
-    rollout::{Group, Judged, Roller},
+    rollout::{Group, Judged, Roller, Rollouts},
 };
 
 /// Samples, verifies, and turns the rewards into a policy gradient.
@@ -32,7 +33,7 @@ pub struct Reinforcement<'a> {
     shares: Vec<f64>,
     beliefs: Vec<Belief>,
     /// The model the stage began with, for the KL term.
-    reference: Option<Box<dyn Learner>>,
+    reference: Option<Reference>,
     micro_tokens: usize,
     /// L of the nominal token count.
     nominal_length: u64,
@@ -40,15 +41,29 @@ pub struct Reinforcement<'a> {
     folder: PathBuf,
 }
 
+/// Shared with the pieces of a step, which ask it for distributions when their turn comes.
+type Reference = Rc<RefCell<Box<dyn Learner>>>;
+
 /// A response on its way into a batch.
 struct Row<'g> {
     prompt: &'g [u32],
     response: &'g Judged,
     advantages_T: Vec<f64>,
     reference_T: Vec<f32>,
+    /// KL in the reward: its sum over the response.
+    divergence: f64,
 }
 
-impl Row<'_> {
+impl<'g> Row<'g> {
+    fn new(group: &'g Group, response: &'g Judged) -> Self {
+        let (advantages_T, reference_T) = (Vec::new(), Vec::new());
+        Self { prompt: &group.prompt, response, advantages_T, reference_T, divergence: 0.0 }
+    }
+
+    fn sequence(&self) -> Vec<u32> {
+        [self.prompt, &self.response.sample.tokens[..]].concat()
+    }
+
     fn tokens(&self) -> usize {
         self.prompt.len() + self.response.sample.tokens.len()
     }
@@ -68,6 +83,7 @@ impl<'a> Reinforcement<'a> {
         folder: PathBuf,
     ) -> Self {
         let beliefs = vec![Belief::default(); shares.len()];
+        let reference = reference.map(|model| Rc::new(RefCell::new(model)));
         Self { roller, policy, mixture, shares, beliefs, reference, micro_tokens, nominal_length, folder }
     }
 
@@ -76,16 +92,16 @@ impl<'a> Reinforcement<'a> {
         let Some(curriculum) = &self.roller.config.curriculum else { return };
         let weights = curriculum.weights(&self.shares, &self.beliefs);
         self.mixture.reweigh(&weights);
-        for (cell, weight) in self.mixture.cells().iter().zip(weights) {
+        for ((cell, belief), weight) in self.mixture.cells().iter().zip(&self.beliefs).zip(weights) {
             metrics.sum(&format!("curriculum/op{}", cell.op), weight);
+            metrics.sum("curriculum/at_edge", weight * curriculum.at_edge(*belief));
         }
     }
 
-    fn learn_beliefs(&mut self, groups_P: &[Group]) {
+    fn learn_beliefs(&mut self, tries: &[(usize, u64, u64)]) {
         let Some(curriculum) = &self.roller.config.curriculum else { return };
-        for group in groups_P {
-            let right = group.responses_G.iter().filter(|response| response.verified()).count();
-            curriculum.observe(&mut self.beliefs[group.cell], right as u64, group.responses_G.len() as u64);
+        for &(cell, right, all) in tries {
+            curriculum.observe(&mut self.beliefs[cell], right, all);
         }
     }
 
@@ -116,42 +132,46 @@ impl<'a> Reinforcement<'a> {
         Ok(())
     }
 
-    /// Log-probabilities of every row's response under the reference.
-    fn score(&mut self, rows: &mut [Row<'_>], step: &mut Step<'_>) -> Result<(), RunError> {
-        let Some(reference) = &mut self.reference else { return Ok(()) };
+    /// Asks the reference for what the KL term needs of every row.
+    fn score(
+        &self,
+        learner: &mut dyn Learner,
+        rows: &mut [Row<'_>],
+        step: &mut Step<'_>,
+    ) -> Result<(), RunError> {
+        let Some(reference) = &self.reference else { return Ok(()) };
+        let kl = &self.policy.kl;
+        // Distributions are too large to keep: the pieces ask for them.
+        if kl.exact_in_loss() {
+            return Ok(());
+        }
+        let mut reference = reference.borrow_mut();
         for range in micro_batches(rows.iter().map(Row::tokens), self.micro_tokens) {
             let mut batch = Batch::default();
-            for row in &rows[range.clone()] {
-                batch.push(&[row.prompt, &row.response.sample.tokens[..]].concat());
+            rows[range.clone()].iter().for_each(|row| batch.push(&row.sequence()));
+            if kl.kind == KlKind::Exact {
+                step.ledger.scored_tokens += 2 * batch.len() as u64;
+                let (own_TV, other_TV) = (learner.distributions(&batch)?, reference.distributions(&batch)?);
+                let vocab = own_TV.len() / batch.len();
+                let at = |t: usize| (t - 1) * vocab..t * vocab;
+                for (row, sequence) in rows[range].iter_mut().zip(batch.sequences()) {
+                    let response = sequence.start + row.prompt.len()..sequence.end;
+                    row.divergence = response.map(|t| kl::exact(&own_TV[at(t)], &other_TV[at(t)])).sum();
+                }
+                continue;
             }
             step.ledger.scored_tokens += batch.len() as u64;
             let logprobs_T = reference.logprobs(&batch)?;
             for (row, sequence) in rows[range].iter_mut().zip(batch.sequences()) {
                 row.reference_T = logprobs_T[sequence.start + row.prompt.len()..sequence.end].to_vec();
+                row.divergence = estimated(kl.kind, &row.response.sample.logprobs, &row.reference_T);
             }
         }
         Ok(())
     }
 
-    /// KL in the reward: each response's sum over tokens is taken from its reward.
-    fn rewards(&self, groups_P: &[Group], rows: &[Row<'_>], metrics: &mut Metrics) -> Vec<Vec<f64>> {
-        let mut rewards_PG: Vec<Vec<f64>> = groups_P.iter().map(Group::rewards_G).collect();
-        let kl = &self.policy.kl;
-        if !kl.active() || kl.place != KlPlace::Reward {
-            return rewards_PG;
-        }
-        for (reward, row) in rewards_PG.iter_mut().flatten().zip(rows) {
-            let old = &row.response.sample.logprobs;
-            let pairs = old.iter().zip(&row.reference_T);
-            let sum: f64 = pairs.map(|(o, r)| kl.kind.at(f64::from(*o), f64::from(*r)).value).sum();
-            *reward -= kl.coefficient * sum;
-            metrics.mean_sum("actor/reward_kl_penalty", sum, old.len() as f64);
-        }
-        rewards_PG
-    }
-
     /// The optimizer steps of one pass over the rollouts.
-    fn updates(&self, rows: &[Row<'_>], first_pass: bool) -> Vec<Update> {
+    fn updates(&self, rows: &[Row<'_>], first_pass: bool, ledger: &mut Ledger) -> Vec<Update> {
         // Rows stand group by group: a mini-batch is a run of whole groups.
         let group = self.roller.config.samples as usize;
         let groups = rows.len() / group.max(1);
@@ -159,13 +179,13 @@ impl<'a> Reinforcement<'a> {
         let bounds: Vec<usize> = (0..=parts).map(|i| i * groups / parts * group).collect();
         let mut updates: Vec<Update> = Vec::new();
         for (i, part) in bounds.windows(2).enumerate() {
-            updates.push(self.update(&rows[part[0]..part[1]], first_pass && i == 0));
+            updates.push(self.update(&rows[part[0]..part[1]], first_pass && i == 0, ledger));
         }
         updates.retain(|update| !update.is_empty());
         updates
     }
 
-    fn update(&self, rows: &[Row<'_>], on_policy: bool) -> Update {
+    fn update(&self, rows: &[Row<'_>], on_policy: bool, ledger: &mut Ledger) -> Update {
         let limit = self.roller.config.max_tokens as usize;
         let tokens: usize = rows.iter().map(|row| row.response.sample.tokens.len()).sum();
         // A row whose advantage is 0 everywhere has no gradient without a KL term: it need not be computed.
@@ -174,11 +194,13 @@ impl<'a> Reinforcement<'a> {
             rows.iter().filter(|row| kl_in_loss || row.advantages_T.iter().any(|a| *a != 0.0)).collect();
         let mut update: Update = Vec::new();
         for range in micro_batches(kept.iter().map(|row| row.tokens()), self.micro_tokens) {
-            let mut piece = PolicyPiece::new(&self.policy, on_policy);
+            let reference = self.reference.as_ref().filter(|_| self.policy.kl.exact_in_loss());
+            let mut piece = PolicyPiece::new(&self.policy, reference.cloned(), on_policy);
             for row in &kept[range] {
                 let length = row.response.sample.tokens.len();
                 piece.push(row, self.policy.aggregation.weight(length, rows.len(), tokens, limit));
             }
+            ledger.scored_tokens += if piece.reference.is_some() { piece.batch.len() as u64 } else { 0 };
             update.push(Box::new(piece));
         }
         update
@@ -190,12 +212,12 @@ impl Source for Reinforcement<'_> {
         self.steer(step.metrics);
         let watch = crate::stopwatch::start();
         let sampled_before = step.ledger.sampled_tokens;
-        let groups_P = self.roller.roll(learner, &mut self.mixture, step)?;
+        let Rollouts { groups_P, tries } = self.roller.roll(learner, &mut self.mixture, step)?;
         let seconds = watch.seconds();
         step.timings.set("timing_s/gen", seconds);
         let sampled = step.ledger.sampled_tokens - sampled_before;
         step.timings.set("tokens_per_second/sample", sampled as f64 / seconds);
-        self.learn_beliefs(&groups_P);
+        self.learn_beliefs(&tries);
         self.store(&groups_P, step.number)?;
         let config = &self.roller.config;
         step.ledger.with_reference = self.policy.kl.active();
@@ -205,15 +227,12 @@ impl Source for Reinforcement<'_> {
         for group in &groups_P {
             let tokens: usize = group.responses_G.iter().map(|r| r.sample.tokens.len()).sum();
             step.ledger.see(&group.problem, tokens as u64);
-            for response in &group.responses_G {
-                let (advantages_T, reference_T) = (Vec::new(), Vec::new());
-                rows.push(Row { prompt: &group.prompt, response, advantages_T, reference_T });
-            }
+            rows.extend(group.responses_G.iter().map(|response| Row::new(group, response)));
         }
         let watch = crate::stopwatch::start();
-        self.score(&mut rows, step)?;
+        self.score(learner, &mut rows, step)?;
         step.timings.set("timing_s/ref", watch.seconds());
-        let rewards_PG = self.rewards(&groups_P, &rows, step.metrics);
+        let rewards_PG = rewards(&self.policy.kl, &groups_P, &rows, step.metrics);
         let advantages_PG = advantages(self.policy.advantage, &rewards_PG);
         let credits = step_credits(&groups_P, self.policy.step_credit, self.roller.tokenizer);
         for (i, (row, advantage)) in rows.iter_mut().zip(advantages_PG.into_iter().flatten()).enumerate() {
@@ -225,7 +244,7 @@ impl Source for Reinforcement<'_> {
         advantage_metrics(&rows, step.metrics);
         let mut updates = Vec::new();
         for epoch in 0..self.policy.epochs {
-            updates.extend(self.updates(&rows, epoch == 0));
+            updates.extend(self.updates(&rows, epoch == 0, step.ledger));
         }
         Ok(updates)
     }
@@ -241,6 +260,20 @@ impl Source for Reinforcement<'_> {
         self.beliefs.clone_from(&state.beliefs);
         self.mixture.restore(&state.cells)
     }
+}
+
+/// The rewards; with KL in the reward, each response's divergence is taken from its own.
+fn rewards(kl: &Kl, groups_P: &[Group], rows: &[Row<'_>], metrics: &mut Metrics) -> Vec<Vec<f64>> {
+    let mut rewards_PG: Vec<Vec<f64>> = groups_P.iter().map(Group::rewards_G).collect();
+    if !kl.active() || kl.place != KlPlace::Reward {
+        return rewards_PG;
+    }
+    for (reward, row) in rewards_PG.iter_mut().flatten().zip(rows) {
+        *reward -= kl.coefficient * row.divergence;
+        let tokens = row.response.sample.tokens.len() as f64;
+        metrics.mean_sum("actor/reward_kl_penalty", row.divergence, tokens);
+    }
+    rewards_PG
 }
 
 fn advantage_metrics(rows: &[Row<'_>], metrics: &mut Metrics) {
@@ -282,30 +315,40 @@ fn step_credits(groups_P: &[Group], weight: f64, tokenizer: &tokens::Tokenizer) 
     Some(credits)
 }
 
+/// The estimated divergence of a response, summed over its tokens.
+fn estimated(kind: KlKind, logprobs_T: &[f32], reference_T: &[f32]) -> f64 {
+    let pairs = logprobs_T.iter().zip(reference_T);
+    pairs.map(|(own, reference)| kind.at(f64::from(*own), f64::from(*reference)).value).sum()
+}
+
 struct PolicyPiece {
     batch: Batch,
     objective: PolicyObjective,
+    /// Whose distributions an exact KL term needs.
+    reference: Option<Reference>,
     /// Whether this is the first update since sampling: the log-probabilities should be the sampler's.
     on_policy: bool,
 }
 
 impl PolicyPiece {
-    fn new(policy: &Policy, on_policy: bool) -> Self {
+    fn new(policy: &Policy, reference: Option<Reference>, on_policy: bool) -> Self {
         let objective = PolicyObjective {
             clip: policy.clip(),
             responses: Vec::new(),
             old_T: Vec::new(),
             reference_T: Vec::new(),
+            reference_TV: Vec::new(),
+            pull_T: Vec::new(),
             advantages_T: Vec::new(),
             weights_T: Vec::new(),
         };
-        Self { batch: Batch::default(), objective, on_policy }
+        Self { batch: Batch::default(), objective, reference, on_policy }
     }
 
     fn push(&mut self, row: &Row<'_>, weight: f64) {
         let (prompt, sample) = (row.prompt.len(), &row.response.sample);
         let start = self.batch.len() + prompt;
-        self.batch.push(&[row.prompt, &sample.tokens[..]].concat());
+        self.batch.push(&row.sequence());
         let end = self.batch.len();
         let objective = &mut self.objective;
         objective.responses.push(start..end);
@@ -318,10 +361,19 @@ impl PolicyPiece {
         objective.advantages_T.extend_from_slice(&row.advantages_T);
         objective.weights_T.resize(start, 0.0);
         objective.weights_T.resize(end, weight);
+        objective.pull_T.resize(start, 0.0);
+        objective.pull_T.resize(end, (weight * objective.clip.kl.coefficient) as f32);
     }
 }
 
 impl Piece for PolicyPiece {
+    fn prepare(&mut self) -> Result<(), RunError> {
+        if let Some(reference) = &self.reference {
+            self.objective.reference_TV = reference.borrow_mut().distributions(&self.batch)?;
+        }
+        Ok(())
+    }
+
     fn batch(&self) -> &Batch {
         &self.batch
     }
@@ -334,8 +386,12 @@ impl Piece for PolicyPiece {
         let s = self.objective.statistics(&pass.logprobs_T);
         metrics.sum("loss", pass.loss);
         metrics.sum("actor/pg_loss", s.surrogate_loss);
-        if self.objective.clip.kl.active() {
+        let kl = &self.objective.clip.kl;
+        if kl.estimated_in_loss() {
             metrics.sum("actor/kl_loss", s.kl_loss);
+        } else if kl.exact_in_loss() {
+            let terms = self.objective.weights_T.iter().zip(&pass.divergence_T);
+            metrics.sum("actor/kl_loss", terms.map(|(weight, kl)| weight * f64::from(*kl)).sum());
         }
         metrics.mean_sum("actor/pg_clipfrac", s.clipped, s.tokens);
         metrics.mean_sum("actor/pg_clipfrac_lower", s.dual_clipped, s.tokens);
@@ -375,9 +431,8 @@ mod tests {
         Judged { sample, text, verdict, parts, reward, truncated: false }
     }
 
-    /// One right response and one whose last step has a wrong value.
-    #[test]
-    fn credit_goes_to_the_tokens_of_the_steps_that_earned_it() {
+    /// One problem with its right response and one whose last step has a wrong value.
+    fn group() -> (Group, tokens::Tokenizer) {
         let world = World { distractors: 0.0, max_value: 20, ..World::default() };
         let generator = Generator::new(&world, &Contexts::builtin(), 3, None).expect("a world");
         let cell = Cell { op: 4, context: "terse".to_owned(), mode: Mode::Forward };
@@ -388,11 +443,37 @@ mod tests {
         let value = right[..end].rfind('=').expect("a value") + 1;
         let wrong = format!("{}{}{}", &right[..value], 19 - problem.answer, &right[end..]);
         let responses_G = vec![judged(&right, &problem, &tokenizer), judged(&wrong, &problem, &tokenizer)];
-        let steps = step_credit(&responses_G[1].verdict);
-        let faulty: Vec<bool> = steps.iter().map(|(_, right)| !right).collect();
-        assert_eq!(faulty.iter().filter(|f| **f).count(), 1, "{wrong}");
-        let group = Group { cell: 0, prompt: tokenizer.encode(&problem.prompt()), problem, responses_G };
+        (Group { cell: 0, prompt: tokenizer.encode(&problem.prompt()), problem, responses_G }, tokenizer)
+    }
+
+    #[test]
+    fn kl_in_the_reward_is_taken_from_each_response() {
+        // d = ln 2 at the first token and 0 at the second.
+        let (own, reference) = ([0.5_f32.ln(), 0.25_f32.ln()], [0.25_f32.ln(), 0.25_f32.ln()]);
+        let two = std::f64::consts::LN_2;
+        for (kind, by_hand) in [(KlKind::K1, two), (KlKind::K2, two * two / 2.0), (KlKind::K3, two - 0.5)] {
+            assert!((estimated(kind, &own, &reference) - by_hand).abs() < 1e-6, "{kind:?}");
+        }
+        let (group, _) = group();
         let groups = [group];
+        let mut rows: Vec<Row<'_>> =
+            groups[0].responses_G.iter().map(|response| Row::new(&groups[0], response)).collect();
+        (rows[0].divergence, rows[1].divergence) = (0.5, 2.0);
+        let with = |place| {
+            let kl = Kl { kind: KlKind::K3, coefficient: 0.1, place };
+            rewards(&kl, &groups, &rows, &mut Metrics::default())
+        };
+        assert_eq!(with(KlPlace::Loss), [[1.0, 0.0]]);
+        assert_eq!(with(KlPlace::Reward), [[1.0 - 0.1 * 0.5, -0.1 * 2.0]]);
+    }
+
+    #[test]
+    fn credit_goes_to_the_tokens_of_the_steps_that_earned_it() {
+        let (group, tokenizer) = group();
+        let groups = [group];
+        let wrong = &groups[0].responses_G[1];
+        let faulty = step_credit(&wrong.verdict).iter().filter(|(_, right)| !right).count();
+        assert_eq!(faulty, 1, "{}", wrong.text);
         assert_eq!(step_credits(&groups, 0.0, &tokenizer), None);
         let credits = step_credits(&groups, 0.5, &tokenizer).expect("it is on");
         for (response, credit_T) in groups[0].responses_G.iter().zip(&credits) {

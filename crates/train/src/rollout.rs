@@ -71,6 +71,21 @@ impl Group {
     pub fn rewards_G(&self) -> Vec<f64> {
         self.responses_G.iter().map(|response| response.reward).collect()
     }
+
+    /// The cell, how many responses are verified, and how many there are.
+    fn tried(&self) -> (usize, u64, u64) {
+        let right = self.responses_G.iter().filter(|response| response.verified()).count();
+        (self.cell, right as u64, self.responses_G.len() as u64)
+    }
+}
+
+/// The rollouts of a step.
+#[derive(Debug, Clone)]
+pub struct Rollouts {
+    /// What is learned from.
+    pub groups_P: Vec<Group>,
+    /// How every prompt fared, those included that were replaced: a cell, its verified responses and all.
+    pub tries: Vec<(usize, u64, u64)>,
 }
 
 /// Makes rollouts.
@@ -95,27 +110,26 @@ impl Roller<'_> {
         learner: &mut dyn Learner,
         mixture: &mut Mixture,
         step: &mut Step<'_>,
-    ) -> Result<Vec<Group>, RunError> {
+    ) -> Result<Rollouts, RunError> {
         let wanted = self.config.prompts as usize;
         let mut groups_P = self.sample(learner, mixture, step, wanted, 0)?;
+        let mut tries: Vec<_> = groups_P.iter().map(Group::tried).collect();
         judge_metrics(&groups_P, &self.config, step.metrics);
         let mut drawn = wanted;
         for _ in 0..self.config.refills {
-            let (mixed, uniform): (Vec<_>, Vec<_>) =
-                groups_P.into_iter().partition(|group| group_kind(&group.rewards_G()) == GroupKind::Mixed);
-            let missing = wanted - mixed.len();
-            groups_P = mixed;
+            // Uniform groups are kept only where no refill is left to take their place.
+            groups_P.retain(|group| group_kind(&group.rewards_G()) == GroupKind::Mixed);
+            let missing = wanted - groups_P.len();
             if missing == 0 {
                 break;
             }
             let fresh = self.sample(learner, mixture, step, missing, drawn)?;
             drawn += missing;
+            tries.extend(fresh.iter().map(Group::tried));
             groups_P.extend(fresh);
-            // Uniform groups are kept only where no refill is left to take their place.
-            drop(uniform);
         }
         step.metrics.set("rollout/prompts_drawn", drawn as f64);
-        Ok(groups_P)
+        Ok(Rollouts { groups_P, tries })
     }
 
     fn sample(
@@ -131,7 +145,7 @@ impl Roller<'_> {
         let mut prompts = Vec::with_capacity(n);
         for p in 0..n {
             let cell = mixture.next();
-            let problem = self.supply.problem(&mixture.cells()[cell], mixture.counts()[cell].problems);
+            let problem = self.supply.problem(&mixture.cells()[cell], mixture.counts()[cell].problems)?;
             let tokens = self.tokenizer.encode(&problem.prompt());
             mixture.take(cell, tokens.len());
             let key = keys.index((first + p) as u64).key();

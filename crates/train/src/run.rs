@@ -267,12 +267,12 @@ pub fn stages(recipe: &Recipe, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>
     let mut planned = Vec::new();
     for stage in &arm.stages {
         let cells: Vec<(&Cell, &f64)> = stage.cells.iter().collect();
-        let texts: Vec<&String> = stage.files.iter().map(|(_, text)| text).collect();
+        let files: Vec<&String> = stage.files.iter().map(|file| &file.hash).collect();
         let validation = (stage.stage.validate_every > 0).then_some(&document.evaluation);
         let key = key(&(
             (BEHAVIOUR, &tokenizer, &parent, seed, &arm.model),
             (&document.world, document.split, &recipe.context_texts),
-            (&stage.stage, cells, validation, texts),
+            (&stage.stage, cells, validation, files),
         ))?;
         parent.clone_from(&key);
         let folder = stage_folder(&stage.stage.name, &key);

@@ -78,7 +78,7 @@ impl Job<'_> {
         let ledger = training.ledger.clone();
         drop(training);
         files::write_json(&self.folder.join("exposure.json"), &ledger.exposure())?;
-        checkpoint::prune(self.folder, 1, &self.stage.stage.milestones)?;
+        checkpoint::prune(self.folder, self.stage.stage.keep, &self.stage.stage.milestones)?;
         if !self.evaluate(watch, stop)? {
             return Ok(None);
         }
@@ -213,7 +213,7 @@ impl Job<'_> {
     /// on another's problems in the same order.
     fn supply(&self, split: Split) -> Result<Supply, RunError> {
         if !self.stage.files.is_empty() {
-            return Supply::of_texts(&self.stage.files, self.stage.cells.keys()).map_err(RunError::Data);
+            return Supply::of_files(&self.stage.files);
         }
         let document = &self.recipe.document;
         let key = Stream::root(self.seed).fork("problems").fork(&self.stage.stage.name).key();

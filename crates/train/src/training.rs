@@ -72,7 +72,8 @@ impl Training<'_> {
         let training = stopwatch::start();
         let mut trained = 0;
         for update in updates {
-            for piece in &update {
+            for mut piece in update {
+                piece.prepare()?;
                 let pass = self.learner.forward_backward(piece.batch(), piece.objective())?;
                 trained += piece.batch().len() as u64;
                 piece.observe(&pass, &mut metrics);

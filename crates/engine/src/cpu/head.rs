@@ -34,7 +34,8 @@ impl Head<'_> {
     /// Log-probability and entropy of each prediction.
     pub(crate) fn scores(&self, list: &[Prediction]) -> Scores {
         let (hidden, vocab) = (self.layout.config.hidden, self.layout.config.vocab);
-        let mut scores = Scores { logprobs_N: vec![0.0; list.len()], entropy_N: vec![0.0; list.len()] };
+        let zeros = || vec![0.0; list.len()];
+        let mut scores = Scores { logprobs_N: zeros(), entropy_N: zeros(), divergence_N: Vec::new() };
         let outputs = scores.logprobs_N.par_chunks_mut(CHUNK).zip(scores.entropy_N.par_chunks_mut(CHUNK));
         list.par_chunks(CHUNK).zip(outputs).for_each(|(list, (logprobs, entropies))| {
             let n = list.len();
@@ -56,14 +57,16 @@ impl Head<'_> {
     pub(crate) fn backward(
         &self,
         list: &[Prediction],
+        reference: &[f32],
         mut dx: &mut [f32],
         gradient: &mut [f32],
         scratch: &mut Scratch,
     ) -> Scores {
         let hidden = self.layout.config.hidden;
-        let mut scores = Scores { logprobs_N: vec![0.0; list.len()], entropy_N: vec![0.0; list.len()] };
-        let (mut logprobs, mut entropies) =
-            (scores.logprobs_N.as_mut_slice(), scores.entropy_N.as_mut_slice());
+        let zeros = || vec![0.0; list.len()];
+        let mut scores = Scores { logprobs_N: zeros(), entropy_N: zeros(), divergence_N: zeros() };
+        let Scores { logprobs_N, entropy_N, divergence_N } = &mut scores;
+        let mut outputs = [logprobs_N, entropy_N, divergence_N].map(Vec::as_mut_slice);
         // The norm's gain lies apart from the output matrix in the gradient; here it follows it.
         let (matrix, gain) = (self.layout.head.len(), hidden);
         let segments = Segment::all(list.len(), &(0..matrix + gain), &mut scratch.sums);
@@ -75,15 +78,15 @@ impl Head<'_> {
                 let list = &list[segment.rows.clone()];
                 let end = list.last().map_or(first, |p| p.row as usize + 1);
                 let rows = dx.split_off_mut(..(end - first) * hidden).unwrap_or_default();
-                let scores = (logprobs.split_off_mut(..n), entropies.split_off_mut(..n));
-                let outputs = (scores.0.unwrap_or_default(), scores.1.unwrap_or_default());
+                let outputs = outputs.each_mut().map(|all| all.split_off_mut(..n).unwrap_or_default());
                 (segment, list, (rows, std::mem::replace(&mut first, end)), outputs)
             })
             .collect();
-        work.into_par_iter().with_max_len(1).for_each(|(mut segment, list, (dx, first), outputs)| {
-            let scores = outputs.0.chunks_mut(CHUNK).zip(outputs.1.chunks_mut(CHUNK));
-            for (list, scores) in list.chunks(CHUNK).zip(scores) {
-                self.chunk(list, scores, &mut segment.sums, |row, gradient| {
+        work.into_par_iter().with_max_len(1).for_each(|(mut segment, list, (dx, first), mut outputs)| {
+            for list in list.chunks(CHUNK) {
+                let outputs =
+                    outputs.each_mut().map(|all| all.split_off_mut(..list.len()).unwrap_or_default());
+                self.chunk(list, reference, outputs, &mut segment.sums, |row, gradient| {
                     dx[(row - first) * hidden..][..hidden].copy_from_slice(gradient);
                 });
             }
@@ -104,7 +107,8 @@ impl Head<'_> {
     fn chunk(
         &self,
         list: &[Prediction],
-        (logprobs, entropies): (&mut [f32], &mut [f32]),
+        reference: &[f32],
+        [logprobs, entropies, divergences]: [&mut [f32]; 3],
         sums: &mut Sums<'_>,
         mut put: impl FnMut(usize, &[f32]),
     ) {
@@ -120,7 +124,14 @@ impl Head<'_> {
                 let row = rows::log_softmax(isa, z);
                 logprobs[i] = row.logprob(z[target]);
                 entropies[i] = row.entropy;
-                rows::logits_backward(isa, z, row, target, list[i].weight);
+                let (weight, pull) = (list[i].weight, list[i].pull);
+                if pull == 0.0 {
+                    rows::logits_backward(isa, z, row, target, weight);
+                } else {
+                    let reference = &reference[list[i].row as usize * c.vocab..][..c.vocab];
+                    divergences[i] = rows::divergence(isa, z, row, reference);
+                    rows::pulled_backward(isa, z, row, target, weight, reference, divergences[i], pull);
+                }
             }
             let matrix = self.layout.head.len();
             sums.add(isa, &(0..matrix), count, (dlogits, c.vocab), (h, c.hidden));

@@ -209,10 +209,15 @@ impl Device for Cpu {
 
     fn logits(&self, w: &Weights<'_, Cpu>, x: &Vec<f32>) -> Vec<f32> {
         let c = &w.layout.config;
-        let mut logits = vec![0.0; x.len() / c.hidden * c.vocab];
-        let mut h = vec![0.0; x.len()];
-        let mut rows = MatMut::new(&mut logits, x.len() / c.hidden, c.vocab, c.vocab);
-        layer::logits(self.isa, w.layout, w.flat, w.packed, x, (&mut h, c.hidden), &mut rows);
+        let (count, mut logits) = (x.len() / c.hidden, Vec::new());
+        self.pool.install(|| {
+            chunks(x, c.hidden).zip(chunks_mut(&mut logits, count, c.vocab)).for_each(|(x, logits)| {
+                let mut rows = MatMut::new(logits, x.len() / c.hidden, c.vocab, c.vocab);
+                scratch::with([x.len()], |[h]| {
+                    layer::logits(self.isa, w.layout, w.flat, w.packed, x, (h, c.hidden), &mut rows);
+                });
+            });
+        });
         logits
     }
 
@@ -222,13 +227,15 @@ impl Device for Cpu {
         tokens: usize,
         x: &Vec<f32>,
         predictions_N: &[Prediction],
+        reference_TV: &[f32],
         dx: &mut Vec<f32>,
         gradient: &mut Vec<f32>,
         scratch: &mut Scratch,
     ) -> Scores {
         dx.clear();
         dx.resize(tokens * w.layout.config.hidden, 0.0);
-        self.pool.install(|| self.head_view(w, x).backward(predictions_N, dx, gradient, scratch))
+        self.pool
+            .install(|| self.head_view(w, x).backward(predictions_N, reference_TV, dx, gradient, scratch))
     }
 
     fn mlp_backward(

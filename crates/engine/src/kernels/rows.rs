@@ -357,6 +357,48 @@ for_each_isa! {
     }
 }
 
+for_each_isa! {
+    /// KL(p ‖ q) of a row of logits from a row of log-probabilities.
+    fn divergence(logits: &[f32], row: LogSoftmax, reference: &[f32]) -> f32 {
+        let normaliser = row.max + row.log_sum;
+        sum2(logits, reference, |z, q, sum| {
+            let p = exp(z - normaliser);
+            // What has no probability has no share.
+            if p == 0.0 { sum } else { p.mul_add(z - normaliser - q, sum) }
+        })
+    }
+}
+
+for_each_isa! {
+    /// [`logits_backward`] with the gradient of `pull` · KL(p ‖ q) added: pull · p_j · (log p_j − log q_j − KL).
+    fn pulled_backward(
+        logits: &mut [f32],
+        row: LogSoftmax,
+        target: usize,
+        weight: f32,
+        reference: &[f32],
+        divergence: f32,
+        pull: f32,
+    ) {
+        let normaliser = row.max + row.log_sum;
+        for (z, q) in logits.iter_mut().zip(reference) {
+            let logprob = *z - normaliser;
+            let p = exp(logprob);
+            *z = if p == 0.0 { 0.0 } else { p * (pull * (logprob - q - divergence) - weight) };
+        }
+        logits[target] += weight;
+    }
+}
+
+for_each_isa! {
+    /// Turns a row of logits into log-probabilities.
+    fn to_logprobs(logits: &mut [f32], row: LogSoftmax) {
+        for z in logits.iter_mut() {
+            *z = (*z - row.max) - row.log_sum;
+        }
+    }
+}
+
 /// One AdamW step's constants, folded (see [`adamw`]).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdamwStep {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use engine::{CpuFactory, CpuLearner};
-use train::learner::{Batch, Learner, ModelConfig};
+use train::learner::{Batch, Learner, ModelConfig, Objective, Pull};
 
 use crate::fixture::{CrossEntropy, batch, distance, tokens};
 
@@ -150,19 +150,93 @@ fn forward_and_gradients_agree_with_the_oracle() {
         };
         let reported = learner.forward_backward(&batch, &objective).unwrap().loss;
         assert!((reported / loss(&w) - 1.0).abs() < 1e-5);
-        for (name, _, gradient) in learner.gradients() {
-            // Signs of the gradient itself as direction: nothing cancels.
-            let direction: Vec<f64> = gradient.iter().map(|g| f64::from(g.signum())).collect();
-            let h = 1e-6;
-            let moved = |by: f64| {
-                let mut moved = w.clone();
-                let values = moved.get_mut(name).unwrap();
-                values.iter_mut().zip(&direction).for_each(|(w, d)| *w += by * d);
-                loss(&moved)
-            };
-            let quotient = (moved(h) - moved(-h)) / (2.0 * h);
-            let slope: f64 = gradient.iter().map(|g| f64::from(g.abs())).sum();
-            assert!((slope - quotient).abs() < 1e-4 * quotient.abs().max(1e-3), "{name}: {slope} {quotient}");
-        }
+        check_gradients(&learner, &w, loss);
+    }
+}
+
+/// Every tensor's gradient against the difference quotient of the oracle's loss.
+fn check_gradients(learner: &CpuLearner, w: &Weights, loss: impl Fn(&Weights) -> f64) {
+    for (name, _, gradient) in learner.gradients() {
+        // Signs of the gradient itself as direction: nothing cancels.
+        let direction: Vec<f64> = gradient.iter().map(|g| f64::from(g.signum())).collect();
+        let h = 1e-6;
+        let moved = |by: f64| {
+            let mut moved = w.clone();
+            let values = moved.get_mut(name).unwrap();
+            values.iter_mut().zip(&direction).for_each(|(w, d)| *w += by * d);
+            loss(&moved)
+        };
+        let quotient = (moved(h) - moved(-h)) / (2.0 * h);
+        let slope: f64 = gradient.iter().map(|g| f64::from(g.abs())).sum();
+        assert!((slope - quotient).abs() < 1e-4 * quotient.abs().max(1e-3), "{name}: {slope} {quotient}");
+    }
+}
+
+/// Cross-entropy with a pull towards another model.
+struct Pulled {
+    loss: CrossEntropy,
+    reference_TV: Vec<f32>,
+    weights_T: Vec<f32>,
+}
+
+impl Objective for Pulled {
+    fn gradient(&self, logprobs_T: &[f32], gradient_T: &mut [f32]) -> f64 {
+        self.loss.gradient(logprobs_T, gradient_T)
+    }
+
+    fn constant_gradient(&self) -> Option<&[f32]> {
+        self.loss.constant_gradient()
+    }
+
+    fn pull(&self) -> Option<Pull<'_>> {
+        Some(Pull { reference_TV: &self.reference_TV, weights_T: &self.weights_T })
+    }
+}
+
+#[test]
+fn the_exact_divergence_and_its_gradient_agree_with_the_oracle() {
+    let c = &shapes()[2];
+    let factory = CpuFactory { threads: Some(2) };
+    let batch = batch(&[70, 1, 21].map(|len| tokens(len, len as usize, c.vocab as u32)));
+    let reference_TV = factory.fresh_cpu(c, [9; 32]).unwrap().distributions(&batch).unwrap();
+    for row in reference_TV.chunks(c.vocab) {
+        let sum: f64 = row.iter().map(|l| f64::from(*l).exp()).sum();
+        assert!((sum - 1.0).abs() < 1e-5, "probabilities sum to {sum}");
+    }
+    for announced in [true, false] {
+        let mut learner = factory.fresh_cpu(c, [3; 32]).unwrap();
+        let w = weights(&learner);
+        let cross_entropy = CrossEntropy::mean(&batch, |t| t % 4 != 0);
+        // Some tokens have both terms, some one of them.
+        let weights_T = (0..batch.len()).map(|t| if t % 3 == 1 { 0.01 * t as f32 } else { 0.0 }).collect();
+        let loss = CrossEntropy { announced, ..cross_entropy };
+        let objective = Pulled { loss, reference_TV: reference_TV.clone(), weights_T };
+        let divergences = |w: &Weights| -> Vec<f64> {
+            let mut all = Vec::new();
+            for range in batch.sequences() {
+                all.push(0.0);
+                let rows = logits(c, w, &batch.tokens_T[range.clone()]);
+                for (z, q) in rows.iter().zip(reference_TV[range.start * c.vocab..].chunks(c.vocab)) {
+                    let log_sum = z.iter().map(|z| z.exp()).sum::<f64>().ln();
+                    let term = |(z, q): (&f64, &f32)| (z - log_sum).exp() * (z - log_sum - f64::from(*q));
+                    all.push(z.iter().zip(q).map(term).sum());
+                }
+                // The last row of a sequence foretells nothing.
+                all.pop();
+            }
+            all
+        };
+        let loss = |w: &Weights| -> f64 {
+            let logprobs = logprobs(c, w, &batch);
+            let terms = logprobs.iter().zip(&objective.loss.gradient_T).map(|(l, g)| l * f64::from(*g));
+            let pulls = divergences(w).into_iter().zip(&objective.weights_T);
+            terms.sum::<f64>() + pulls.map(|(kl, weight)| kl * f64::from(*weight)).sum::<f64>()
+        };
+        let pass = learner.forward_backward(&batch, &objective).unwrap();
+        assert!((pass.loss / loss(&w) - 1.0).abs() < 1e-5);
+        let mut exact = divergences(&w);
+        exact.iter_mut().zip(&objective.weights_T).filter(|(_, w)| **w == 0.0).for_each(|(kl, _)| *kl = 0.0);
+        assert!(distance(&pass.divergence_T, &exact) < 1e-5);
+        check_gradients(&learner, &w, loss);
     }
 }

@@ -34,31 +34,42 @@ fn one_thread_two_threads_and_a_run_that_was_killed_give_the_same_bytes() {
     let compared = tercet(dir.path(), &["compare", "--assert-equal", "one", "two"]);
     assert_eq!(compared.code, 0, "{}{}", compared.stdout, compared.stderr);
 
-    // Killed whenever a few more files have appeared, at most five times, then left to end.
+    // Killed whenever a few more files have appeared, then left to end; again in another folder if more kills
+    // are asked for.
     let all = files(&dir.path().join("one"));
-    for kill in 1..=5 {
-        let args = ["run", &quickstart(), "--scale", "tiny", "--out", "killed"];
-        let mut child = command(dir.path(), &args)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        while files(&dir.path().join("killed")) < all * kill / 6
-            && child.try_wait().expect("can be asked").is_none()
-        {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        // SIGKILL on Unix: nothing of the program runs after it.
-        let _ = child.kill();
-        child.wait().expect("it ends");
+    let kills = std::env::var("TERCET_TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5_usize);
+    for round in 0..kills.div_ceil(5) {
+        let _ = fs::remove_dir_all(dir.path().join("killed"));
+        killed(dir.path(), all, round);
+        let compared = tercet(dir.path(), &["compare", "--assert-equal", "one", "killed"]);
+        assert_eq!(compared.code, 0, "{}{}", compared.stdout, compared.stderr);
     }
-    tiny(dir.path(), "killed", "2");
-    let compared = tercet(dir.path(), &["compare", "--assert-equal", "one", "killed"]);
-    assert_eq!(compared.code, 0, "{}{}", compared.stdout, compared.stderr);
     assert!(dir.path().join("killed/report.html").is_file());
     // Running a finished recipe again changes nothing.
     tiny(dir.path(), "one", "2");
     assert_eq!(tercet(dir.path(), &["compare", "--assert-equal", "one", "two"]).code, 0);
+}
+
+/// Kills the quick recipe five times on its way to `all` files, at other moments in each round.
+fn killed(dir: &Path, all: usize, round: usize) {
+    for kill in 1..=5 {
+        let args = ["run", &quickstart(), "--scale", "tiny", "--out", "killed"];
+        let mut child = command(dir, &args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        while files(&dir.join("killed")) < all * kill / 6 + round % 7
+            && child.try_wait().expect("can be asked").is_none()
+        {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::thread::sleep(Duration::from_millis(round as u64 * 7 % 50));
+        // SIGKILL on Unix: nothing of the program runs after it.
+        let _ = child.kill();
+        child.wait().expect("it ends");
+    }
+    tiny(dir, "killed", "2");
 }
 
 /// A small recipe with one change to its text.
@@ -279,4 +290,69 @@ fn the_first_ctrl_c_saves_and_says_how_to_go_on() {
     assert!(said.contains("go on with `tercet run"), "{said}");
     let saved = checkpoint(&dir.path().join("run"), "pre");
     assert!(saved.join("model.safetensors").is_file());
+}
+
+/// A run whose first step takes minutes, with what it says in the file `said`.
+#[cfg(unix)]
+fn endless(dir: &Path) -> std::process::Child {
+    let recipe = quickstart();
+    let set = ["--set", "stage.pre.tokens=400_000_000", "--set", "stage.pre.batch_tokens=40_000_000"];
+    let args = [&["run", &recipe, "--scale", "tiny", "--out", "run"], &set[..]].concat();
+    let said = fs::File::create(dir.join("said")).expect("writable");
+    let mut child =
+        command(dir, &args).stdout(Stdio::null()).stderr(said).spawn().expect("the program starts");
+    let begun = || fs::read_dir(dir.join("run/stages")).is_ok_and(|stages| stages.count() > 0);
+    while !begun() && child.try_wait().expect("can be asked").is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+#[cfg(unix)]
+#[test]
+fn the_second_ctrl_c_stops_at_once_and_others_are_kept_out_until_then() {
+    let dir = temporary();
+    let mut child = endless(dir.path());
+    let recipe = quickstart();
+    let args = ["run", &recipe, "--scale", "tiny", "--out", "run"];
+    insta::assert_snapshot!(tercet(dir.path(), &args).all(), @r"
+    exit 1
+    --- stdout
+    --- stderr
+    error: another process works in `run`: wait for it to end, or choose another folder
+    ");
+    let interrupt = || {
+        let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(kill.expect("kill starts").success());
+    };
+    interrupt();
+    let said = || fs::read_to_string(dir.path().join("said")).unwrap_or_default();
+    while !said().contains("press Ctrl-C again to stop at once") {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    interrupt();
+    // The step would take minutes: it ends because it is stopped.
+    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{}", said());
+    let again = tercet(dir.path(), &args);
+    assert_eq!(again.code, 0, "the folder is free again: {}", again.stderr);
+}
+
+/// Event files are made if they are asked for, also for a run that is done.
+#[test]
+fn event_files_are_made_when_asked_for() {
+    let dir = temporary();
+    let recipe = quickstart();
+    let args = ["run", &recipe, "--scale", "tiny", "--out", "run"];
+    assert_eq!(tercet(dir.path(), &args).code, 0);
+    let board = dir.path().join("run/tensorboard");
+    assert!(!board.exists());
+    let ended = tercet(dir.path(), &[&args[..], &["--tensorboard"]].concat());
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let stages = fs::read_dir(&board).expect("made").filter_map(Result::ok);
+    let sizes = stages.map(|stage| {
+        let files = fs::read_dir(stage.path()).expect("readable").filter_map(Result::ok);
+        files.map(|file| file.metadata().map_or(0, |m| m.len())).collect::<Vec<u64>>()
+    });
+    let sizes: Vec<_> = sizes.collect();
+    assert!(sizes.len() == 3 && sizes.iter().all(|files| files.len() == 1 && files[0] > 1000), "{sizes:?}");
 }

@@ -12,7 +12,7 @@ mod resolve;
 pub mod source;
 pub mod stage;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use problems::{
     context::Contexts,
@@ -29,7 +29,7 @@ pub use self::{
     source::{Place, RecipeError},
     stage::{Optimizer, Policy, Rollout, Stage},
 };
-use crate::learner::ModelConfig;
+use crate::{learner::ModelConfig, supply::DataFile};
 
 /// A recipe's file with the scale and the overrides applied and every default written out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -151,46 +151,27 @@ pub struct ArmStage {
     pub stage: Stage,
     /// The weight of each cell of its mix; the weights sum to 1.
     pub cells: BTreeMap<Cell, f64>,
-    /// The names and texts of its files.
-    pub files: Vec<(String, String)>,
+    /// The files that its problems come from; empty: the generator.
+    pub files: Vec<Arc<DataFile>>,
 }
 
 impl Recipe {
     /// Reads a recipe. `file` is named in errors; `overrides` are `path=value`, later ones win, and
-    /// `scale=NAME` picks a scale. Contexts of one's own are not read: see [`Recipe::parse_with`].
+    /// `scale=NAME` picks a scale. Files that the recipe names are not read: see [`Recipe::open`].
     ///
     /// # Errors
     /// One sentence with the place: an unknown key, weights that do not sum to 1, an impossible op range, …
     pub fn parse(text: &str, file: &str, overrides: &[String]) -> Result<Self, RecipeError> {
-        Self::parse_with(text, file, overrides, &mut |path| {
-            Err(format!("`{path}` cannot be read here: the recipe is no file"))
-        })
-    }
-
-    /// As [`Recipe::parse`]; `read` gives the text of a file that the recipe names.
-    ///
-    /// # Errors
-    /// As [`Recipe::parse`], and whatever `read` says.
-    pub fn parse_with(
-        text: &str,
-        file: &str,
-        overrides: &[String],
-        read: &mut dyn FnMut(&str) -> Result<String, String>,
-    ) -> Result<Self, RecipeError> {
-        resolve::recipe(text, file, overrides, read)
+        resolve::recipe(text, file, overrides, None)
     }
 
     /// Reads a recipe's file and the files it names, which are relative to it.
     ///
     /// # Errors
     /// As [`Recipe::parse`], and if a file cannot be read.
-    pub fn open(path: &std::path::Path, overrides: &[String]) -> Result<Self, RecipeError> {
-        let read = |path: &std::path::Path| {
-            std::fs::read_to_string(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))
-        };
-        let text = read(path).map_err(RecipeError::new)?;
-        let folder = path.parent().unwrap_or(std::path::Path::new("")).to_owned();
-        Self::parse_with(&text, &path.display().to_string(), overrides, &mut |name| read(&folder.join(name)))
+    pub fn open(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
+        let text = resolve::text(path).map_err(RecipeError::new)?;
+        resolve::recipe(&text, &path.display().to_string(), overrides, path.parent())
     }
 
     /// The resolved recipe as TOML; parsing it again gives the same recipe.
@@ -206,8 +187,8 @@ impl Recipe {
             hasher.update(text.as_bytes());
         }
         for stage in self.arms.iter().flat_map(|arm| &arm.stages) {
-            for (_, text) in &stage.files {
-                hasher.update(text.as_bytes());
+            for file in &stage.files {
+                hasher.update(file.hash.as_bytes());
             }
         }
         hasher.finalize().to_hex().to_string()

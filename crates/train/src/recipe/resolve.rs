@@ -1,6 +1,11 @@
 //! From a recipe's text to a checked recipe.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use problems::{
     Generator,
@@ -15,17 +20,47 @@ use super::{
     mix::{self, cells},
     source::{Source, apply, span_of},
 };
-use crate::{records::StageKind, supply::Supply};
+use crate::{
+    records::StageKind,
+    supply::{self, DataFile},
+};
 
-/// Reads the text of a file that the recipe names.
-type Read<'a> = dyn FnMut(&str) -> Result<String, String> + 'a;
+/// The files that a recipe names, relative to its folder. Those of problems are read once for all arms.
+struct Files<'a> {
+    folder: Option<&'a Path>,
+    indexed: BTreeMap<PathBuf, Arc<DataFile>>,
+}
 
+impl Files<'_> {
+    fn path(&self, name: &str) -> Result<PathBuf, String> {
+        let folder = self.folder.ok_or_else(|| format!("`{name}` cannot be read: the recipe is no file"))?;
+        Ok(folder.join(name))
+    }
+
+    fn data(&mut self, name: &str) -> Result<Arc<DataFile>, String> {
+        let path = self.path(name)?;
+        if let Some(known) = self.indexed.get(&path) {
+            return Ok(Arc::clone(known));
+        }
+        let data = Arc::new(DataFile::index(&path)?);
+        self.indexed.insert(path, Arc::clone(&data));
+        Ok(data)
+    }
+}
+
+/// The text of a file.
+pub(super) fn text(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))
+}
+
+/// Resolves a recipe; the files it names are relative to `folder`.
 pub(super) fn recipe(
     text: &str,
     file: &str,
     overrides: &[String],
-    read: &mut Read<'_>,
+    folder: Option<&Path>,
 ) -> Result<Recipe, RecipeError> {
+    let mut files = Files { folder, indexed: BTreeMap::new() };
     let source = Source::new(text, file, overrides)?;
     let mut base = source.file_table()?;
     let sets = source.override_tables()?;
@@ -40,9 +75,9 @@ pub(super) fn recipe(
         document.question = opening_comment(text);
     }
     let checks = Checks { source: &source, table: &base };
-    let (contexts, context_texts) = checks.contexts(&document, read)?;
+    let (contexts, context_texts) = checks.contexts(&document, &files)?;
     checks.shared(&document, &contexts)?;
-    let arms = arms(&source, &base, &sets, &document, &contexts, read)?;
+    let arms = arms(&source, &base, &sets, &document, &contexts, &mut files)?;
     checks.claims(&document, &arms)?;
     Ok(Recipe { document, arms, contexts, context_texts })
 }
@@ -95,7 +130,7 @@ fn arms(
     sets: &[DeTable<'_>],
     document: &Document,
     contexts: &Contexts,
-    read: &mut Read<'_>,
+    files: &mut Files<'_>,
 ) -> Result<Vec<Arm>, RecipeError> {
     let main = [ArmConfig { name: "main".to_owned(), stages: Vec::new(), set: toml::Table::new() }];
     let configs = if document.arms.is_empty() { &main[..] } else { &document.arms[..] };
@@ -125,7 +160,7 @@ fn arms(
         table.remove("scale");
         let changed: Document = source.typed(table.clone())?;
         let checks = Checks { source, table: &table };
-        arms.push(checks.arm(config, i, &changed, contexts, read)?);
+        arms.push(checks.arm(config, i, &changed, contexts, files)?);
     }
     Ok(arms)
 }
@@ -143,13 +178,13 @@ impl Checks<'_, '_> {
     fn contexts(
         &self,
         document: &Document,
-        read: &mut Read<'_>,
+        files: &Files<'_>,
     ) -> Result<(Contexts, Vec<String>), RecipeError> {
         let mut contexts = Contexts::builtin();
         let mut texts = Vec::new();
         for (i, file) in document.context_files.iter().enumerate() {
             let wrong = |message| self.error(&format!("context_files.{i}"), message);
-            let text = read(file).map_err(wrong)?;
+            let text = files.path(file).and_then(|path| text(&path)).map_err(wrong)?;
             let context = Context::from_toml(&text).map_err(|e| wrong(format!("`{file}`: {e}")))?;
             contexts.add(context).map_err(|e| wrong(format!("`{file}`: {e}")))?;
             texts.push(text);
@@ -273,7 +308,7 @@ impl Checks<'_, '_> {
         index: usize,
         document: &Document,
         contexts: &Contexts,
-        read: &mut Read<'_>,
+        files: &mut Files<'_>,
     ) -> Result<Arm, RecipeError> {
         let train = self.generator(document, contexts, Split::Train)?;
         let rl = self.generator(document, contexts, Split::Rl)?;
@@ -288,7 +323,7 @@ impl Checks<'_, '_> {
             self.stage(stage, document)?;
             let generator = if stage.kind == StageKind::Rl { &rl } else { &train };
             let cells = self.mix(document, &stage.mix, generator)?;
-            let files = self.files(stage, &cells, read)?;
+            let files = self.files(stage, &cells, files)?;
             stages.push(ArmStage { stage: stage.clone(), cells, files });
         }
         if stages.is_empty() {
@@ -297,22 +332,20 @@ impl Checks<'_, '_> {
         Ok(Arm { name: config.name.clone(), model: document.model.clone(), stages })
     }
 
-    /// The texts of a stage's files, and whether they have what the mix asks for.
+    /// A stage's files, which must have what its mix asks for.
     fn files(
         &self,
         stage: &Stage,
         cells: &BTreeMap<Cell, f64>,
-        read: &mut Read<'_>,
-    ) -> Result<Vec<(String, String)>, RecipeError> {
+        files: &mut Files<'_>,
+    ) -> Result<Vec<Arc<DataFile>>, RecipeError> {
         let wrong = |message| self.error(&format!("stage.{}.files", stage.name), message);
-        let mut texts = Vec::new();
-        for file in &stage.files {
-            texts.push((file.clone(), read(file).map_err(wrong)?));
+        let data: Result<Vec<_>, String> = stage.files.iter().map(|name| files.data(name)).collect();
+        let data = data.map_err(wrong)?;
+        if !data.is_empty() {
+            supply::check(&data, cells.keys()).map_err(wrong)?;
         }
-        if !texts.is_empty() {
-            Supply::of_texts(&texts, cells.keys()).map_err(wrong)?;
-        }
-        Ok(texts)
+        Ok(data)
     }
 
     fn stage(&self, stage: &Stage, document: &Document) -> Result<(), RecipeError> {

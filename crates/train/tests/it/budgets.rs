@@ -2,7 +2,9 @@
 
 use std::{fs, path::Path, sync::atomic::AtomicBool};
 
+use problems::{Cell, Contexts, Generator, World, gold::Mode};
 use train::{
+    checkpoint::LoopState,
     files::read_lines,
     plan::{Plan, Rates},
     recipe::Recipe,
@@ -83,6 +85,65 @@ fn tokens_and_shares_are_exact_to_a_row() {
     }
 }
 
+/// Records on disk instead of the generator: the same mix, exact to a row, and the files begin again.
+#[test]
+fn a_stage_can_train_on_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = World { distractors: 0.0, ..World::default() };
+    let generator = Generator::new(&world, &Contexts::builtin(), 5, None).expect("a world");
+    let cell = |op| Cell { op, context: "terse".to_owned(), mode: Mode::Forward };
+    let record =
+        |op, i| serde_json::to_string(&generator.problem(&cell(op), i).record()).expect("plain data");
+    for ops in [vec![3, 4], vec![5]] {
+        let lines = ops.iter().flat_map(|op| (0..10).map(|i| record(*op, i)));
+        let name = format!("op{}.jsonl", ops[0]);
+        fs::write(folder.path().join(name), lines.collect::<Vec<_>>().join("\n")).expect("writable");
+    }
+    let path = folder.path().join("recipe.toml");
+    fs::write(&path, RECIPE).expect("writable");
+    let overrides = [
+        "stage.pre.files=['op3.jsonl', 'op5.jsonl']",
+        "stage.pre.steps=20",
+        "mix.all.0.ops={3 = 0.7, 4 = 0.2, 5 = 0.1}",
+    ];
+    let recipe = Recipe::open(&path, &overrides.map(str::to_owned)).expect("the recipe is right");
+    let exposure: Exposure = run(recipe, |stages| json(&stage(stages, "pre").join("exposure.json")));
+    let seen = |op| exposure.cells.iter().filter(|cell| cell.op == op).map(|cell| cell.tokens).sum::<u64>();
+    let all = seen(3) + seen(4) + seen(5);
+    for (op, share) in [(3, 0.7), (4, 0.2), (5, 0.1)] {
+        assert!((seen(op) as f64 - share * all as f64).abs() < 200.0, "op {op}: {} of {all}", seen(op));
+    }
+    let problems: u64 = exposure.cells.iter().filter(|cell| cell.op == 3).map(|cell| cell.problems).sum();
+    assert!(problems > 10, "the files began again: {problems} problems");
+
+    fs::write(folder.path().join("op5.jsonl"), "{}").expect("writable");
+    let error = Recipe::open(&path, &overrides.map(str::to_owned)).expect_err("half a record");
+    assert!(error.to_string().contains("op5.jsonl`, line 1: "), "{error}");
+}
+
+#[test]
+fn every_checkpoint_knows_what_was_seen() {
+    run(recipe(&[]), |stages| {
+        let stage = stage(stages, "pre");
+        let rows: Vec<MetricsRow> = read_lines(&stage.join("metrics.jsonl")).expect("metrics");
+        let all = json::<Exposure>(&stage.join("exposure.json"));
+        // The milestone and the end.
+        for step in [2, 7] {
+            let state: LoopState = json(&stage.join(format!("checkpoints/step-{step:06}/loop.json")));
+            let seen = state.ledger.exposure();
+            let tokens: u64 = seen.cells.iter().map(|cell| cell.tokens).sum();
+            assert_eq!(Some(tokens as f64), rows[step - 1].values["num_tokens"]);
+            assert_eq!(seen == all, step == 7);
+        }
+        for cell in &all.cells {
+            assert!((3..=5).contains(&cell.op) && cell.depth > 0 && cell.context == "terse");
+            let (form, totals) = cell.structure.split_once('+').unwrap_or((&cell.structure, "totals"));
+            assert!(["chain", "tree", "reuse"].contains(&form) && totals == "totals", "{cell:?}");
+        }
+        assert!(all.cells.iter().any(|cell| cell.structure != all.cells[0].structure), "one class only");
+    });
+}
+
 #[test]
 fn a_plan_counts_shared_stages_once_and_checks_what_should_match() {
     let arms = r#"
@@ -108,6 +169,10 @@ by = "flops"
     // 5 steps of 4 prompts × 3 samples at the nominal length of the context, with a reference.
     assert_eq!(plan.arms[0].stages[2].cost.nominal_tokens, 5.0 / 3.0 * f64::from(5 * 4 * 3 * 256));
     assert!(plan.seconds.is_some_and(|seconds| seconds > 1.0));
+    // Responses of 24 tokens are far shorter than the nominal length: really processed is much less.
+    let cost = plan.arms[0].stages[2].cost;
+    assert!(cost.real_tokens < 0.8 * cost.nominal_tokens, "{cost:?}");
+    assert_eq!(cost.flops, 6.0 * plan.arms[0].parameters as f64 * cost.real_tokens);
 }
 
 #[test]
@@ -123,6 +188,21 @@ fn refills_replace_groups_that_say_nothing() {
         assert!(drawn >= 4.0 + uniform && drawn <= 4.0 + 2.0 * uniform + 1e-9, "{drawn} with {uniform}");
         assert_eq!(value(row, "sampling/sampling_logp_difference/max"), 0.0, "sampler and trainer agree");
     }
+}
+
+/// What the curriculum believes rests on every response, those of replaced groups included: the others alone
+/// would make every cell look as if it were at the edge.
+#[test]
+fn beliefs_count_what_was_replaced() {
+    let (rows, state) = run(recipe(&["stage.rl.rollout.refills=2"]), |stages| {
+        let stage = stage(stages, "rl");
+        let rows: Vec<MetricsRow> = read_lines(&stage.join("metrics.jsonl")).expect("metrics");
+        (rows, json::<LoopState>(&stage.join("checkpoints/step-000005/loop.json")))
+    });
+    let drawn: f64 = rows.iter().map(|row| row.values["rollout/prompts_drawn"].expect("finite")).sum();
+    assert!(drawn > 5.0 * 4.0, "nothing was replaced");
+    let responses: u64 = state.source.beliefs.iter().map(|belief| belief.all).sum();
+    assert_eq!(responses as f64, 3.0 * drawn);
 }
 
 /// `verified/op12` is `verified/opN`, `first_fault/x` is `first_fault/KIND`.

@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "how long a run takes decides when to kill it")]
 
 use std::{
+    collections::BTreeMap,
+    fs,
     io::Write,
     path::Path,
     process::{Command, Stdio},
@@ -18,27 +20,69 @@ use crate::{
     tabular::Fuse,
 };
 
+/// How long the child waits at every event and every use of the model.
+const PAUSE: Duration = Duration::from_micros(300);
+
 /// Where the child process works; set only in it.
 const FOLDER: &str = "TERCET_TEST_KILL_FOLDER";
 
 /// How many kills; more by hand: `TERCET_TEST_KILLS=200 cargo test -p train kill`.
 const KILLS: &str = "TERCET_TEST_KILLS";
 
-/// Takes its time, so that there is something to hit between one file and the next.
-struct Slowly;
+/// Writes down where the child is, so that one can say afterwards where a kill fell.
+struct Diary<'a> {
+    file: &'a Path,
+    stage: String,
+}
 
-impl Watch for Slowly {
-    fn on(&mut self, _: Event<'_>) {
-        sleep(Duration::from_micros(300));
+impl Watch for Diary<'_> {
+    fn on(&mut self, event: Event<'_>) {
+        let doing = match event {
+            Event::Preparing(_) | Event::Arm { .. } | Event::StageKnown { .. } => "preparing",
+            Event::StageStarted { info, .. } => {
+                self.stage.clone_from(&info.name);
+                "beginning"
+            }
+            Event::Sampling { .. } => "sampling rollouts",
+            Event::Step { .. } | Event::Checkpoint { .. } => "training",
+            Event::EvaluationStarted { .. } | Event::Evaluating { .. } => "evaluating",
+            Event::EvaluationDone { .. } | Event::StageDone { .. } => "ending",
+        };
+        fs::write(self.file, format!("{} {doing}", self.stage)).expect("writable");
+        sleep(PAUSE);
     }
 }
 
 /// The child: works in the folder it was given. In a usual run of the tests it has none and does nothing.
 #[test]
 fn child() {
-    if let Some(folder) = std::env::var_os(FOLDER) {
-        work(Path::new(&folder), &Fuse::never(), &mut Slowly, &AtomicBool::new(false)).expect("the run ends");
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let file = Path::new(&folder).join("diary");
+    let mut diary = Diary { file: &file, stage: String::new() };
+    let run = Path::new(&folder).join("run");
+    work(&run, &Fuse::slow(PAUSE), &mut diary, &AtomicBool::new(false)).expect("the run ends");
+}
+
+/// Where the child was when it died: what it was writing, else what its diary says.
+fn place(folder: &Path) -> String {
+    let diary = fs::read_to_string(folder.join("diary")).unwrap_or_default();
+    let stages = fs::read_dir(folder.join("run/stages")).into_iter().flatten().flatten();
+    for stage in stages {
+        let stage = stage.path();
+        let partial = |inside: &str| {
+            let files = fs::read_dir(stage.join(inside)).into_iter().flatten().flatten();
+            files.map(|file| file.file_name()).any(|name| name.to_string_lossy().ends_with(".partial"))
+        };
+        let name = stage.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.split('-').next().unwrap_or_default().to_owned();
+        if partial("checkpoints") {
+            return format!("{name} in the middle of a checkpoint");
+        }
+        if ["", "rollouts", "evals"].into_iter().any(partial) {
+            return format!("{name} in the middle of a file");
+        }
     }
+    if diary.is_empty() { "starting".to_owned() } else { diary.trim().to_owned() }
 }
 
 /// Works in a process of its own and kills it after a while. Whether it ended before.
@@ -64,11 +108,6 @@ fn process(folder: &Path, life: Duration) -> bool {
     status.success()
 }
 
-/// How many stages of a run have begun.
-fn stages_begun(folder: &Path) -> usize {
-    std::fs::read_dir(folder.join("stages")).map_or(0, Iterator::count)
-}
-
 #[test]
 fn kills_at_random_moments_change_nothing() {
     let wanted: u64 = std::env::var(KILLS).ok().and_then(|n| n.parse().ok()).unwrap_or(12);
@@ -78,7 +117,8 @@ fn kills_at_random_moments_change_nothing() {
     let started = Instant::now();
     assert!(process(folder.path(), Duration::from_mins(10)), "the run takes more than ten minutes");
     let whole = started.elapsed();
-    let (mut kills, mut runs, mut by_stage) = (0, 0, [0; 4]);
+    let (mut kills, mut runs) = (0, 0);
+    let mut places: BTreeMap<String, u64> = BTreeMap::new();
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     while kills < wanted {
         let folder = tempfile::tempdir().expect("a folder");
@@ -95,13 +135,15 @@ fn kills_at_random_moments_change_nothing() {
                 break;
             }
             kills += 1;
-            by_stage[stages_begun(folder.path()).min(3)] += 1;
+            *places.entry(place(folder.path())).or_default() += 1;
         }
-        assert_eq!(contents(folder.path()), expected, "after {kills} kills");
+        assert_eq!(contents(&folder.path().join("run")), expected, "after {kills} kills");
     }
     let mut out = std::io::stdout();
-    writeln!(out, "{kills} kills in {runs} runs, no difference; by stages begun (0 to 3): {by_stage:?}")
-        .expect("someone listens");
+    writeln!(out, "{kills} kills in {runs} runs, no difference").expect("someone listens");
+    for (place, kills) in places {
+        writeln!(out, "{kills:6}  {place}").expect("someone listens");
+    }
 }
 
 /// A disk that is full, as a limit on the size of files: an error, not a crash; what was saved stays whole.
@@ -121,7 +163,8 @@ fn a_full_disk_is_an_error_and_nothing_is_lost() {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && text.contains("File too large"), "{text}");
     }
-    assert!(!contents(folder.path()).keys().any(|name| name.contains("partial")), "something was left over");
-    work(folder.path(), &Fuse::never(), &mut (), &AtomicBool::new(false)).expect("the run ends");
-    assert_eq!(contents(folder.path()), expected);
+    let run = folder.path().join("run");
+    assert!(!contents(&run).keys().any(|name| name.contains("partial")), "something was left over");
+    work(&run, &Fuse::never(), &mut (), &AtomicBool::new(false)).expect("the run ends");
+    assert_eq!(contents(&run), expected);
 }

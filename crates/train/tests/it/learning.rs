@@ -77,6 +77,8 @@ fn train(variant: Variant, mutation: Mutation) -> f64 {
             responses: Vec::new(),
             old_T: Vec::new(),
             reference_T: Vec::new(),
+            reference_TV: Vec::new(),
+            pull_T: Vec::new(),
             advantages_T: Vec::new(),
             weights_T: Vec::new(),
         };

@@ -11,3 +11,4 @@ mod learning;
 mod parity;
 mod resume;
 mod tabular;
+mod variants;

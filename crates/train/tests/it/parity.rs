@@ -36,6 +36,8 @@ fn objective(reference: &Value, clip: Clip, aggregation: Aggregation) -> (Policy
         responses: Vec::new(),
         old_T: Vec::new(),
         reference_T: Vec::new(),
+        reference_TV: Vec::new(),
+        pull_T: Vec::new(),
         advantages_T: Vec::new(),
         weights_T: Vec::new(),
     };

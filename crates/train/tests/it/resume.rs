@@ -266,6 +266,98 @@ fn a_suite_added_later_is_evaluated_without_training_again() {
     assert!(contents(folder.path()).keys().any(|name| name.ends_with("evals/new.jsonl.gz")));
 }
 
+/// Which stages began from their beginning; asks to stop after the first step of the fourth.
+#[derive(Default)]
+struct Begun<'a> {
+    stages: Vec<String>,
+    stop: Option<&'a AtomicBool>,
+}
+
+impl Watch for Begun<'_> {
+    fn on(&mut self, event: Event<'_>) {
+        match (event, self.stop) {
+            (Event::StageStarted { info, done: 0 }, _) => self.stages.push(info.name.clone()),
+            (Event::Step { .. }, Some(stop)) if self.stages.len() == 4 => stop.store(true, Ordering::Relaxed),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn arms_share_their_stages_and_a_sweep_goes_on() {
+    let arms =
+        "[[arm]]\nname = \"one\"\n[[arm]]\nname = \"two\"\nset = { \"stage.rl.optimizer.lr\" = 0.01 }\n";
+    let execute = |folder: &Path, watch: &mut dyn Watch, stop: &AtomicBool| {
+        let recipe = Recipe::parse(&format!("{RECIPE}{arms}"), "sweep.toml", &[]).expect("right");
+        let factory = Factory::new(Fuse::never());
+        let run = Run::open(recipe, folder, &factory, Options::default()).expect("the folder opens");
+        run.execute(watch, stop).expect("no failure")
+    };
+    let whole = tempfile::tempdir().expect("a folder");
+    let mut begun = Begun::default();
+    execute(whole.path(), &mut begun, &AtomicBool::new(false));
+    assert_eq!(begun.stages, ["pre", "mid", "rl", "rl"]);
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let stop = AtomicBool::new(false);
+    // In the last stage of the second arm.
+    let mut begun = Begun { stop: Some(&stop), ..Begun::default() };
+    assert_eq!(execute(folder.path(), &mut begun, &stop), Outcome::Stopped);
+    let mut begun = Begun::default();
+    assert_eq!(execute(folder.path(), &mut begun, &AtomicBool::new(false)), Outcome::Finished);
+    assert!(begun.stages.is_empty(), "{:?} began again", begun.stages);
+    assert_eq!(contents(folder.path()), contents(whole.path()));
+}
+
+#[test]
+fn the_last_checkpoints_and_the_milestones_are_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recipe = Recipe::parse(RECIPE, "keep.toml", &["stage.pre.keep=2".to_owned()]).expect("right");
+    let factory = Factory::new(Fuse::never());
+    let run = Run::open(recipe, folder.path(), &factory, Options::default()).expect("the folder opens");
+    run.execute(&mut (), &AtomicBool::new(false)).expect("the run ends");
+    let names = contents(folder.path()).into_keys().filter(|name| name.ends_with("loop.json"));
+    let steps = |stage: &str, name: String| {
+        name.strip_prefix(&format!("stages/{stage}"))?.split("step-").nth(1)?[..6].parse::<u64>().ok()
+    };
+    // Checkpoints at 2 (the milestone), 3, 6 and 7.
+    assert_eq!(names.filter_map(|name| steps("pre", name)).collect::<Vec<u64>>(), [2, 6, 7]);
+}
+
+/// A folder whose permissions were taken away in the middle of a run.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_may_not_be_written_is_an_error_and_nothing_is_lost() {
+    use std::{io::Write as _, os::unix::fs::PermissionsExt as _};
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let stop = AtomicBool::new(false);
+    work(folder.path(), &Fuse::never(), &mut StopAt { left: 8, stop: &stop }, &stop).expect("stopped");
+    let stages = fs::read_dir(folder.path().join("stages")).expect("there are stages");
+    let stage = stages.last().expect("one").expect("readable").path();
+    let allow = |mode| {
+        for path in [stage.join("checkpoints"), stage.clone()] {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours");
+        }
+    };
+    let before = contents(folder.path());
+    allow(0o555);
+    if fs::write(stage.join("probe"), b"").is_ok() {
+        allow(0o755);
+        writeln!(std::io::stdout(), "skipped: this user may write anywhere").expect("someone listens");
+        return;
+    }
+    let error = work(folder.path(), &Fuse::never(), &mut (), &AtomicBool::new(false)).expect_err("refused");
+    assert!(error.to_string().ends_with("Permission denied (os error 13)"), "{error}");
+    let kept = |(name, hash): (&String, &String)| before.get(name) == Some(hash);
+    let after = contents(folder.path());
+    let checkpoints = after.iter().filter(|(name, _)| name.contains("checkpoints"));
+    assert!(checkpoints.clone().count() > 0 && checkpoints.clone().all(kept), "the last checkpoint is whole");
+    allow(0o755);
+    work(folder.path(), &Fuse::never(), &mut (), &AtomicBool::new(false)).expect("the run ends");
+    assert_eq!(contents(folder.path()), undisturbed());
+}
+
 #[test]
 fn two_processes_do_not_share_a_folder() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,6 +1,13 @@
 //! A model one can reason about: the next token depends on the one before it, through a table of logits.
 
-use std::{cell::Cell, fs, path::Path, rc::Rc};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    rc::Rc,
+    time::Duration,
+};
 
 use train::learner::{
     AdamW, Batch, ForwardBackward, Learner, LearnerError, LearnerFactory, ModelConfig, Objective, OptimStep,
@@ -9,11 +16,20 @@ use train::learner::{
 
 /// Fails at the n-th use of any verb, like a machine that dies there.
 #[derive(Debug, Clone)]
-pub(crate) struct Fuse(Rc<Cell<u64>>);
+pub(crate) struct Fuse {
+    left: Rc<Cell<u64>>,
+    /// How long each use takes at least.
+    pause: Duration,
+}
 
 impl Fuse {
     pub(crate) fn after(uses: u64) -> Self {
-        Self(Rc::new(Cell::new(uses)))
+        Self { left: Rc::new(Cell::new(uses)), pause: Duration::ZERO }
+    }
+
+    /// Never fails, but takes its time: there is something to hit in the middle of everything.
+    pub(crate) fn slow(pause: Duration) -> Self {
+        Self { pause, ..Self::never() }
     }
 
     pub(crate) fn never() -> Self {
@@ -21,8 +37,9 @@ impl Fuse {
     }
 
     fn burn(&self) -> Result<(), LearnerError> {
-        let left = self.0.get();
-        self.0.set(left.saturating_sub(1));
+        std::thread::sleep(self.pause);
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
         if left == 0 { Err(LearnerError::Request("the fuse is burnt".to_owned())) } else { Ok(()) }
     }
 }
@@ -31,11 +48,13 @@ pub(crate) struct Factory {
     pub(crate) fuse: Fuse,
     /// The end token: samples stop at it.
     pub(crate) eos: u32,
+    /// Added to the end token's logits in fresh models.
+    pub(crate) lean: f64,
 }
 
 impl Factory {
     pub(crate) fn new(fuse: Fuse) -> Self {
-        Self { fuse, eos: 1 }
+        Self { fuse, eos: 1, lean: 0.0 }
     }
 }
 
@@ -45,6 +64,7 @@ impl LearnerFactory for Factory {
         let mut table = Table::new(model.vocab, self.eos, self.fuse.clone());
         for (i, weight) in table.weights.iter_mut().enumerate() {
             *weight = 0.1 * (uniform(&seed, 0, i as u64) - 0.5);
+            *weight += if i % model.vocab == self.eos as usize { self.lean } else { 0.0 };
         }
         Ok(Box::new(table))
     }
@@ -88,11 +108,23 @@ impl Table {
         p
     }
 
+    /// Probabilities and entropy after each token that the batch holds.
+    fn rows(&self, batch: &Batch) -> BTreeMap<u32, (Vec<f64>, f32)> {
+        let row = |last: u32| {
+            let p = self.probabilities(last);
+            let entropy = -p.iter().map(|p| p * p.ln()).sum::<f64>() as f32;
+            (last, (p, entropy))
+        };
+        let tokens: BTreeSet<u32> = batch.tokens_T.iter().copied().collect();
+        tokens.into_iter().map(row).collect()
+    }
+
     fn passes(&self, batch: &Batch) -> Vec<f32> {
+        let rows = self.rows(batch);
         let mut logprobs_T = vec![0.0; batch.len()];
         for range in batch.sequences() {
             for t in range.start + 1..range.end {
-                let p = self.probabilities(batch.tokens_T[t - 1]);
+                let (p, _) = &rows[&batch.tokens_T[t - 1]];
                 logprobs_T[t] = p[batch.tokens_T[t] as usize].ln() as f32;
             }
         }
@@ -137,24 +169,36 @@ impl Learner for Table {
         self.fuse.burn()?;
         let logprobs_T = self.passes(batch);
         let mut gradient_T = vec![0.0; batch.len()];
-        let loss = objective.gradient(&logprobs_T, &mut gradient_T);
+        let mut loss = objective.gradient(&logprobs_T, &mut gradient_T);
+        let mut divergence_T = vec![0.0; batch.len()];
         if let Some(constant) = objective.constant_gradient() {
             assert_eq!(constant, gradient_T);
         }
+        let rows = self.rows(batch);
         let mut entropy_T = vec![0.0; batch.len()];
         for range in batch.sequences() {
             for t in range.start + 1..range.end {
                 let last = batch.tokens_T[t - 1];
-                let p = self.probabilities(last);
-                entropy_T[t] = -p.iter().map(|p| p * p.ln()).sum::<f64>() as f32;
+                let (p, entropy) = &rows[&last];
+                entropy_T[t] = *entropy;
                 let row = &mut self.gradient[last as usize * self.vocab..][..self.vocab];
-                for (token, (gradient, p)) in row.iter_mut().zip(&p).enumerate() {
+                for (token, (gradient, p)) in row.iter_mut().zip(p).enumerate() {
                     let target = f64::from(u8::from(token == batch.tokens_T[t] as usize));
                     *gradient += f64::from(gradient_T[t]) * (target - p);
                 }
+                let Some(pull) = objective.pull() else { continue };
+                let weight = f64::from(pull.weights_T[t]);
+                let reference = &pull.reference_TV[(t - 1) * self.vocab..][..self.vocab];
+                let log_ratio = |(p, q): (&f64, &f32)| p.ln() - f64::from(*q);
+                let kl: f64 = p.iter().zip(reference).map(|pair| pair.0 * log_ratio(pair)).sum();
+                for (gradient, pair) in row.iter_mut().zip(p.iter().zip(reference)) {
+                    *gradient += weight * pair.0 * (log_ratio(pair) - kl);
+                }
+                divergence_T[t] = kl as f32;
+                loss += weight * kl;
             }
         }
-        Ok(ForwardBackward { loss, logprobs_T, entropy_T })
+        Ok(ForwardBackward { loss, logprobs_T, entropy_T, divergence_T })
     }
 
     fn optim_step(&mut self, adamw: &AdamW) -> OptimStep {
@@ -184,6 +228,12 @@ impl Learner for Table {
     fn logprobs(&mut self, batch: &Batch) -> Result<Vec<f32>, LearnerError> {
         self.fuse.burn()?;
         Ok(self.passes(batch))
+    }
+
+    fn distributions(&mut self, batch: &Batch) -> Result<Vec<f32>, LearnerError> {
+        self.fuse.burn()?;
+        let rows = self.rows(batch);
+        Ok(batch.tokens_T.iter().flat_map(|last| rows[last].0.iter().map(|p| p.ln() as f32)).collect())
     }
 
     fn sample(
