@@ -33,6 +33,7 @@ pub(crate) struct Prediction {
 
 /// What the output layer says of the predictions.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_field_names, reason = "axes are part of names")]
 pub(crate) struct Scores {
     /// Log-probability of each target.
     pub(crate) logprobs_N: Vec<f32>,

@@ -7,7 +7,7 @@ use tokens::Tokenizer;
 use crate::{
     batches::Document,
     error::RunError,
-    kl::{KlKind, KlPlace},
+    kl::KlKind,
     learner::ModelConfig,
     ledger::Ledger,
     recipe::{Arm, ArmStage, Recipe, evaluation::MatchedBy, suite_cells},
@@ -189,11 +189,9 @@ impl Lengths<'_> {
             ledger.sampled_tokens = (responses * length) as u64;
             ledger.prompt_tokens = (prompts * prompt) as u64;
             ledger.with_reference = policy.kl.active();
-            let exact = policy.kl.kind == KlKind::Exact;
-            let passes = match policy.kl.place {
-                _ if !ledger.with_reference => 0,
-                KlPlace::Loss if exact => policy.epochs,
-                KlPlace::Reward if exact => 2,
+            let passes = match policy.kl.kind {
+                _ if !policy.kl.active() => 0,
+                KlKind::Exact => policy.epochs,
                 _ => 1,
             };
             ledger.scored_tokens = (tokens * f64::from(passes)) as u64;

@@ -13,7 +13,7 @@ use crate::{
     curriculum::Belief,
     error::RunError,
     files,
-    kl::{self, Kl, KlKind, KlPlace},
+    kl::{Kl, KlKind, KlPlace},
     learner::{Batch, ForwardBackward, Learner, Objective, StopReason},
     ledger::Ledger,
     metrics::Metrics,
@@ -133,12 +133,7 @@ impl<'a> Reinforcement<'a> {
     }
 
     /// Asks the reference for what the KL term needs of every row.
-    fn score(
-        &self,
-        learner: &mut dyn Learner,
-        rows: &mut [Row<'_>],
-        step: &mut Step<'_>,
-    ) -> Result<(), RunError> {
+    fn score(&self, rows: &mut [Row<'_>], step: &mut Step<'_>) -> Result<(), RunError> {
         let Some(reference) = &self.reference else { return Ok(()) };
         let kl = &self.policy.kl;
         // Distributions are too large to keep: the pieces ask for them.
@@ -149,17 +144,6 @@ impl<'a> Reinforcement<'a> {
         for range in micro_batches(rows.iter().map(Row::tokens), self.micro_tokens) {
             let mut batch = Batch::default();
             rows[range.clone()].iter().for_each(|row| batch.push(&row.sequence()));
-            if kl.kind == KlKind::Exact {
-                step.ledger.scored_tokens += 2 * batch.len() as u64;
-                let (own_TV, other_TV) = (learner.distributions(&batch)?, reference.distributions(&batch)?);
-                let vocab = own_TV.len() / batch.len();
-                let at = |t: usize| (t - 1) * vocab..t * vocab;
-                for (row, sequence) in rows[range].iter_mut().zip(batch.sequences()) {
-                    let response = sequence.start + row.prompt.len()..sequence.end;
-                    row.divergence = response.map(|t| kl::exact(&own_TV[at(t)], &other_TV[at(t)])).sum();
-                }
-                continue;
-            }
             step.ledger.scored_tokens += batch.len() as u64;
             let logprobs_T = reference.logprobs(&batch)?;
             for (row, sequence) in rows[range].iter_mut().zip(batch.sequences()) {
@@ -230,7 +214,7 @@ impl Source for Reinforcement<'_> {
             rows.extend(group.responses_G.iter().map(|response| Row::new(group, response)));
         }
         let watch = crate::stopwatch::start();
-        self.score(learner, &mut rows, step)?;
+        self.score(&mut rows, step)?;
         step.timings.set("timing_s/ref", watch.seconds());
         let rewards_PG = rewards(&self.policy.kl, &groups_P, &rows, step.metrics);
         let advantages_PG = advantages(self.policy.advantage, &rewards_PG);

@@ -21,6 +21,7 @@ use super::{
     source::{Source, apply, span_of},
 };
 use crate::{
+    kl::{KlKind, KlPlace},
     records::StageKind,
     supply::{self, DataFile},
 };
@@ -420,6 +421,11 @@ impl Checks<'_, '_> {
         }
         if policy.clip_low < 0.0 || policy.clip_low > 1.0 || policy.clip_high < 0.0 {
             return wrong("policy.clip_low", "`clip_low` must be between 0 and 1 and `clip_high` at least 0");
+        }
+        if policy.kl.kind == KlKind::Exact && policy.kl.place == KlPlace::Reward {
+            let message = "the exact divergence belongs in the loss: every token that could have been written \
+                           instead would change a reward by the same";
+            return wrong("policy.kl.place", message);
         }
         if let Some(curriculum) = &rollout.curriculum {
             curriculum.check().map_err(|message| self.error(&at("rollout.curriculum"), message))?;

@@ -164,6 +164,8 @@ fn stages_must_make_sense() {
     assert!(message.contains("there is no mix `egde`"), "{message}");
     let message = error("advantage = \"grpo\"", "advantage = \"gpro\"");
     assert!(message.contains("gpro") && message.contains("grpo-no-std"), "{message}");
+    let message = error("kind = \"k3\",", "kind = \"exact\", place = \"reward\",");
+    assert!(message.contains("the exact divergence belongs in the loss"), "{message}");
     let message = error("tokens = 0.8e6", "tokens = 1.5");
     assert!(message.contains("1.5 is not a whole number"), "{message}");
     let message = error("decay_share = 0.2", "decay_share = 2.0");

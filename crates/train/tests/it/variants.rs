@@ -121,8 +121,11 @@ fn every_surrogate_and_every_advantage_reaches_the_optimum() {
 
 #[test]
 fn every_kl_term_leaves_the_optimum_within_reach() {
-    for kind in ["k1", "k2", "k3", "exact"] {
-        for place in ["loss", "reward"] {
+    for place in ["loss", "reward"] {
+        for kind in ["k1", "k2", "k3", "exact"] {
+            if (kind, place) == ("exact", "reward") {
+                continue;
+            }
             let kl = format!("policy.kl={{kind = '{kind}', coefficient = 1e-3, place = '{place}'}}");
             reaches_the_optimum(&[(&format!("KL {kind} in the {place}"), &[&kl])]);
         }
@@ -134,7 +137,7 @@ fn every_kl_term_leaves_the_optimum_within_reach() {
 #[test]
 fn a_strong_pull_holds_the_policy() {
     let free = mean(&run(&[])[35..], "response_length/mean");
-    let fitting = [("k2", "loss"), ("k3", "loss"), ("exact", "loss"), ("k1", "reward"), ("exact", "reward")];
+    let fitting = [("k2", "loss"), ("k3", "loss"), ("exact", "loss"), ("k1", "reward")];
     for (kind, place) in fitting {
         let kl = format!("policy.kl={{kind = '{kind}', coefficient = 2.0, place = '{place}'}}");
         let held = mean(&run(&[&kl])[35..], "response_length/mean");
