@@ -40,7 +40,8 @@ mod tests {
             operands: operands.iter().copied().collect(),
             value: 1,
         };
-        Graph { nodes: nodes.iter().map(node).collect(), path: nodes.len() as u8, unknown: None }
+        let nodes: Vec<Node> = nodes.iter().map(node).collect();
+        Graph { path: nodes.len() as u8, nodes, unknown: None, modulus: None }
     }
 
     #[test]
