@@ -3,33 +3,26 @@
 //! The data are not part of a clone; where they are absent these tests say so and pass.
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+#[path = "published/rows.rs"]
+mod rows;
 
-use flate2::read::GzDecoder;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
 use problems::Contexts;
 use problems::graph::{Act, Join, Node, Rule};
 use problems::parse::{ParseError, Parser};
 use serde_json::Value;
 
-fn data(name: &str) -> Option<Vec<Value>> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/reference").join(name);
-    let Ok(file) = File::open(&path) else {
-        println!("skipped: {} is absent", path.display());
-        return None;
-    };
-    let reader: Box<dyn BufRead> = if name.contains(".gz") {
-        Box::new(BufReader::new(GzDecoder::new(file)))
-    } else {
-        Box::new(BufReader::new(file))
-    };
-    Some(reader.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect())
-}
+use rows::text;
 
-fn text<'v>(row: &'v Value, field: &str) -> &'v str {
-    row[field].as_str().unwrap_or_default()
+fn data(name: &str) -> Option<Vec<Value>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/reference").join(name);
+    let rows = rows::rows(&path);
+    if rows.is_none() {
+        println!("skipped: {} is absent", path.display());
+    }
+    rows
 }
 
 /// Name, parents, joining sign, literal with its sign, and value of a node, as the reference's graph file has them.

@@ -1,28 +1,14 @@
-//! The data of the published code, as the judge needs them: rows of JSON lines, and true graphs.
+//! The data of the published code as the judge needs them: rows of JSON lines, and true graphs.
+
+mod rows;
 
 use std::collections::HashMap;
-use std::io::Read as _;
-use std::path::Path;
 
 use problems::gold::{Gold, GoldNode, Mode};
 use problems::linear::Linear;
 use serde_json::Value;
 
-/// The lines of a file; `None` if there is no such file.
-pub(crate) fn rows(path: &Path) -> Option<Vec<Value>> {
-    let bytes = std::fs::read(path).ok()?;
-    let mut text = String::new();
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("gzip of UTF-8");
-    } else {
-        text = String::from_utf8(bytes).expect("UTF-8");
-    }
-    Some(text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect())
-}
-
-pub(crate) fn text<'r>(row: &'r Value, key: &str) -> &'r str {
-    row[key].as_str().unwrap_or_else(|| panic!("{key} is text in {row}"))
-}
+pub(crate) use rows::{rows, text};
 
 /// `39*x + 21`, `4 - x`, `-7`, `x`: the published code's canonical form, read without the judge's grammar.
 fn linear(text: &str) -> Option<Linear> {
