@@ -180,9 +180,14 @@ impl Roller<'_> {
         let verdict = verify(gold, &text, VerdictPolicy::Paper);
         let parts = self.config.reward.score(&verdict);
         let truncated = sample.stop == StopReason::Length;
-        let reward = if truncated { 0.0 } else { parts.reward } - overlong(&self.config, sample.tokens.len());
+        let reward = worth(&self.config, &parts, truncated) - overlong(&self.config, sample.tokens.len());
         Judged { sample, text, verdict, parts, reward, truncated }
     }
+}
+
+/// The reward before it is shaped for length. A bonus for tags as they should be is off unless a recipe names one.
+fn worth(config: &Rollout, parts: &RewardParts, truncated: bool) -> f64 {
+    if truncated { 0.0 } else { parts.reward + config.format_bonus * parts.format }
 }
 
 /// Soft punishment of long responses (DAPO): from 0 at `max − buffer` to the penalty at `max`.
@@ -258,13 +263,33 @@ fn response_metrics(group: &Group, response: &Judged, config: &Rollout, metrics:
     metrics.mean("response_length/clip_ratio", one(response.truncated), 1.0);
     metrics.mean("prompt_length/mean", group.prompt.len() as f64, 1.0);
     if config.overlong_buffer > 0 {
-        metrics.mean("rewards/overlong/mean", response.reward - response.parts.reward, 1.0);
+        let whole = worth(config, &response.parts, false);
+        metrics.mean("rewards/overlong/mean", response.reward - whole, 1.0);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn looks_are_worth_nothing_unless_a_recipe_says_so() {
+        let config = |bonus: serde_json::Value| -> Rollout {
+            let mut fields = serde_json::json!({
+                "prompts": 1, "samples": 1, "reward": { "kind": "strict" }, "max_tokens": 100,
+            });
+            fields.as_object_mut().expect("an object").extend(bonus.as_object().expect("an object").clone());
+            serde_json::from_value(fields).expect("a rollout")
+        };
+        let (off, on) = (config(serde_json::json!({})), config(serde_json::json!({ "format_bonus": 0.25 })));
+        let parts = RewardParts { reward: 1.0, format: 1.0, ..RewardParts::default() };
+        assert_eq!(
+            [worth(&off, &parts, false), worth(&on, &parts, false), worth(&on, &parts, true)],
+            [1.0, 1.25, 0.0]
+        );
+        // A recipe without one has the key it had before there was such a thing.
+        assert!(!serde_json::to_string(&off).expect("JSON").contains("format_bonus"));
+    }
 
     #[test]
     fn long_responses_lose_reward_gradually() {

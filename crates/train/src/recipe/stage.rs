@@ -172,6 +172,9 @@ pub struct Rollout {
     /// How much it falls by at the limit.
     #[serde(default = "one")]
     pub overlong_penalty: f64,
+    /// Added to the reward where the tags are as they should be: a reward for looks; 0 is off.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub format_bonus: f64,
     /// The length L of the paper's nominal token count (`T_RL = (4/3 + γ/3)·N·r·L`); 0 stands for the
     /// model's context.
     #[serde(default)]
@@ -235,6 +238,11 @@ impl Policy {
             kl: self.kl,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 fn one() -> f64 {
