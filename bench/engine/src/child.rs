@@ -35,6 +35,9 @@ pub(crate) struct Round {
     /// Of all threads together.
     pub(crate) core_seconds: Option<f64>,
     pub(crate) tokens: usize,
+    /// What our matrix kernel reaches just then, in operations per second.
+    #[serde(default)]
+    pub(crate) ceiling: Option<f64>,
     /// Highest resident bytes since warm-up.
     pub(crate) peak: Option<u64>,
 }

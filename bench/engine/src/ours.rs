@@ -27,7 +27,8 @@ pub(crate) struct Args {
 /// Builds, warms up, and works a round for every line of input.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let base = memory::now();
-    let mut job = Job::new(args)?;
+    let factory = CpuFactory { threads: Some(args.threads) };
+    let mut job = Job::new(args, factory)?;
     let versions = format!("Tercet engine, {}", engine::instruction_set());
     say(&Built { parameters: job.learner().parameters(), base, versions })?;
     let start = Instant::now();
@@ -46,7 +47,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         let seconds = start.elapsed().as_secs_f64();
         let core_seconds = memory::core_seconds().zip(busy).map(|(now, then)| now - then);
-        say(&Round { seconds, core_seconds, tokens, peak: memory::peak() })?;
+        let peak = memory::peak();
+        let ceiling = engine::ceiling(factory, &|| start.elapsed().as_secs_f64())?;
+        say(&Round { seconds, core_seconds, tokens, ceiling: Some(ceiling), peak })?;
     }
     Ok(())
 }
@@ -63,9 +66,8 @@ enum Job {
 }
 
 impl Job {
-    fn new(args: &Args) -> Result<Job> {
+    fn new(args: &Args, factory: CpuFactory) -> Result<Job> {
         let shape = shape(&args.shape)?;
-        let factory = CpuFactory { threads: Some(args.threads) };
         let vocab = shape.model.vocab();
         if args.work == Work::Train {
             let learner = factory.fresh_cpu(&shape.model.config(shape.train.length), [1; 32])?;

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
@@ -58,7 +59,7 @@ pub(crate) struct Report {
     pub(crate) revision: String,
     pub(crate) threads: usize,
     pub(crate) rounds: usize,
-    /// Processes that wanted to run when the bench began, over the last minute.
+    /// Processors that others kept busy just before the bench began.
     pub(crate) load: Option<f64>,
     pub(crate) startup: Option<Startup>,
     pub(crate) parts: Vec<Part>,
@@ -77,6 +78,8 @@ pub(crate) struct Part {
     pub(crate) shape: String,
     pub(crate) work: Work,
     pub(crate) parameters: usize,
+    /// Multiplications and additions that a token of training takes in matrix products.
+    pub(crate) flops: Option<f64>,
     /// Ours first.
     pub(crate) sides: Vec<Measured>,
 }
@@ -97,6 +100,8 @@ pub(crate) struct Measured {
     pub(crate) rates: Vec<f64>,
     /// Tokens per second of processor time, over all threads, of each round that took enough of it.
     pub(crate) core_rates: Vec<f64>,
+    /// What our matrix kernel reached beside each round, in operations per second (ours only).
+    pub(crate) ceilings: Vec<f64>,
 }
 
 impl Measured {
@@ -110,8 +115,8 @@ impl Measured {
 pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.rounds > 0, "there must be at least one round");
     let load = load();
-    if load.is_some_and(|load| load > 0.5) {
-        eprintln!("warning: the machine is not idle (load {:.1}); expect noise", load.unwrap_or_default());
+    if load.is_some_and(|load| load > 0.2) {
+        eprintln!("warning: others keep {:.1} processors busy; expect noise", load.unwrap_or_default());
     }
     let mut report = Report {
         machine: machine(),
@@ -160,7 +165,7 @@ fn variants(args: &Args, name: &str, work: Work) -> Vec<&'static str> {
 }
 
 fn measure(args: &Args, name: &str, work: Work) -> Result<Part> {
-    shape(name)?;
+    let shape = shape(name)?;
     let mut sides = vec![start_ours(args, name, work)?];
     for variant in variants(args, name, work) {
         sides.push(start_theirs(args, name, work, variant)?);
@@ -184,6 +189,7 @@ fn measure(args: &Args, name: &str, work: Work) -> Result<Part> {
             peak_bytes: None,
             rates: Vec::new(),
             core_rates: Vec::new(),
+            ceilings: Vec::new(),
         })
         .collect();
     for round in 0..args.rounds {
@@ -194,10 +200,12 @@ fn measure(args: &Args, name: &str, work: Work) -> Result<Part> {
             // The clock of processor time ticks in hundredths.
             let busy = done.core_seconds.filter(|busy| *busy >= 0.05);
             measured.core_rates.extend(busy.map(|busy| done.tokens as f64 / busy));
+            measured.ceilings.extend(done.ceiling);
             measured.peak_bytes = measured.peak_bytes.max(done.peak);
         }
     }
-    Ok(Part { shape: name.to_owned(), work, parameters, sides: measured })
+    let flops = (work == Work::Train).then(|| shape.training_flops());
+    Ok(Part { shape: name.to_owned(), work, parameters, flops, sides: measured })
 }
 
 fn start_ours(args: &Args, name: &str, work: Work) -> Result<(Side, f64)> {
@@ -241,8 +249,18 @@ fn startup(program: &PathBuf) -> Result<Startup> {
     Ok(Startup { program: name, seconds: Summary::of(&seconds).context("no run was timed")? })
 }
 
+/// Processors busy over two seconds in which this process sleeps.
 fn load() -> Option<f64> {
-    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
+    // The first line of /proc/stat: hundredths of a second by kind; the fourth and fifth are idle.
+    let busy = || -> Option<u64> {
+        let text = fs::read_to_string("/proc/stat").ok()?;
+        let kinds = text.lines().next()?.split_whitespace().skip(1).take(8);
+        let ticks: Vec<u64> = kinds.map_while(|kind| kind.parse().ok()).collect();
+        Some(ticks.iter().sum::<u64>() - ticks.get(3)? - ticks.get(4)?)
+    };
+    let (start, before) = (Instant::now(), busy()?);
+    thread::sleep(Duration::from_secs(2));
+    Some((busy()? - before) as f64 / 100.0 / start.elapsed().as_secs_f64())
 }
 
 /// The processor's name, cores and the units that decide what bf16 is worth.

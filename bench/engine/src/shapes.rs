@@ -45,6 +45,18 @@ pub(crate) struct Draws {
     pub(crate) new: usize,
 }
 
+impl Shape {
+    /// Multiplications and additions in the matrix products of training on one token: forward, and twice as many
+    /// backward. What is computed again or masked away does not count.
+    pub(crate) fn training_flops(&self) -> f64 {
+        let m = &self.model;
+        let kv = m.hidden / m.heads * m.kv_heads;
+        let matrices = m.layers * m.hidden * (2 * m.hidden + 2 * kv + 3 * m.mlp) + m.vocab * m.hidden;
+        let keys = (self.train.length + 1) as f64 / 2.0;
+        6.0 * matrices as f64 + 12.0 * keys * (m.layers * m.hidden) as f64
+    }
+}
+
 impl Model {
     /// The engine's configuration; nothing ends a sample but its length.
     pub(crate) fn config(&self, context: usize) -> ModelConfig {

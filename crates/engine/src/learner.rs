@@ -13,6 +13,7 @@ use train::learner::{
 use crate::checkpoint::{self, OptimizerState};
 use crate::cpu::{Cpu, Packed};
 use crate::device::{Device, Optimizer, Weights};
+use crate::kernels::floats::Floats;
 use crate::kernels::{Isa, rows};
 use crate::layout::Layout;
 use crate::model::{self, Workspace};
@@ -80,13 +81,13 @@ enum Fresh {
 pub struct CpuLearner {
     device: Cpu,
     layout: Layout,
-    weights: Vec<f32>,
+    weights: Floats,
     packed: Option<Packed>,
     fresh: Fresh,
     /// Empty until the first backward pass: a model that is only sampled needs none.
-    gradient: Vec<f32>,
-    first: Vec<f32>,
-    second: Vec<f32>,
+    gradient: Floats,
+    first: Floats,
+    second: Floats,
     step: u64,
     workspace: Workspace<Cpu>,
 }
@@ -101,9 +102,9 @@ impl CpuLearner {
             weights,
             packed: None,
             fresh: Fresh::Neither,
-            gradient: Vec::new(),
-            first: Vec::new(),
-            second: Vec::new(),
+            gradient: Floats::new(),
+            first: Floats::new(),
+            second: Floats::new(),
             step: 0,
             workspace,
         }
@@ -150,10 +151,10 @@ impl CpuLearner {
 
     fn restore(&mut self, state: Option<OptimizerState>) {
         (self.step, self.first, self.second) = match state {
-            Some(state) => (state.step, state.first, state.second),
-            None => (0, Vec::new(), Vec::new()),
+            Some(state) => (state.step, self.device.upload(&state.first), self.device.upload(&state.second)),
+            None => (0, Floats::new(), Floats::new()),
         };
-        self.gradient.clear();
+        self.gradient.resize(0);
     }
 
     fn check_prompt(&self, prompt: &Prompt) -> Result<(), LearnerError> {
@@ -178,7 +179,7 @@ impl Learner for CpuLearner {
     ) -> Result<ForwardBackward, LearnerError> {
         let flat = model::flatten(&self.layout, batch)?;
         self.pack(Fresh::Both);
-        self.gradient.resize(self.layout.parameters, 0.0);
+        self.gradient.resize(self.layout.parameters);
         let Some(packed) = &self.packed else {
             return Err(LearnerError::Request("the weights are not packed".to_owned()));
         };
@@ -188,7 +189,7 @@ impl Learner for CpuLearner {
 
     fn optim_step(&mut self, adamw: &AdamW) -> OptimStep {
         for state in [&mut self.gradient, &mut self.first, &mut self.second] {
-            state.resize(self.layout.parameters, 0.0);
+            state.resize(self.layout.parameters);
         }
         let grad_norm = self.device.norm(&self.gradient);
         if !grad_norm.is_finite() {
@@ -243,7 +244,7 @@ impl Learner for CpuLearner {
 
     fn save(&self, dir: &Path, with_optimizer: bool) -> Result<(), LearnerError> {
         checkpoint::save(dir, &self.layout, &self.device.download(&self.weights))?;
-        let zeros = |state: &Vec<f32>| {
+        let zeros = |state: &Floats| {
             if state.is_empty() { vec![0.0; self.layout.parameters] } else { self.device.download(state) }
         };
         let state = with_optimizer.then(|| OptimizerState {
@@ -273,7 +274,7 @@ impl Learner for CpuLearner {
         }
         let weights = checkpoint::load(dir, &self.layout)?;
         let state = checkpoint::load_optimizer(dir, &self.layout)?;
-        self.weights = weights;
+        self.weights = self.device.upload(&weights);
         self.restore(state);
         self.fresh = Fresh::Neither;
         Ok(())

@@ -26,4 +26,4 @@ mod model;
 mod profile;
 
 pub use learner::{CpuFactory, CpuLearner, instruction_set};
-pub use profile::{Clock, Operation, Profile, profile};
+pub use profile::{Clock, Operation, Profile, ceiling, profile};

@@ -9,6 +9,7 @@ use train::learner::{AdamW, Batch, LearnerError, ModelConfig, Objective};
 use crate::cpu::{Cpu, Packed, Scratch};
 use crate::device::{Device, Flat, Optimizer, Prediction, Saved, Scores, Weights};
 use crate::init;
+use crate::kernels::floats::Floats;
 use crate::kernels::gemm::{Left, MR, NR, Right, Write, gemm};
 use crate::kernels::matrix::MatMut;
 use crate::layout::Layout;
@@ -57,8 +58,8 @@ pub fn profile(
     let device = Timed { cpu, now, log: RefCell::default() };
     let objective = Uniform(vec![-1.0 / batch.tokens_T.len().max(1) as f32; batch.tokens_T.len()]);
     let adamw = AdamW { lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1, clip_norm: 1.0 };
-    let mut weights = init::fresh(&layout, [0; 32]);
-    let [mut gradient, mut first, mut second] = [0; 3].map(|_| vec![0.0; layout.parameters]);
+    let mut weights = Floats::from(&*init::fresh(&layout, [0; 32]));
+    let [mut gradient, mut first, mut second] = [0; 3].map(|_| Floats::zeros(layout.parameters));
     let mut workspace = Workspace::new(&device, &layout);
     let (mut packed, mut seconds, mut ceilings) = (None, 0.0, 0.0);
     for step in 0..=steps {
@@ -67,7 +68,7 @@ pub fn profile(
             (seconds, ceilings) = (0.0, 0.0);
         }
         // Before every step: what disturbs the machine disturbs both.
-        ceilings += ceiling(&device.cpu, now);
+        ceilings += best(&device.cpu, now);
         let start = now();
         let fresh = device.pack(&layout, &weights, true, packed.take());
         let w = Weights { layout: &layout, flat: &weights, packed: &fresh };
@@ -101,8 +102,16 @@ impl Objective for Uniform {
     }
 }
 
-/// The kernel's best: every thread multiplies matrices that stay in its cache.
-fn ceiling(cpu: &Cpu, now: Clock<'_>) -> f64 {
+/// Floating-point operations per second of the matrix kernel at its best: every thread multiplies matrices that
+/// stay in its cache, for some hundredths of a second.
+///
+/// # Errors
+/// If the threads cannot be started.
+pub fn ceiling(factory: CpuFactory, now: Clock<'_>) -> Result<f64, LearnerError> {
+    Ok(best(&factory.device()?, now))
+}
+
+fn best(cpu: &Cpu, now: Clock<'_>) -> f64 {
     let (m, n, k, repeats) = (8 * MR, 8 * NR, 128, 400);
     let of_each = cpu.pool.broadcast(|_| {
         let (a, b, mut c) = (vec![0.5; m * k], vec![0.25; n * k], vec![0.0; m * n]);
@@ -150,7 +159,7 @@ fn attention_flops(layout: &Layout, batch: &Flat) -> f64 {
     4.0 * pairs.sum::<f64>() * layout.q_width() as f64
 }
 
-type Buf = Vec<f32>;
+type Buf = Floats;
 
 impl Device for Timed<'_> {
     type Buf = Buf;

@@ -5,6 +5,7 @@
 //! which is why the sampler, with its one query at a time, gets the same bits.
 
 use crate::cpu::scratch;
+use crate::kernels::floats::Floats;
 use crate::kernels::gemm::{Left, MR, NR, Right, Write, gemm, pack_rows, pack_transposed};
 use crate::kernels::matrix::MatMut;
 use crate::kernels::{Isa, rows};
@@ -67,7 +68,7 @@ pub(crate) fn forward(
         return;
     }
     let padded = len.next_multiple_of(NR);
-    let (mut keys, mut values) = (Vec::new(), Vec::new());
+    let (mut keys, mut values) = (Floats::new(), Floats::new());
     pack_transposed(&qkv[heads.key(kv)..], len, d, width, &mut keys);
     pack_rows(&qkv[heads.value(kv)..], len, d, width, &mut values);
     scratch::with([QUERIES * padded], |[strip]| {
@@ -121,7 +122,7 @@ pub(crate) fn backward(b: Backward<'_>, dq: &mut MatMut<'_>, dk: &mut MatMut<'_>
         dv.row(r).fill(0.0);
     }
     let padded = len.next_multiple_of(NR);
-    let mut packs: [Vec<f32>; 5] = Default::default();
+    let mut packs: [Floats; 5] = Default::default();
     let [keys_t, keys, values_t, q_pack, do_pack] = &mut packs;
     pack_transposed(&b.qkv[b.heads.key(b.kv)..], len, d, width, keys_t);
     pack_rows(&b.qkv[b.heads.key(b.kv)..], len, d, width, keys);

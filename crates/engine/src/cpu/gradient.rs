@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::kernels::floats::Floats;
 use crate::kernels::gemm::{Left, MR, NR, Right, Write, gemm};
 use crate::kernels::matrix::MatMut;
 use crate::kernels::{Isa, rows};
@@ -37,31 +38,21 @@ pub(crate) fn spread(x: &[f32], width: usize, out: &mut [f32]) {
     }
 }
 
-/// A run of rows, and its share of the gradient of the parameters in `span`.
+/// A run of rows, and its share of the gradient of the parameters in a span.
 pub(crate) struct Segment<'a> {
     pub(crate) rows: Range<usize>,
     pub(crate) sums: Sums<'a>,
 }
 
 impl<'a> Segment<'a> {
-    /// Cuts `count` rows into segments; `storage` is sized for the sums.
-    pub(crate) fn all(count: usize, span: &Range<usize>, storage: &'a mut Vec<f32>) -> Vec<Segment<'a>> {
+    /// Cuts `count` > 0 rows into segments, with sums of `span` in `storage`.
+    pub(crate) fn all(count: usize, span: &Range<usize>, storage: &'a mut Floats) -> Vec<Segment<'a>> {
         let chunks = count.div_ceil(CHUNK);
-        let segments = chunks.min(SEGMENTS).min(SUMS_MAX / span.len().max(1)).max(1);
+        let segments = chunks.min(SEGMENTS).min(SUMS_MAX / span.len()).max(1);
         let edge = |i: usize| (i * chunks / segments * CHUNK).min(count);
-        storage.clear();
-        storage.resize(segments * span.len(), 0.0);
-        storage
-            .chunks_exact_mut(span.len())
-            .enumerate()
-            .map(|(i, data)| Segment { rows: edge(i)..edge(i + 1), sums: Sums { start: span.start, data } })
-            .collect()
-    }
-
-    /// The rows of each chunk.
-    pub(crate) fn chunks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let end = self.rows.end;
-        self.rows.clone().step_by(CHUNK).map(move |first| first..end.min(first + CHUNK))
+        let sums = storage.sized(segments * span.len()).chunks_exact_mut(span.len());
+        let sums = sums.map(|data| Sums { start: span.start, data, fresh: true });
+        sums.enumerate().map(|(i, sums)| Segment { rows: edge(i)..edge(i + 1), sums }).collect()
     }
 }
 
@@ -69,16 +60,28 @@ impl<'a> Segment<'a> {
 pub(crate) struct Sums<'a> {
     start: usize,
     data: &'a mut [f32],
+    /// Still in its first chunk, which finds arbitrary numbers and overwrites them.
+    pub(crate) fresh: bool,
 }
 
 impl Sums<'_> {
-    /// The sums of one tensor.
-    pub(crate) fn of(&mut self, span: &Range<usize>) -> &mut [f32] {
-        &mut self.data[span.start - self.start..span.end - self.start]
+    fn at(&self, span: &Range<usize>) -> Range<usize> {
+        span.start - self.start..span.end - self.start
     }
 
-    /// Adds dyᵀ·x to the sums of the matrix at `span`, for `rows` rows `[out]` and `[input]` wide, [`stride`] apart.
-    pub(crate) fn add(
+    /// The sums of a vector of parameters, to be added to once a chunk.
+    pub(crate) fn vector(&mut self, span: &Range<usize>) -> &mut [f32] {
+        let at = self.at(span);
+        let vector = &mut self.data[at];
+        if self.fresh {
+            vector.fill(0.0);
+        }
+        vector
+    }
+
+    /// Adds dyᵀ·x to the sums of the matrix at `span`, once a chunk, for `rows` rows `[out]` and `[input]` wide,
+    /// [`stride`] apart.
+    pub(crate) fn product(
         &mut self,
         isa: Isa,
         span: &Range<usize>,
@@ -86,10 +89,38 @@ impl Sums<'_> {
         (dy, out): (&[f32], usize),
         (x, input): (&[f32], usize),
     ) {
-        let mut dw = MatMut::new(self.of(span), out, input, input);
+        let at = self.at(span);
+        let mut dw = MatMut::new(&mut self.data[at], out, input, input);
         let (left, right) = (Left::columns(dy, stride(out)), Right::rows(x, stride(input)));
-        gemm(isa, left, right, rows, &mut dw, None, Write::Add);
+        gemm(isa, left, right, rows, &mut dw, None, if self.fresh { Write::Store } else { Write::Add });
     }
+}
+
+/// Works through a batch by chunks. `work` gets a chunk's rows, its part of `out`, an array `width` wide, and the sums
+/// of the parameters in `span`, to all of which it adds; the sums' sum is added to the gradient.
+pub(crate) fn by_chunks(
+    isa: Isa,
+    (out, width): (&mut [f32], usize),
+    span: Range<usize>,
+    storage: &mut Floats,
+    gradient: &mut [f32],
+    work: impl Fn(Range<usize>, &mut [f32], &mut Sums<'_>) + Sync,
+) {
+    let segments = Segment::all(out.len() / width, &span, storage);
+    let used = segments.len() * span.len();
+    let mut rest = out;
+    let outs: Vec<_> = segments
+        .iter()
+        .map(|segment| rest.split_off_mut(..segment.rows.len() * width).unwrap_or_default())
+        .collect();
+    segments.into_par_iter().zip(outs).with_max_len(1).for_each(|(mut segment, out)| {
+        let chunks = segment.rows.clone().step_by(CHUNK);
+        for (first, out) in chunks.zip(out.chunks_mut(CHUNK * width)) {
+            work(first..first + out.len() / width, out, &mut segment.sums);
+            segment.sums.fresh = false;
+        }
+    });
+    add_sums(isa, &storage[..used], span.len(), 0, &mut gradient[span]);
 }
 
 /// Adds the sums of all segments, one after the other, to a part of the gradient. A segment has `len` sums, and

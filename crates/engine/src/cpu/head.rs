@@ -65,11 +65,15 @@ impl Head<'_> {
         let hidden = self.layout.config.hidden;
         let zeros = || vec![0.0; list.len()];
         let mut scores = Scores { logprobs_N: zeros(), entropy_N: zeros(), divergence_N: zeros() };
+        if list.is_empty() {
+            return scores;
+        }
         let Scores { logprobs_N, entropy_N, divergence_N } = &mut scores;
         let mut outputs = [logprobs_N, entropy_N, divergence_N].map(Vec::as_mut_slice);
         // The norm's gain lies apart from the output matrix in the gradient; here it follows it.
         let (matrix, gain) = (self.layout.head.len(), hidden);
         let segments = Segment::all(list.len(), &(0..matrix + gain), &mut scratch.sums);
+        let used = segments.len() * (matrix + gain);
         let mut first = 0;
         let work: Vec<_> = segments
             .into_iter()
@@ -89,17 +93,13 @@ impl Head<'_> {
                 self.chunk(list, reference, outputs, &mut segment.sums, |row, gradient| {
                     dx[(row - first) * hidden..][..hidden].copy_from_slice(gradient);
                 });
+                segment.sums.fresh = false;
             }
         });
-        gradient::add_sums(
-            self.isa,
-            &scratch.sums,
-            matrix + gain,
-            0,
-            &mut gradient[self.layout.head.clone()],
-        );
+        let sums = &scratch.sums[..used];
+        gradient::add_sums(self.isa, sums, matrix + gain, 0, &mut gradient[self.layout.head.clone()]);
         let of_gain = &mut gradient[self.layout.final_norm.clone()];
-        gradient::add_sums(self.isa, &scratch.sums, matrix + gain, matrix, of_gain);
+        gradient::add_sums(self.isa, sums, matrix + gain, matrix, of_gain);
         scores
     }
 
@@ -134,12 +134,12 @@ impl Head<'_> {
                 }
             }
             let matrix = self.layout.head.len();
-            sums.add(isa, &(0..matrix), count, (dlogits, c.vocab), (h, c.hidden));
+            sums.product(isa, &(0..matrix), count, (dlogits, c.vocab), (h, c.hidden));
             let mut dh_rows = MatMut::new(dh, count, c.hidden, c.hidden);
             self.packed.head.apply_backward(isa, dlogits, s_wide, &mut dh_rows);
             dx.fill(0.0);
             let gains = &self.flat[self.layout.final_norm.clone()];
-            let dgain = sums.of(&(matrix..matrix + c.hidden));
+            let dgain = sums.vector(&(matrix..matrix + c.hidden));
             rows::rms_norm_backward(isa, x, gains, c.norm_eps as f32, dh, dx, dgain);
             for (p, dx) in list.iter().zip(dx.chunks_exact(c.hidden)) {
                 put(p.row as usize, dx);

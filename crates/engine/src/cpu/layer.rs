@@ -80,12 +80,12 @@ impl LayerView<'_> {
             gradient::spread(dx, hidden, dy);
             self.packed.down.apply_backward(isa, dy, s, &mut MatMut::new(act, count, mlp, s_act));
             rows::swiglu_backward(isa, gate_up, mlp, dgate_up, s_wide, act, s_act);
-            sums.add(isa, &self.spans.down, count, (dy, hidden), (act, mlp));
+            sums.product(isa, &self.spans.down, count, (dy, hidden), (act, mlp));
             let mut dh_rows = MatMut::new(dh, count, hidden, hidden);
             self.packed.gate_up.apply_backward(isa, dgate_up, s_wide, &mut dh_rows);
             rows::rms_norm(isa, middle, self.post_gain(), self.eps(), h, s);
-            sums.add(isa, &self.spans.gate_up, count, (dgate_up, 2 * mlp), (h, hidden));
-            let dgain = sums.of(&self.spans.post_norm);
+            sums.product(isa, &self.spans.gate_up, count, (dgate_up, 2 * mlp), (h, hidden));
+            let dgain = sums.vector(&self.spans.post_norm);
             rows::rms_norm_backward(isa, middle, self.post_gain(), self.eps(), dh, dx, dgain);
         });
     }
@@ -104,7 +104,7 @@ impl LayerView<'_> {
         scratch::with([count * s, count * s_wide], |[dy, x]| {
             gradient::spread(dx, hidden, dy);
             gradient::spread(attended, width, x);
-            sums.add(self.isa, &self.spans.out, count, (dy, hidden), (x, width));
+            sums.product(self.isa, &self.spans.out, count, (dy, hidden), (x, width));
             let mut out = MatMut::new(dattended, count, width, width);
             self.packed.out.apply_backward(self.isa, dy, s, &mut out);
         });
@@ -126,15 +126,15 @@ impl LayerView<'_> {
         let [s, s_wide] = [hidden, width].map(gradient::stride);
         scratch::with([x.len(), count * s, count * s_wide], |[dh, h, dy]| {
             gradient::spread(dqkv, width, dy);
-            let dbias = sums.of(&self.spans.qkv_bias);
+            let dbias = sums.vector(&self.spans.qkv_bias);
             self.all.rope.rotate(isa, (&mut *dy, s_wide), rotated, positions, -1.0);
             for row in dy.chunks(s_wide) {
                 rows::add(isa, dbias, &row[..width]);
             }
             rows::rms_norm(isa, x, self.input_gain(), self.eps(), h, s);
-            sums.add(isa, &self.spans.qkv, count, (dy, width), (h, hidden));
+            sums.product(isa, &self.spans.qkv, count, (dy, width), (h, hidden));
             self.packed.qkv.apply_backward(isa, dy, s_wide, &mut MatMut::new(dh, count, hidden, hidden));
-            let dgain = sums.of(&self.spans.input_norm);
+            let dgain = sums.vector(&self.spans.input_norm);
             rows::rms_norm_backward(isa, x, self.input_gain(), self.eps(), dh, dx, dgain);
         });
     }

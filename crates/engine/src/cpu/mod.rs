@@ -21,11 +21,12 @@ use rayon::prelude::*;
 use train::learner::AdamW;
 
 use self::attention::Heads;
-use self::gradient::{CHUNK, Segment};
+use self::gradient::CHUNK;
 use self::head::Head;
 use self::layer::LayerView;
 pub(crate) use self::weights::Packed;
 use crate::device::{Device, Flat, Optimizer, Prediction, Saved, Scores, Weights};
+use crate::kernels::floats::Floats;
 use crate::kernels::matrix::MatMut;
 use crate::kernels::{Isa, rows};
 use crate::layout::Layout;
@@ -67,8 +68,8 @@ fn chunks(buf: &[f32], width: usize) -> rayon::slice::Chunks<'_, f32> {
 }
 
 /// Sizes a buffer and gives its chunks of `width`-wide rows.
-fn chunks_mut(buf: &mut Vec<f32>, count: usize, width: usize) -> rayon::slice::ChunksMut<'_, f32> {
-    buf.resize(count * width, 0.0);
+fn chunks_mut(buf: &mut Floats, count: usize, width: usize) -> rayon::slice::ChunksMut<'_, f32> {
+    buf.resize(count * width);
     buf.par_chunks_mut(CHUNK * width)
 }
 
@@ -77,62 +78,48 @@ fn of<'a>(data: &'a [f32], rows: &Range<usize>, width: usize) -> &'a [f32] {
     &data[rows.start * width..rows.end * width]
 }
 
-/// The rows of each segment of an array `width` wide.
-fn cut<'a>(mut data: &'a mut [f32], width: usize, segments: &[Segment<'_>]) -> Vec<&'a mut [f32]> {
-    let part = |segment: &Segment<'_>| data.split_off_mut(..segment.rows.len() * width).unwrap_or_default();
-    segments.iter().map(part).collect()
-}
-
 /// Temporary arrays of the backward pass.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     /// What the segments' gradients add up to.
-    sums: Vec<f32>,
-    dattended: Vec<f32>,
-    dqkv: Vec<f32>,
-}
-
-/// Sizes a buffer whose content will be overwritten.
-fn sized(buf: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buf.len() < len {
-        buf.resize(len, 0.0);
-    }
-    &mut buf[..len]
+    sums: Floats,
+    dattended: Floats,
+    dqkv: Floats,
 }
 
 impl Device for Cpu {
-    type Buf = Vec<f32>;
+    type Buf = Floats;
     type Packed = Packed;
     type Scratch = Scratch;
 
-    fn empty(&self) -> Vec<f32> {
-        Vec::new()
+    fn empty(&self) -> Floats {
+        Floats::new()
     }
 
-    fn upload(&self, values: &[f32]) -> Vec<f32> {
-        values.to_vec()
+    fn upload(&self, values: &[f32]) -> Floats {
+        Floats::from(values)
     }
 
-    fn download(&self, buf: &Vec<f32>) -> Vec<f32> {
-        buf.clone()
+    fn download(&self, buf: &Floats) -> Vec<f32> {
+        buf.to_vec()
     }
 
-    fn pack(&self, layout: &Layout, flat: &Vec<f32>, backward: bool, packed: Option<Packed>) -> Packed {
+    fn pack(&self, layout: &Layout, flat: &Floats, backward: bool, packed: Option<Packed>) -> Packed {
         let mut packed = packed.unwrap_or_default();
         self.pool.install(|| packed.update(layout, flat, backward));
         packed
     }
 
-    fn embed(&self, w: &Weights<'_, Cpu>, batch: &Flat, x: &mut Vec<f32>) {
+    fn embed(&self, w: &Weights<'_, Cpu>, batch: &Flat, x: &mut Floats) {
         let hidden = w.layout.config.hidden;
         let table = &w.flat[w.layout.embed.clone()];
-        x.resize(batch.tokens_T.len() * hidden, 0.0);
+        x.resize(batch.tokens_T.len() * hidden);
         for (x, token) in x.chunks_exact_mut(hidden).zip(&batch.tokens_T) {
             x.copy_from_slice(&table[*token as usize * hidden..][..hidden]);
         }
     }
 
-    fn qkv(&self, w: &Weights<'_, Cpu>, layer: usize, batch: &Flat, x: &Vec<f32>, qkv: &mut Vec<f32>) {
+    fn qkv(&self, w: &Weights<'_, Cpu>, layer: usize, batch: &Flat, x: &Floats, qkv: &mut Floats) {
         let view = self.view(w, layer);
         let (hidden, width) = (w.layout.config.hidden, w.layout.qkv_width());
         self.pool.install(|| {
@@ -147,14 +134,14 @@ impl Device for Cpu {
         &self,
         w: &Weights<'_, Cpu>,
         batch: &Flat,
-        qkv: &Vec<f32>,
-        attended: &mut Vec<f32>,
-        lse: &mut Vec<f32>,
+        qkv: &Floats,
+        attended: &mut Floats,
+        lse: &mut Floats,
     ) {
         let heads = heads(w.layout);
         let (count, q_width) = (batch.tokens_T.len(), heads.query * heads.dim);
-        attended.resize(count * q_width, 0.0);
-        lse.resize(count * heads.query, 0.0);
+        attended.resize(count * q_width);
+        lse.resize(count * heads.query);
         let lengths = || batch.starts_S.windows(2).map(|s| s[1] - s[0]);
         let outs = MatMut::new(attended, count, q_width, q_width).grid(lengths(), heads.group() * heads.dim);
         let lses = MatMut::new(lse, count, heads.query, heads.query).grid(lengths(), heads.group());
@@ -171,9 +158,9 @@ impl Device for Cpu {
         &self,
         w: &Weights<'_, Cpu>,
         layer: usize,
-        attended: &Vec<f32>,
-        x: &Vec<f32>,
-        middle: &mut Vec<f32>,
+        attended: &Floats,
+        x: &Floats,
+        middle: &mut Floats,
     ) {
         let view = self.view(w, layer);
         let hidden = w.layout.config.hidden;
@@ -189,9 +176,9 @@ impl Device for Cpu {
         &self,
         w: &Weights<'_, Cpu>,
         layer: usize,
-        middle: &Vec<f32>,
-        gate_up: &mut Vec<f32>,
-        out: &mut Vec<f32>,
+        middle: &Floats,
+        gate_up: &mut Floats,
+        out: &mut Floats,
     ) {
         let view = self.view(w, layer);
         let (hidden, count) = (w.layout.config.hidden, middle.len() / w.layout.config.hidden);
@@ -203,15 +190,15 @@ impl Device for Cpu {
         });
     }
 
-    fn head(&self, w: &Weights<'_, Cpu>, x: &Vec<f32>, predictions_N: &[Prediction]) -> Scores {
+    fn head(&self, w: &Weights<'_, Cpu>, x: &Floats, predictions_N: &[Prediction]) -> Scores {
         self.pool.install(|| self.head_view(w, x).scores(predictions_N))
     }
 
-    fn logits(&self, w: &Weights<'_, Cpu>, x: &Vec<f32>) -> Vec<f32> {
+    fn logits(&self, w: &Weights<'_, Cpu>, x: &Floats) -> Vec<f32> {
         let c = &w.layout.config;
-        let (count, mut logits) = (x.len() / c.hidden, Vec::new());
+        let mut logits = vec![0.0; x.len() / c.hidden * c.vocab];
         self.pool.install(|| {
-            chunks(x, c.hidden).zip(chunks_mut(&mut logits, count, c.vocab)).for_each(|(x, logits)| {
+            chunks(x, c.hidden).zip(logits.par_chunks_mut(CHUNK * c.vocab)).for_each(|(x, logits)| {
                 let mut rows = MatMut::new(logits, x.len() / c.hidden, c.vocab, c.vocab);
                 scratch::with([x.len()], |[h]| {
                     layer::logits(self.isa, w.layout, w.flat, w.packed, x, (h, c.hidden), &mut rows);
@@ -225,15 +212,15 @@ impl Device for Cpu {
         &self,
         w: &Weights<'_, Cpu>,
         tokens: usize,
-        x: &Vec<f32>,
+        x: &Floats,
         predictions_N: &[Prediction],
         reference_TV: &[f32],
-        dx: &mut Vec<f32>,
-        gradient: &mut Vec<f32>,
+        dx: &mut Floats,
+        gradient: &mut Floats,
         scratch: &mut Scratch,
     ) -> Scores {
-        dx.clear();
-        dx.resize(tokens * w.layout.config.hidden, 0.0);
+        dx.resize(0);
+        dx.resize(tokens * w.layout.config.hidden);
         self.pool
             .install(|| self.head_view(w, x).backward(predictions_N, reference_TV, dx, gradient, scratch))
     }
@@ -242,25 +229,27 @@ impl Device for Cpu {
         &self,
         w: &Weights<'_, Cpu>,
         layer: usize,
-        saved: &mut Saved<Vec<f32>>,
-        dx: &mut Vec<f32>,
-        gradient: &mut Vec<f32>,
+        saved: &mut Saved<Floats>,
+        dx: &mut Floats,
+        gradient: &mut Floats,
         scratch: &mut Scratch,
     ) {
         let view = self.view(w, layer);
         let (hidden, wide) = (w.layout.config.hidden, 2 * w.layout.config.mlp);
         let span = view.spans.post_norm.start..view.spans.down.end;
         self.pool.install(|| {
-            let segments = Segment::all(dx.len() / hidden, &span, &mut scratch.sums);
-            let rows = cut(dx, hidden, &segments);
-            segments.into_par_iter().zip(rows).with_max_len(1).for_each(|(mut segment, dx)| {
-                for (chunk, dx) in segment.chunks().zip(dx.chunks_mut(CHUNK * hidden)) {
+            gradient::by_chunks(
+                self.isa,
+                (dx, hidden),
+                span,
+                &mut scratch.sums,
+                gradient,
+                |rows, dx, sums| {
                     let (middle, gate_up) =
-                        (of(&saved.middle, &chunk, hidden), of(&saved.gate_up, &chunk, wide));
-                    view.mlp_backward(dx, middle, gate_up, &mut segment.sums);
-                }
-            });
-            gradient::add_sums(self.isa, &scratch.sums, span.len(), 0, &mut gradient[span]);
+                        (of(&saved.middle, &rows, hidden), of(&saved.gate_up, &rows, wide));
+                    view.mlp_backward(dx, middle, gate_up, sums);
+                },
+            );
         });
     }
 
@@ -269,45 +258,47 @@ impl Device for Cpu {
         w: &Weights<'_, Cpu>,
         layer: usize,
         batch: &Flat,
-        x: &Vec<f32>,
-        saved: &mut Saved<Vec<f32>>,
-        dx: &mut Vec<f32>,
-        gradient: &mut Vec<f32>,
+        x: &Floats,
+        saved: &mut Saved<Floats>,
+        dx: &mut Floats,
+        gradient: &mut Floats,
         scratch: &mut Scratch,
     ) {
         let view = self.view(w, layer);
         let (hidden, heads) = (w.layout.config.hidden, heads(w.layout));
         let (count, q_width, width) = (dx.len() / hidden, heads.query * heads.dim, heads.width());
-        let dattended = sized(&mut scratch.dattended, count * q_width);
-        let dqkv = sized(&mut scratch.dqkv, count * width);
+        let dattended = scratch.dattended.sized(count * q_width);
+        let dqkv = scratch.dqkv.sized(count * width);
         self.pool.install(|| {
-            let span = view.spans.out.clone();
-            let segments = Segment::all(count, &span, &mut scratch.sums);
-            let rows = cut(dattended, q_width, &segments);
-            segments.into_par_iter().zip(rows).with_max_len(1).for_each(|(mut segment, dattended)| {
-                for (chunk, dattended) in segment.chunks().zip(dattended.chunks_mut(CHUNK * q_width)) {
-                    let (dx, attended) = (of(dx, &chunk, hidden), of(&saved.attended, &chunk, q_width));
-                    view.project_backward(dx, attended, dattended, &mut segment.sums);
-                }
-            });
-            gradient::add_sums(self.isa, &scratch.sums, span.len(), 0, &mut gradient[span]);
-
+            let (span, sums) = (view.spans.out.clone(), &mut scratch.sums);
+            gradient::by_chunks(
+                self.isa,
+                (dattended, q_width),
+                span,
+                sums,
+                gradient,
+                |rows, dattended, sums| {
+                    let (dx, attended) = (of(dx, &rows, hidden), of(&saved.attended, &rows, q_width));
+                    view.project_backward(dx, attended, dattended, sums);
+                },
+            );
             self.attention_core_backward(heads, batch, saved, dattended, dqkv);
-
             let span = view.spans.input_norm.start..view.spans.qkv_bias.end;
-            let segments = Segment::all(count, &span, &mut scratch.sums);
-            let rows = cut(dx, hidden, &segments);
-            segments.into_par_iter().zip(rows).with_max_len(1).for_each(|(mut segment, dx)| {
-                for (chunk, dx) in segment.chunks().zip(dx.chunks_mut(CHUNK * hidden)) {
-                    let (x, dqkv) = (of(x, &chunk, hidden), of(dqkv, &chunk, width));
-                    view.qkv_backward(x, &batch.positions_T[chunk], dqkv, dx, &mut segment.sums);
-                }
-            });
-            gradient::add_sums(self.isa, &scratch.sums, span.len(), 0, &mut gradient[span]);
+            gradient::by_chunks(
+                self.isa,
+                (dx, hidden),
+                span,
+                &mut scratch.sums,
+                gradient,
+                |rows, dx, sums| {
+                    let (x, dqkv) = (of(x, &rows, hidden), of(dqkv, &rows, width));
+                    view.qkv_backward(x, &batch.positions_T[rows], dqkv, dx, sums);
+                },
+            );
         });
     }
 
-    fn embed_backward(&self, layout: &Layout, batch: &Flat, dx: &Vec<f32>, gradient: &mut Vec<f32>) {
+    fn embed_backward(&self, layout: &Layout, batch: &Flat, dx: &Floats, gradient: &mut Floats) {
         let hidden = layout.config.hidden;
         let table = &mut gradient[layout.embed.clone()];
         for (dx, token) in dx.chunks_exact(hidden).zip(&batch.tokens_T) {
@@ -315,14 +306,14 @@ impl Device for Cpu {
         }
     }
 
-    fn norm(&self, gradient: &Vec<f32>) -> f64 {
+    fn norm(&self, gradient: &Floats) -> f64 {
         let squares: Vec<f64> = self
             .pool
             .install(|| gradient.par_chunks(RUN).map(|g| rows::sum_of_squares(self.isa, g)).collect());
         squares.iter().sum::<f64>().sqrt()
     }
 
-    fn adamw(&self, layout: &Layout, adamw: &AdamW, step: u64, scale: f32, state: Optimizer<'_, Vec<f32>>) {
+    fn adamw(&self, layout: &Layout, adamw: &AdamW, step: u64, scale: f32, state: Optimizer<'_, Floats>) {
         let correction = |beta: f32| 1.0 - f64::from(beta).powf(step as f64);
         let constants = rows::AdamwStep {
             scale,
@@ -334,8 +325,8 @@ impl Device for Cpu {
             keep: 1.0,
         };
         let mut runs = Vec::new();
-        let (mut w, mut g) = (state.weights.as_mut_slice(), state.gradient.as_mut_slice());
-        let (mut m, mut v) = (state.first.as_mut_slice(), state.second.as_mut_slice());
+        let (mut w, mut g) = (&mut **state.weights, &mut **state.gradient);
+        let (mut m, mut v) = (&mut **state.first, &mut **state.second);
         for tensor in &layout.tensors {
             let decay = if tensor.shape.len() >= 2 { adamw.lr * adamw.weight_decay } else { 0.0 };
             let mut left = tensor.span.len();
@@ -367,7 +358,7 @@ impl Cpu {
         &self,
         heads: Heads,
         batch: &Flat,
-        saved: &Saved<Vec<f32>>,
+        saved: &Saved<Floats>,
         dattended: &[f32],
         dqkv: &mut [f32],
     ) {

@@ -2,13 +2,14 @@
 //! values by position, each as the panels attention multiplies with.
 
 use crate::cpu::attention::Heads;
+use crate::kernels::floats::Floats;
 use crate::kernels::gemm::NR;
 
 /// The pages of one worker.
 pub(crate) struct Pages {
     heads: Heads,
     layers: usize,
-    data: Vec<f32>,
+    data: Floats,
     /// Users of each page: the prompt's pages are shared by the samples of a group.
     users: Vec<u32>,
     free: Vec<u32>,
@@ -17,8 +18,8 @@ pub(crate) struct Pages {
 impl Pages {
     /// A cache of `count` pages.
     pub(crate) fn new(heads: Heads, layers: usize, count: usize) -> Pages {
-        let mut pages = Pages { heads, layers, data: Vec::new(), users: vec![0; count], free: Vec::new() };
-        pages.data = vec![0.0; count * pages.page_len()];
+        let mut pages = Pages { heads, layers, data: Floats::new(), users: vec![0; count], free: Vec::new() };
+        pages.data = Floats::zeros(count * pages.page_len());
         pages.free = (0..count as u32).rev().collect();
         pages
     }

@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 
+use crate::kernels::floats::Floats;
+
 /// Elements of a cache line.
 const LINE: usize = 16;
 
 thread_local! {
-    static SHELF: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+    static SHELF: RefCell<Vec<Floats>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Lends arrays of the given lengths. Their content is arbitrary (but always finite or stale): the borrower
@@ -15,12 +17,8 @@ pub(crate) fn with<const N: usize, R>(lengths: [usize; N], work: impl FnOnce([&m
     let mut storage = SHELF.with_borrow_mut(Vec::pop).unwrap_or_default();
     // Each array starts on its own cache line.
     let padded = lengths.map(|len| len.next_multiple_of(LINE));
-    let total: usize = padded.iter().sum::<usize>() + LINE;
-    if storage.len() < total {
-        storage.resize(total, 0.0);
-    }
-    let first = storage.as_ptr().align_offset(size_of::<f32>() * LINE).min(LINE);
-    let mut rest = &mut storage[first..];
+    let total: usize = padded.iter().sum();
+    let mut rest = storage.sized(total);
     let arrays = std::array::from_fn(|i| {
         let (array, tail) = std::mem::take(&mut rest).split_at_mut(padded[i]);
         rest = tail;

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::kernels::floats::Floats;
 use crate::kernels::gemm::{Left, Right, Write, gemm, pack_rows, pack_transposed};
 use crate::kernels::matrix::MatMut;
 use crate::kernels::{Isa, rows};
@@ -14,8 +15,8 @@ pub(crate) struct Matrix {
     pub(crate) out: usize,
     /// Columns of W.
     pub(crate) input: usize,
-    forward: Vec<f32>,
-    backward: Vec<f32>,
+    forward: Floats,
+    backward: Floats,
 }
 
 impl Matrix {

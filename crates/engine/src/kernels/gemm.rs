@@ -5,6 +5,7 @@
 //! fused multiply-adds over k from 0 up: its bits do not depend on the tile or on the instruction set.
 
 use super::Isa;
+use super::floats::Floats;
 use super::matrix::MatMut;
 
 /// Columns in a panel of B.
@@ -310,8 +311,8 @@ mod x86 {
 }
 
 /// Packs B = Wᵀ for a row-major W [n, k]: panels for X·Wᵀ.
-pub(crate) fn pack_transposed(w: &[f32], n: usize, k: usize, ld: usize, panels: &mut Vec<f32>) {
-    panels.resize(n.div_ceil(NR) * NR * k, 0.0);
+pub(crate) fn pack_transposed(w: &[f32], n: usize, k: usize, ld: usize, panels: &mut Floats) {
+    panels.resize(n.div_ceil(NR) * NR * k);
     for (p, panel) in panels.chunks_exact_mut(NR * k).enumerate() {
         let width = NR.min(n - p * NR);
         let mut rows: [&[f32]; NR] = [&[]; NR];
@@ -327,8 +328,8 @@ pub(crate) fn pack_transposed(w: &[f32], n: usize, k: usize, ld: usize, panels: 
 }
 
 /// Packs B = W for a row-major W [k, n]: panels for dY·W.
-pub(crate) fn pack_rows(w: &[f32], k: usize, n: usize, ld: usize, panels: &mut Vec<f32>) {
-    panels.resize(n.div_ceil(NR) * NR * k, 0.0);
+pub(crate) fn pack_rows(w: &[f32], k: usize, n: usize, ld: usize, panels: &mut Floats) {
+    panels.resize(n.div_ceil(NR) * NR * k);
     for (p, panel) in panels.chunks_exact_mut(NR * k).enumerate() {
         let width = NR.min(n - p * NR);
         for (r, slot) in panel.as_chunks_mut::<NR>().0.iter_mut().enumerate() {

@@ -10,6 +10,7 @@
     reason = "vector intrinsics and disjoint views of one matrix; each block says why it is sound"
 )]
 
+pub(crate) mod floats;
 pub(crate) mod gemm;
 pub(crate) mod matrix;
 pub(crate) mod rows;

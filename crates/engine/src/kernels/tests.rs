@@ -1,6 +1,7 @@
 //! Each kernel against its plain twin: the same bits on every instruction set, for odd sizes, unaligned
 //! starts and extreme values.
 
+use super::floats::Floats;
 use super::gemm::{Left, NR, Right, Write, gemm, pack_rows, pack_transposed};
 use super::matrix::MatMut;
 use super::{Isa, rows};
@@ -57,7 +58,7 @@ fn products_are_the_same_on_every_instruction_set() {
         let a = numbers.many(m * k + offset);
         let b = numbers.many(n * k);
         let (bias, old) = (numbers.many(n), numbers.many(m * (n + 3)));
-        let mut panels = Vec::new();
+        let mut panels = Floats::new();
         pack_transposed(&b, n, k, k, &mut panels);
         // The same factor row by row, with gaps whose content must not matter.
         let ld = n.next_multiple_of(NR) + numbers.below(20);
@@ -87,11 +88,11 @@ fn a_product_is_the_sum_it_should_be() {
     let small =
         |numbers: &mut Numbers, n| -> Vec<f32> { (0..n).map(|_| numbers.below(9) as f32 - 4.0).collect() };
     let (a, w) = (small(&mut numbers, m * k), small(&mut numbers, n * k));
-    let mut panels = [Vec::new(), Vec::new()];
+    let mut panels = [Floats::new(), Floats::new()];
     pack_transposed(&w, n, k, k, &mut panels[0]);
     let transposed: Vec<f32> = (0..k * n).map(|i| w[i % n * k + i / n]).collect();
     pack_rows(&transposed, k, n, n, &mut panels[1]);
-    assert_eq!(panels[0], panels[1], "both packings of one matrix");
+    assert_eq!(*panels[0], *panels[1], "both packings of one matrix");
     let mut c = vec![0.0; m * n];
     let (left, right) = (Left::rows(&a, k), Right::packed(&panels[0], k));
     gemm(Isa::detect(), left, right, k, &mut MatMut::new(&mut c, m, n, n), None, Write::Store);
@@ -106,7 +107,7 @@ fn two_halves_of_a_chain_are_the_whole() {
     let mut numbers = Numbers(3);
     let (m, n, k) = (5, 40, 64);
     let (a, b) = (numbers.many(m * k), numbers.many(k * n));
-    let mut panels = Vec::new();
+    let mut panels = Floats::new();
     pack_rows(&b, k, n, n, &mut panels);
     for isa in Isa::available() {
         let run = |c: &mut Vec<f32>, from: usize, len: usize, write| {
