@@ -68,6 +68,7 @@ fn layout(capacity: usize) -> Layout {
 }
 
 /// Memory for at least `len` > 0 elements, and for how many.
+#[expect(clippy::cast_ptr_alignment, reason = "the layout begins on a cache line at least")]
 fn allocate(len: usize) -> (NonNull<f32>, usize) {
     let unit = if len * size_of::<f32>() >= PAGE { PAGE } else { LINE } / size_of::<f32>();
     let capacity = len.next_multiple_of(unit);

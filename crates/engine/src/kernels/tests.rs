@@ -241,3 +241,21 @@ fn the_exponential_is_accurate() {
         }
     }
 }
+
+#[test]
+fn arrays_grow_with_zeros_and_keep_what_they_have() {
+    // The larger ones begin on a large page.
+    let sizes = if cfg!(miri) { [3, 40, 20, 100] } else { [3, 1000, 600_000, 2_000_000] };
+    let mut floats = Floats::from(&[1.0, 2.0, 3.0][..]);
+    for len in sizes {
+        floats.resize(len);
+        assert_eq!((floats.len(), floats.as_ptr().addr() % 64), (len, 0));
+        assert_eq!((&floats[..3], floats[3..].iter().all(|x| *x == 0.0)), (&[1.0, 2.0, 3.0][..], true));
+    }
+    floats[3] = 4.0;
+    assert_eq!(floats.sized(5), [1.0, 2.0, 3.0, 4.0, 0.0], "no smaller for lending a part");
+    floats.resize(2);
+    floats.resize(4);
+    assert_eq!(*floats, [1.0, 2.0, 0.0, 0.0], "what was cut off does not come back");
+    assert!(Floats::new().is_empty());
+}

@@ -37,18 +37,37 @@ fn one_two_and_five_threads_give_the_same_bytes() {
 #[test]
 fn stopped_and_resumed_training_ends_with_the_same_bytes() {
     let mut straight = odd(2);
-    train(&mut straight, 0..20);
+    train(&mut straight, 0..200);
 
     let folder = tempfile::tempdir().unwrap();
     let mut first = odd(1);
-    train(&mut first, 0..9);
+    train(&mut first, 0..90);
     first.save(folder.path(), true).unwrap();
     drop(first);
     let mut second = odd(2);
-    train(&mut second, 50..51);
+    train(&mut second, 300..301);
     second.load(folder.path()).unwrap();
-    train(&mut second, 9..20);
+    train(&mut second, 90..200);
     assert_eq!(bits(&straight), bits(&second));
+}
+
+#[test]
+fn a_long_batch_has_the_gradient_of_its_parts() {
+    // More chunks of rows than segments that add them up, so that some segments have two and some one.
+    let sequences: Vec<Vec<u32>> = (0..40).map(|i| tokens(i, 60, 61)).collect();
+    let gradient = |threads, parts: usize| -> Vec<f32> {
+        let mut learner = odd(threads);
+        for part in sequences.chunks(sequences.len() / parts) {
+            let batch = batch(part);
+            let objective = CrossEntropy::mean(&batch, |_| true);
+            learner.forward_backward(&batch, &objective).unwrap();
+        }
+        learner.gradients().flat_map(|(_, _, values)| values.to_vec()).collect()
+    };
+    let (whole, parts) = (gradient(1, 1), gradient(2, 40));
+    assert!(whole == gradient(2, 1) && whole == gradient(5, 1), "the same bytes at any number of threads");
+    let largest = parts.iter().fold(0.0_f32, |m, g| m.max(g.abs()));
+    assert!(whole.iter().zip(&parts).all(|(w, p)| (w - p / 40.0).abs() < 1e-6 * largest));
 }
 
 #[test]
