@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         make(dir, &texts)?;
     }
     let tokenizer = Tokenizer::open(dir)?;
-    let mut learner = CpuFactory { threads: Some(2) }.open_cpu(dir)?;
+    let mut learner = CpuFactory::with_threads(Some(2)).open_cpu(dir)?;
     let room = learner.config().context;
     let mut lines = String::new();
     for text in texts {
@@ -95,7 +95,7 @@ fn make(dir: &Path, texts: &[String]) -> Result<()> {
         eos: Some(tokenizer.eos()),
         pad: Some(tokenizer.pad()),
     };
-    let learner = CpuFactory { threads: Some(2) }.fresh_cpu(&config, [3; 32])?;
+    let learner = CpuFactory::with_threads(Some(2)).fresh_cpu(&config, [3; 32])?;
     fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
     learner.save(dir, false)?;
     tokenizer.save_for(dir, config.context)?;

@@ -9,6 +9,7 @@ mod peers;
 mod shapes;
 mod stats;
 mod table;
+mod units;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,8 @@ enum Command {
     Interchange(interchange::Args),
     /// Where a training step's time goes, against the matrix kernel's ceiling
     Operations(operations::Args),
+    /// What one core's multiply-adds reach at best, in f32 and in bf16
+    Units,
     /// One side of a comparison: speaks the protocol of bench/peers/peer.py
     #[command(hide = true)]
     Ours(ours::Args),
@@ -39,6 +42,10 @@ fn main() -> ExitCode {
         Command::Peers(args) => peers::run(&args),
         Command::Interchange(args) => interchange::run(&args),
         Command::Operations(args) => operations::run(&args),
+        Command::Units => {
+            units::run();
+            Ok(())
+        }
         Command::Ours(args) => ours::run(&args),
     };
     match result {

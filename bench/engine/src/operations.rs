@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let start = Instant::now();
     let now = || start.elapsed().as_secs_f64();
-    let factory = CpuFactory { threads: args.threads };
+    let factory = CpuFactory::with_threads(args.threads);
     let config = shape.model.config(shape.train.length);
     let profile = engine::profile(factory, &config, &batch, args.steps, &now)?;
     let (giga, steps) = (1e-9, args.steps as f64);

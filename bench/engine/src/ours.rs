@@ -27,7 +27,7 @@ pub(crate) struct Args {
 /// Builds, warms up, and works a round for every line of input.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let base = memory::now();
-    let factory = CpuFactory { threads: Some(args.threads) };
+    let factory = CpuFactory::with_threads(Some(args.threads));
     let mut job = Job::new(args, factory)?;
     let versions = format!("Tercet engine, {}", engine::instruction_set());
     say(&Built { parameters: job.learner().parameters(), base, versions })?;

@@ -54,28 +54,48 @@ fn truncate(weights: &mut [f32], sampling: &Sampling) {
         return;
     }
     let mut order: Vec<u32> = (0..weights.len() as u32).collect();
-    let heavier =
-        |a: &u32, b: &u32| weights[*b as usize].total_cmp(&weights[*a as usize]).then_with(|| a.cmp(b));
     if by_k {
-        order.select_nth_unstable_by(top_k - 1, heavier);
+        heaviest_first(&mut order, weights, top_k, false);
         for out in order.split_off(top_k) {
             weights[out as usize] = 0.0;
         }
     }
     if sampling.top_p < 1.0 {
-        let heavier =
-            |a: &u32, b: &u32| weights[*b as usize].total_cmp(&weights[*a as usize]).then_with(|| a.cmp(b));
-        order.sort_unstable_by(heavier);
-        let total: f64 = order.iter().map(|i| f64::from(weights[*i as usize])).sum();
-        let (mut sum, mut kept) = (0.0, 0);
-        while kept < order.len() && (kept == 0 || sum < f64::from(sampling.top_p) * total) {
-            sum += f64::from(weights[order[kept] as usize]);
-            kept += 1;
-        }
+        let kept = nucleus(&mut order, weights, f64::from(sampling.top_p));
         for out in &order[kept..] {
             weights[*out as usize] = 0.0;
         }
     }
+}
+
+/// Brings the `n` heaviest tokens to the front, in order if asked.
+fn heaviest_first(order: &mut [u32], weights: &[f32], n: usize, sorted: bool) {
+    let heavier =
+        |a: &u32, b: &u32| weights[*b as usize].total_cmp(&weights[*a as usize]).then_with(|| a.cmp(b));
+    if n < order.len() {
+        order.select_nth_unstable_by(n - 1, heavier);
+    }
+    if sorted {
+        order[..n].sort_unstable_by(heavier);
+    }
+}
+
+/// Brings to the front the fewest tokens, heaviest first, that have `share` of the weight, at least one; says how
+/// many. Only as many are sorted as it takes, or four times as many.
+fn nucleus(order: &mut [u32], weights: &[f32], share: f64) -> usize {
+    let weight = |token: u32| f64::from(weights[token as usize]);
+    let total: f64 = weights.iter().copied().map(f64::from).sum();
+    let (mut sum, mut kept, mut sorted, mut more) = (0.0, 0, 0, 16);
+    while kept < order.len() && (kept == 0 || sum < share * total) {
+        if kept == sorted {
+            let n = more.min(order.len() - sorted);
+            heaviest_first(&mut order[sorted..], weights, n, true);
+            (sorted, more) = (sorted + n, 4 * more);
+        }
+        sum += weight(order[kept]);
+        kept += 1;
+    }
+    kept
 }
 
 /// The token at fraction `u` of the total weight. Weights that are not numbers count as none.
@@ -93,4 +113,41 @@ fn walk(weights: &[f32], u: f64) -> usize {
         }
     }
     last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As [`truncate`], by sorting everything.
+    fn by_sorting(weights: &[f32], sampling: &Sampling) -> Vec<f32> {
+        let mut order: Vec<usize> = (0..weights.len()).collect();
+        order.sort_by(|a, b| weights[*b].total_cmp(&weights[*a]));
+        let k = if sampling.top_k == 0 { usize::MAX } else { sampling.top_k as usize };
+        order.truncate(k);
+        let total: f64 = order.iter().map(|i| f64::from(weights[*i])).sum();
+        let (mut out, mut sum) = (vec![0.0; weights.len()], 0.0);
+        for (rank, i) in order.into_iter().enumerate() {
+            if rank > 0 && sum >= f64::from(sampling.top_p) * total {
+                break;
+            }
+            out[i] = weights[i];
+            sum += f64::from(weights[i]);
+        }
+        out
+    }
+
+    #[test]
+    fn truncation_without_sorting_everything_keeps_the_same_tokens() {
+        for (n, top_k, top_p) in
+            [(1, 1, 0.5), (50, 0, 0.9), (300, 7, 1.0), (500, 100, 0.99), (500, 0, 0.5), (90, 0, 1e-9)]
+        {
+            // Whole numbers, with many ties.
+            let weights: Vec<f32> = (0..n).map(|i| ((i * 7919 + 13) % 101 % 37) as f32).collect();
+            let sampling = Sampling { temperature: 1.0, top_p, top_k, max_tokens: 1 };
+            let mut fast = weights.clone();
+            truncate(&mut fast, &sampling);
+            assert_eq!(fast, by_sorting(&weights, &sampling), "{n} tokens, top-k {top_k}, top-p {top_p}");
+        }
+    }
 }

@@ -24,13 +24,26 @@ use crate::{init, kernels};
 pub struct CpuFactory {
     /// Number of threads; all cores if not given. Results do not depend on it.
     pub threads: Option<usize>,
+    /// Whether each thread keeps to a processor of its own. Two programs that do so on one machine may choose the
+    /// same ones. Results do not depend on it.
+    pub pin: bool,
 }
 
 impl CpuFactory {
+    /// A factory of so many threads, all cores if not given.
+    pub fn with_threads(threads: Option<usize>) -> CpuFactory {
+        CpuFactory { threads, pin: false }
+    }
+
     pub(crate) fn device(self) -> Result<Cpu, LearnerError> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(self.threads.unwrap_or(0))
             .thread_name(|i| format!("engine {i}"))
+            .start_handler(move |i| {
+                if self.pin {
+                    kernels::affinity::pin(i);
+                }
+            })
             .build()
             .map_err(|e| LearnerError::Request(format!("the threads cannot be started: {e}")))?;
         Ok(Cpu { isa: Isa::detect(), pool: Arc::new(pool) })

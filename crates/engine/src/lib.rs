@@ -25,5 +25,6 @@ mod learner;
 mod model;
 mod profile;
 
+pub use kernels::units::{Units, units};
 pub use learner::{CpuFactory, CpuLearner, instruction_set};
 pub use profile::{Clock, Operation, Profile, ceiling, profile};

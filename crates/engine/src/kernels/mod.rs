@@ -10,12 +10,14 @@
     reason = "vector intrinsics and disjoint views of one matrix; each block says why it is sound"
 )]
 
+pub(crate) mod affinity;
 pub(crate) mod floats;
 pub(crate) mod gemm;
 pub(crate) mod matrix;
 pub(crate) mod rows;
 #[cfg(test)]
 mod tests;
+pub(crate) mod units;
 
 /// The instruction set the kernels run with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use super::floats::Floats;
 use super::gemm::{Left, NR, Right, Write, gemm, pack_rows, pack_transposed};
 use super::matrix::MatMut;
-use super::{Isa, rows};
+use super::{Isa, affinity, rows};
 
 /// Repeatable numbers between −1 and 1, sometimes huge, tiny or zero.
 struct Numbers(u64);
@@ -258,4 +258,18 @@ fn arrays_grow_with_zeros_and_keep_what_they_have() {
     floats.resize(4);
     assert_eq!(*floats, [1.0, 2.0, 0.0, 0.0], "what was cut off does not come back");
     assert!(Floats::new().is_empty());
+}
+
+#[test]
+#[cfg(all(target_os = "linux", not(miri)))]
+fn a_pinned_thread_has_one_processor() {
+    for index in [0, 1, 1000] {
+        let thread = std::thread::spawn(move || {
+            affinity::pin(index);
+            std::fs::read_to_string("/proc/thread-self/status").unwrap()
+        });
+        let status = thread.join().unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+        assert!(line.trim().parse::<usize>().is_ok(), "thread {index} may run on {line}");
+    }
 }

@@ -15,7 +15,7 @@ pub(crate) fn dir(model: &str) -> PathBuf {
 }
 
 pub(crate) fn open(model: &str) -> CpuLearner {
-    CpuFactory { threads: Some(2) }.open_cpu(&dir(model)).expect("the fixture opens")
+    CpuFactory::with_threads(Some(2)).open_cpu(&dir(model)).expect("the fixture opens")
 }
 
 /// A tensor of numbers.
@@ -133,7 +133,7 @@ pub(crate) fn odd_config() -> ModelConfig {
 
 /// A learner with [`odd_config`].
 pub(crate) fn odd(threads: usize) -> CpuLearner {
-    CpuFactory { threads: Some(threads) }.fresh_cpu(&odd_config(), [7; 32]).expect("the shape is possible")
+    CpuFactory::with_threads(Some(threads)).fresh_cpu(&odd_config(), [7; 32]).expect("the shape is possible")
 }
 
 /// Repeatable tokens below `vocab`.

@@ -107,7 +107,7 @@ fn a_profile_accounts_for_the_whole_step() {
     let ticks = std::sync::atomic::AtomicU32::new(0);
     let now = || f64::from(ticks.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
     let batch = batch(&[tokens(1, 40, 61), tokens(2, 7, 61)]);
-    let factory = CpuFactory { threads: Some(1) };
+    let factory = CpuFactory::with_threads(Some(1));
     let profile = engine::profile(factory, &odd_config(), &batch, 2, &now).unwrap();
     let calls = |name: &str| {
         let operation = profile.operations.iter().find(|o| o.name == name);
@@ -126,7 +126,7 @@ fn impossible_shapes_are_refused() {
     let refused = |change: &dyn Fn(&mut ModelConfig)| {
         let mut config = odd_config();
         change(&mut config);
-        match (CpuFactory { threads: Some(1) }).fresh_cpu(&config, [0; 32]) {
+        match CpuFactory::with_threads(Some(1)).fresh_cpu(&config, [0; 32]) {
             Err(e) => e.to_string(),
             Ok(_) => panic!("{config:?} was accepted"),
         }

@@ -135,7 +135,7 @@ fn shapes() -> Vec<ModelConfig> {
 #[test]
 fn forward_and_gradients_agree_with_the_oracle() {
     for (seed, c) in shapes().iter().enumerate() {
-        let mut learner = CpuFactory { threads: Some(2) }.fresh_cpu(c, [seed as u8; 32]).unwrap();
+        let mut learner = CpuFactory::with_threads(Some(2)).fresh_cpu(c, [seed as u8; 32]).unwrap();
         let batch = batch(&[37, 1, 5, 70].map(|len| tokens(len, len as usize, c.vocab as u32)));
         let w = weights(&learner);
         let exact: Vec<f64> =

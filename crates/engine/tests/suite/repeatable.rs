@@ -1,6 +1,6 @@
 //! The same bytes, whatever the threads, the batch, the cache or an interruption.
 
-use engine::CpuLearner;
+use engine::{CpuFactory, CpuLearner};
 use train::learner::{Learner, Prompt, Sampling};
 
 use crate::fixture::{ADAMW, CrossEntropy, batch, odd, odd_config, tokens};
@@ -32,6 +32,17 @@ fn one_two_and_five_threads_give_the_same_bytes() {
         bits(&learner)
     });
     assert!(one == two && two == five);
+}
+
+#[test]
+fn pinned_threads_give_the_same_bytes() {
+    let [free, pinned] = [false, true].map(|pin| {
+        let factory = CpuFactory { threads: Some(2), pin };
+        let mut learner = factory.fresh_cpu(&odd_config(), [7; 32]).unwrap();
+        train(&mut learner, 0..3);
+        bits(&learner)
+    });
+    assert!(free == pinned);
 }
 
 #[test]

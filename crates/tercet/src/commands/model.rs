@@ -16,6 +16,6 @@ pub(crate) fn open(dir: &Path, threads: Option<usize>) -> anyhow::Result<(Box<dy
     }
     let tokenizer = Tokenizer::open(dir)?;
     let failed = || format!("cannot open the model in {}", dir.display());
-    let learner = CpuFactory { threads }.open(dir).with_context(failed)?;
+    let learner = CpuFactory::with_threads(threads).open(dir).with_context(failed)?;
     Ok((learner, tokenizer))
 }

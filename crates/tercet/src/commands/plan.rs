@@ -40,7 +40,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let factory = CpuFactory { threads: args.threads.apply()? };
+    let factory = CpuFactory::with_threads(args.threads.apply()?);
     let recipe = args.recipe.open()?;
     let rates = if args.untimed { None } else { Some(rates::measure(&recipe, &factory)?) };
     let plan = Plan::of(&recipe, rates)?;

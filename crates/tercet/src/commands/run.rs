@@ -44,10 +44,13 @@ pub(crate) struct Args {
     tensorboard: bool,
     #[command(flatten)]
     threads: Threads,
+    /// Keep each thread of the engine on a processor of its own
+    #[arg(long)]
+    pin: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let factory = CpuFactory { threads: args.threads.apply()? };
+    let factory = CpuFactory { threads: args.threads.apply()?, pin: args.pin };
     let recipe = args.recipe.open()?;
     let stop = interrupt::listen(interrupt::SAVING)?;
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.document.name));
