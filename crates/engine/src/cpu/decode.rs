@@ -29,7 +29,7 @@ pub(crate) struct Slot {
 pub(crate) struct Decode<'a> {
     pub(crate) isa: Isa,
     pub(crate) heads: Heads,
-    pub(crate) pages: &'a Pages,
+    pub(crate) pages: &'a Pages<'a>,
     pub(crate) layer: usize,
     /// Length of the prompt: its whole pages are the same for all samples.
     pub(crate) prompt: usize,

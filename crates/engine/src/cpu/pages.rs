@@ -1,45 +1,40 @@
-//! The key/value cache: pages of [`NR`] positions for all layers, allocated once. Keys lie transposed and
-//! values by position, each as the panels attention multiplies with.
+//! The key/value cache: pages of [`NR`] positions for all layers, in memory that a thread keeps. Keys lie transposed
+//! and values by position, each as the panels attention multiplies with. What lies behind a sequence's last position
+//! is arbitrary and never counts.
 
 use crate::cpu::attention::Heads;
-use crate::kernels::floats::Floats;
 use crate::kernels::gemm::NR;
 
+/// Elements of one layer's keys and values for one head: values are padded to whole panels.
+fn block_len(heads: Heads) -> usize {
+    NR * (heads.dim + heads.dim.next_multiple_of(NR))
+}
+
+/// Elements of a page.
+pub(crate) fn page_len(heads: Heads, layers: usize) -> usize {
+    layers * heads.kv * block_len(heads)
+}
+
 /// The pages of one worker.
-pub(crate) struct Pages {
+pub(crate) struct Pages<'a> {
     heads: Heads,
     layers: usize,
-    data: Floats,
+    data: &'a mut [f32],
     /// Users of each page: the prompt's pages are shared by the samples of a group.
     users: Vec<u32>,
     free: Vec<u32>,
 }
 
-impl Pages {
-    /// A cache of `count` pages.
-    pub(crate) fn new(heads: Heads, layers: usize, count: usize) -> Pages {
-        let mut pages = Pages { heads, layers, data: Floats::new(), users: vec![0; count], free: Vec::new() };
-        pages.data = Floats::zeros(count * pages.page_len());
-        pages.free = (0..count as u32).rev().collect();
-        pages
-    }
-
-    /// Width of a value row, padded to whole panels.
-    pub(crate) fn value_width(&self) -> usize {
-        self.heads.dim.next_multiple_of(NR)
-    }
-
-    fn block_len(&self) -> usize {
-        NR * (self.heads.dim + self.value_width())
-    }
-
-    /// Elements of a page.
-    pub(crate) fn page_len(&self) -> usize {
-        self.layers * self.heads.kv * self.block_len()
+impl<'a> Pages<'a> {
+    /// A cache of as many pages as fit into `data`.
+    pub(crate) fn new(heads: Heads, layers: usize, data: &'a mut [f32]) -> Pages<'a> {
+        let count = data.len() / page_len(heads, layers);
+        Pages { heads, layers, data, users: vec![0; count], free: (0..count as u32).rev().collect() }
     }
 
     fn at(&self, page: u32, layer: usize, kv: usize) -> usize {
-        page as usize * self.page_len() + (layer * self.heads.kv + kv) * self.block_len()
+        let block = layer * self.heads.kv + kv;
+        page as usize * page_len(self.heads, self.layers) + block * block_len(self.heads)
     }
 
     /// Takes a free page. The caller sized the cache for all its sequences.
@@ -64,7 +59,7 @@ impl Pages {
 
     /// Copies all of `from` to `to`.
     pub(crate) fn copy(&mut self, from: u32, to: u32) {
-        let len = self.page_len();
+        let len = page_len(self.heads, self.layers);
         let from = from as usize * len;
         self.data.copy_within(from..from + len, to as usize * len);
     }
@@ -72,10 +67,10 @@ impl Pages {
     /// Stores one token's key and value heads (from its row of queries, keys and values).
     pub(crate) fn store(&mut self, page: u32, layer: usize, slot: usize, qkv: &[f32]) {
         let d = self.heads.dim;
-        let (heads, value_width) = (self.heads, self.value_width());
+        let heads = self.heads;
         for kv in 0..heads.kv {
             let at = self.at(page, layer, kv);
-            let block = &mut self.data[at..][..NR * (d + value_width)];
+            let block = &mut self.data[at..][..block_len(heads)];
             let (keys, values) = block.split_at_mut(NR * d);
             for (i, k) in qkv[heads.key(kv)..][..d].iter().enumerate() {
                 keys[i * NR + slot] = *k;
@@ -89,6 +84,6 @@ impl Pages {
     /// Keys and values of one page as panels: keys `[d][NR]`, values `[panel][NR positions][NR]`.
     pub(crate) fn panels(&self, page: u32, layer: usize, kv: usize) -> (&[f32], &[f32]) {
         let at = self.at(page, layer, kv);
-        self.data[at..][..self.block_len()].split_at(NR * self.heads.dim)
+        self.data[at..][..block_len(self.heads)].split_at(NR * self.heads.dim)
     }
 }

@@ -11,7 +11,7 @@ use train::learner::{Prompt, Sample, Sampling, StopReason};
 use crate::cpu::attention::{self, Heads};
 use crate::cpu::decode::{Decode, Job, Slot};
 use crate::cpu::layer::{self, LayerView};
-use crate::cpu::pages::Pages;
+use crate::cpu::pages::{Pages, page_len};
 use crate::cpu::{Cpu, heads, scratch};
 use crate::device::Weights;
 use crate::draw;
@@ -53,8 +53,15 @@ fn reach(w: &Weights<'_, Cpu>, prompts: &[Prompt], sampling: &Sampling) -> usize
 
 /// How many sequences of full length fit the memory set aside for the caches.
 fn fitting(w: &Weights<'_, Cpu>, prompts: &[Prompt], sampling: &Sampling) -> usize {
-    let page = Pages::new(heads(w.layout), w.layout.config.layers, 0).page_len();
+    let page = page_len(heads(w.layout), w.layout.config.layers);
     CACHE_MAX / (page * reach(w, prompts, sampling).div_ceil(NR)).max(1)
+}
+
+/// Elements of a worker's cache: every slot at full length, and the pages of one prompt that is about to be shared.
+fn cache_len(w: &Weights<'_, Cpu>, prompts: &[Prompt], sampling: &Sampling, slots: usize) -> usize {
+    let longest = prompts.iter().map(|p| p.tokens.len()).max().unwrap_or(0);
+    let count = slots * reach(w, prompts, sampling).div_ceil(NR) + 2 * longest.div_ceil(NR);
+    count * page_len(heads(w.layout), w.layout.config.layers)
 }
 
 impl Cpu {
@@ -77,7 +84,12 @@ impl Cpu {
         self.pool.in_place_scope(|scope| {
             for _ in 0..workers {
                 let (sender, queue) = (sender.clone(), &queue);
-                scope.spawn(move |_| Worker::new(self, w, prompts, sampling, slots).run(queue, &sender));
+                scope.spawn(move |_| {
+                    let len = cache_len(w, prompts, sampling, slots);
+                    scratch::with([len], |[cache]| {
+                        Worker::new(self, w, prompts, sampling, slots, cache).run(queue, &sender);
+                    });
+                });
             }
             drop(sender);
             for ((prompt, sample), done) in receiver {
@@ -104,7 +116,7 @@ struct Worker<'a> {
     sampling: &'a Sampling,
     heads: Heads,
     slots_max: usize,
-    pages: Pages,
+    pages: Pages<'a>,
     shared: BTreeMap<usize, Shared>,
     slots: Vec<Slot>,
     weights: Vec<f32>,
@@ -117,12 +129,9 @@ impl<'a> Worker<'a> {
         prompts: &'a [Prompt],
         sampling: &'a Sampling,
         slots_max: usize,
+        cache: &'a mut [f32],
     ) -> Worker<'a> {
         let heads = heads(w.layout);
-        let longest = prompts.iter().map(|p| p.tokens.len()).max().unwrap_or(0);
-        let reach = reach(w, prompts, sampling);
-        // Every slot at full length, and the pages of one prompt that is about to be shared.
-        let count = slots_max * reach.div_ceil(NR) + 2 * longest.div_ceil(NR);
         Worker {
             cpu,
             w,
@@ -130,7 +139,7 @@ impl<'a> Worker<'a> {
             sampling,
             heads,
             slots_max,
-            pages: Pages::new(heads, w.layout.config.layers, count),
+            pages: Pages::new(heads, w.layout.config.layers, cache),
             shared: BTreeMap::new(),
             slots: Vec::new(),
             weights: vec![0.0; w.layout.config.vocab],
