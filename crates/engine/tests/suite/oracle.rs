@@ -196,7 +196,7 @@ impl Objective for Pulled {
 #[test]
 fn the_exact_divergence_and_its_gradient_agree_with_the_oracle() {
     let c = &shapes()[2];
-    let factory = CpuFactory { threads: Some(2) };
+    let factory = CpuFactory::with_threads(Some(2));
     let batch = batch(&[70, 1, 21].map(|len| tokens(len, len as usize, c.vocab as u32)));
     let reference_TV = factory.fresh_cpu(c, [9; 32]).unwrap().distributions(&batch).unwrap();
     for row in reference_TV.chunks(c.vocab) {
