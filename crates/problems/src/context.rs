@@ -359,11 +359,12 @@ pub struct Contexts {
 }
 
 /// The data files that are part of the library.
-const BUILTIN: [&str; 10] = [
+const BUILTIN: [&str; 11] = [
     include_str!("../contexts/zoo.toml"),
     include_str!("../contexts/school.toml"),
     include_str!("../contexts/festival.toml"),
     include_str!("../contexts/terse.toml"),
+    include_str!("../contexts/terse-music.toml"),
     include_str!("../contexts/bakery.toml"),
     include_str!("../contexts/garden.toml"),
     include_str!("../contexts/harbour.toml"),

@@ -21,7 +21,7 @@ use crate::{
     learner::{LearnerFactory, ModelConfig},
     recipe::{Arm, ArmStage, Recipe},
     records::{ArmRun, FORMAT, Manifest, stage_folder},
-    stage::Job,
+    stage::{Job, validation_cells},
     watch::{Event, Watch},
 };
 
@@ -268,7 +268,14 @@ pub fn stages(recipe: &Recipe, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>
     for stage in &arm.stages {
         let cells: Vec<(&Cell, &f64)> = stage.cells.iter().collect();
         let files: Vec<&String> = stage.files.iter().map(|file| &file.hash).collect();
-        let validation = (stage.stage.validate_every > 0).then_some(&document.evaluation);
+        let validation = match stage.stage.validate_every {
+            0 => None,
+            _ => {
+                let evaluation = &document.evaluation;
+                let cells = validation_cells(&recipe.document, stage)?;
+                Some((evaluation.seed, evaluation.validation_problems, cells))
+            }
+        };
         let key = key(&(
             (BEHAVIOUR, &tokenizer, &parent, seed, &arm.model),
             (&document.world, document.split, &recipe.context_texts),

@@ -1,11 +1,12 @@
 //! One stage from beginning to end: resume, loop, checkpoints, evaluation, the mark that it is done.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use problems::{Generator, Problem, split::Split, stream::Stream};
+use problems::{Generator, Problem, spec::Cell, split::Split, stream::Stream};
 use tokens::Tokenizer;
 
 use crate::{
@@ -223,7 +224,7 @@ impl Job<'_> {
             .map_err(|e| RunError::Data(e.to_string()))
     }
 
-    /// Held-out problems of every cell that the stage trains on or a suite asks for, with the cell's name.
+    /// Held-out problems of every cell whose loss is measured, with the cell's name.
     fn validation(&self) -> Result<Vec<(String, Vec<Problem>)>, RunError> {
         if self.stage.stage.validate_every == 0 {
             return Ok(Vec::new());
@@ -233,18 +234,12 @@ impl Job<'_> {
         let generator =
             Generator::new(&document.world, &self.recipe.contexts, document.evaluation.seed, split)
                 .map_err(|e| RunError::Data(e.to_string()))?;
-        let mut cells: Vec<_> = self.stage.cells.keys().cloned().collect();
-        for suite in &document.evaluation.suites {
-            cells.extend(crate::recipe::suite_cells(suite).map_err(RunError::Data)?);
-        }
-        cells.sort();
-        cells.dedup();
-        let problems = |cell: problems::Cell| {
+        let problems = |cell: Cell| {
             let count = document.evaluation.validation_problems;
             let name = format!("eval/loss/op{}/{}/{}", cell.op, cell.context, mode_name(cell.mode));
             (name, (0..count).map(|i| generator.problem(&cell, i)).collect())
         };
-        Ok(cells.into_iter().map(problems).collect())
+        Ok(validation_cells(document, self.stage)?.into_iter().map(problems).collect())
     }
 
     /// Runs the suites on the last checkpoint, and on milestones if asked. `false` if `stop` was set.
@@ -296,6 +291,18 @@ impl Job<'_> {
             parameters,
         }
     }
+}
+
+/// The cells whose held-out loss a stage measures: those that it trains on and those that a suite asks for.
+pub(crate) fn validation_cells(
+    document: &crate::recipe::Document,
+    stage: &ArmStage,
+) -> Result<BTreeSet<Cell>, RunError> {
+    let mut cells: BTreeSet<Cell> = stage.cells.keys().cloned().collect();
+    for suite in &document.evaluation.suites {
+        cells.extend(crate::recipe::suite_cells(suite).map_err(RunError::Data)?);
+    }
+    Ok(cells)
 }
 
 /// Tokens that a stage trains on; for reinforcement learning the most it can be, prompts not included.

@@ -358,6 +358,20 @@ fn a_folder_that_may_not_be_written_is_an_error_and_nothing_is_lost() {
     assert_eq!(contents(folder.path()), undisturbed());
 }
 
+/// More samples or other bands must not cost the training that is done.
+#[test]
+fn how_suites_are_asked_names_no_stage() {
+    let keys = |overrides: &[&str]| {
+        let overrides: Vec<String> = overrides.iter().map(|&o| o.to_owned()).collect();
+        let recipe = Recipe::parse(RECIPE, "resume.toml", &overrides).expect("the recipe is right");
+        let stages = train::run::stages(&recipe, &recipe.arms[0], 1).expect("stages");
+        stages.into_iter().map(|stage| stage.key).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&["evaluation.suite.main.samples=9", "evaluation.suite.main.problems=7"]), keys(&[]));
+    assert_ne!(keys(&["evaluation.validation_problems=3"]), keys(&[]));
+    assert_ne!(keys(&["evaluation.suite.main.ops=\"6\""]), keys(&[]));
+}
+
 #[test]
 fn two_processes_do_not_share_a_folder() {
     let folder = tempfile::tempdir().expect("a folder");
