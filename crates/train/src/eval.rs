@@ -384,3 +384,34 @@ impl Stored {
         Ok(files::write_json(&self.info, info)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_that_was_cut_off_is_a_failure_whatever_it_says() {
+        let config = serde_json::json!({
+            "name": "main", "ops": "4", "contexts": ["terse"], "problems": 1, "samples": 2, "max_tokens": 64,
+        });
+        let config: SuiteConfig = serde_json::from_value(config).expect("a suite");
+        let (world, contexts) = (World { distractors: 0.0, ..World::default() }, Contexts::builtin());
+        let suite =
+            Suite::make(&config, &world, &contexts, SplitRule::Structure, 1).expect("it has problems");
+        let response = |sample, cut| Response {
+            problem: 0,
+            sample,
+            text: suite.problems[0].response(),
+            verified: true,
+            tokens: 30,
+            cut,
+            reward: None,
+            record: None,
+        };
+        let mut responses = [response(0, false), response(1, true)];
+        let row = judge(&suite, 0, &mut responses, 0.5);
+        assert_eq!((row.n, row.verified, row.right, row.truncated), (2, 1, 1, 1));
+        assert_eq!(responses.map(|response| response.verified), [true, false]);
+        assert_eq!(row.answers, BTreeMap::from([(String::new(), 1), (row.answer.clone(), 1)]));
+    }
+}

@@ -270,7 +270,18 @@ fn response_metrics(group: &Group, response: &Judged, config: &Rollout, metrics:
 
 #[cfg(test)]
 mod tests {
+    use problems::{Cell, Contexts, Generator, World, gold::Mode};
+
     use super::*;
+
+    fn config(buffer: u32) -> Rollout {
+        let reward = serde_json::json!({ "kind": "strict" });
+        let fields = serde_json::json!({
+            "prompts": 1, "samples": 1, "reward": reward, "max_tokens": 100,
+            "overlong_buffer": buffer, "overlong_penalty": 0.5,
+        });
+        serde_json::from_value(fields).expect("a rollout")
+    }
 
     #[test]
     fn looks_are_worth_nothing_unless_a_recipe_says_so() {
@@ -293,16 +304,27 @@ mod tests {
 
     #[test]
     fn long_responses_lose_reward_gradually() {
-        let config = |buffer: u32| -> Rollout {
-            let reward = serde_json::json!({ "kind": "strict" });
-            let fields = serde_json::json!({
-                "prompts": 1, "samples": 1, "reward": reward, "max_tokens": 100,
-                "overlong_buffer": buffer, "overlong_penalty": 0.5,
-            });
-            serde_json::from_value(fields).expect("a rollout")
-        };
         let penalties = [10, 80, 90, 100].map(|length| overlong(&config(20), length));
         assert_eq!(penalties, [0.0, 0.0, 0.25, 0.5]);
         assert_eq!(overlong(&config(0), 100), 0.0);
+    }
+
+    #[test]
+    fn a_response_that_was_cut_off_is_a_failure_whatever_it_says() {
+        let world = World { distractors: 0.0, max_value: 20, ..World::default() };
+        let generator = Generator::new(&world, &Contexts::builtin(), 3, None).expect("a world");
+        let problem = generator.problem(&Cell { op: 4, context: "terse".to_owned(), mode: Mode::Forward }, 0);
+        let right = problem.response();
+        let tokenizer = Tokenizer::train([right.clone()].into_iter(), 300).expect("a vocabulary");
+        let (supply, stream) = (Supply::Files(Vec::new()), Stream::root(1));
+        let roller = Roller { supply, tokenizer: &tokenizer, stream, config: config(0) };
+        let judged = |stop| {
+            let tokens = tokenizer.encode(&right);
+            let logprobs = vec![0.0; tokens.len()];
+            let judged = roller.judge(&problem.gold(), Sample { tokens, logprobs, stop });
+            (judged.reward, judged.verified(), judged.right())
+        };
+        assert_eq!(judged(StopReason::End), (1.0, true, true));
+        assert_eq!(judged(StopReason::Length), (0.0, false, false));
     }
 }

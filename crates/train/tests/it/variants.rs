@@ -144,3 +144,18 @@ fn a_strong_pull_holds_the_policy() {
         assert!(held > free + 1.0, "{kind} in the {place}: {held} tokens, {free} without");
     }
 }
+
+/// The first step: later ones sample from models that differ in the last bits.
+#[test]
+fn how_a_step_of_rollouts_is_cut_does_not_matter() {
+    let first = |micro_tokens: &str| {
+        let kl = "policy.kl={kind = 'exact', coefficient = 0.5}";
+        let rows = run(&["steps=1", kl, micro_tokens]);
+        ["loss", "grad_norm", "actor/pg_loss", "actor/kl_loss"].map(|name| mean(&rows, name))
+    };
+    let (whole, pieces) = (first("micro_tokens=100000"), first("micro_tokens=200"));
+    for (whole, pieces) in whole.into_iter().zip(pieces) {
+        assert!((whole - pieces).abs() < 1e-6, "{whole} in one piece, {pieces} in several");
+    }
+    assert!(whole[1] > 0.01 && whole[3] > 0.0, "there is something to differ: {whole:?}");
+}
