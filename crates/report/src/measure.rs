@@ -80,7 +80,7 @@ pub struct Model {
     pub stage: String,
     /// What the stage does.
     pub kind: StageKind,
-    /// How it is called in tables: the stage, and the arm unless all arms share it.
+    /// How it is called in tables: the stage, and the arms where there are several models of that stage.
     pub label: String,
     /// Seed and stage folder, by seed.
     pub folders: Vec<(u64, String)>,
@@ -127,12 +127,13 @@ pub fn models(folder: &Folder) -> Vec<Model> {
             parent = Some(known.unwrap_or(models.len() - 1));
         }
     }
+    let stages: Vec<String> = models.iter().map(|model| model.stage.clone()).collect();
     for model in &mut models {
-        let shared = model.arms.len() == arms.len();
-        model.label = if shared {
-            model.stage.clone()
-        } else {
-            format!("{} · {}", model.arms.join(", "), model.stage)
+        let unique = stages.iter().filter(|stage| **stage == model.stage).count() == 1;
+        model.label = match &model.arms[..] {
+            _ if unique => model.stage.clone(),
+            [a, b, _, ..] => format!("{a}, {b} +{} · {}", model.arms.len() - 2, model.stage),
+            arms => format!("{} · {}", arms.join(", "), model.stage),
         };
     }
     models

@@ -38,7 +38,7 @@ pub struct Table {
 pub struct Row {
     /// The suite of held-out problems.
     pub suite: String,
-    /// The model: its stage, and its arm unless all arms share it.
+    /// The model: its stage, and its arms where there are several models of that stage.
     pub model: String,
     /// The band's name.
     pub band: String,

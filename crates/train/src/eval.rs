@@ -389,29 +389,72 @@ impl Stored {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_response_that_was_cut_off_is_a_failure_whatever_it_says() {
-        let config = serde_json::json!({
-            "name": "main", "ops": "4", "contexts": ["terse"], "problems": 1, "samples": 2, "max_tokens": 64,
-        });
-        let config: SuiteConfig = serde_json::from_value(config).expect("a suite");
-        let (world, contexts) = (World { distractors: 0.0, ..World::default() }, Contexts::builtin());
-        let suite =
-            Suite::make(&config, &world, &contexts, SplitRule::Structure, 1).expect("it has problems");
-        let response = |sample, cut| Response {
-            problem: 0,
-            sample,
-            text: suite.problems[0].response(),
-            verified: true,
-            tokens: 30,
+    fn suite(policy: &str) -> Suite {
+        let text = format!(
+            "name = \"s\"\nops = \"4\"\ncontexts = [\"terse\"]\nproblems = 2\nsamples = 4\nmax_tokens = 50\npolicy = \"{policy}\""
+        );
+        let config: SuiteConfig = toml::from_str(&text).unwrap();
+        Suite::make(&config, &World::default(), &Contexts::builtin(), SplitRule::Structure, 1).unwrap()
+    }
+
+    fn responses(suite: &Suite, problem: usize) -> Vec<Response> {
+        let gold = suite.problems[problem].response();
+        let texts =
+            [(gold.as_str(), false), (gold.as_str(), true), ("", false), ("no solution at all", false)];
+        let response = |(sample, (text, cut)): (usize, (&str, bool))| Response {
+            problem: problem as u64,
+            sample: sample as u32,
+            text: text.to_owned(),
+            verified: false,
+            tokens: 10,
             cut,
             reward: None,
             record: None,
         };
-        let mut responses = [response(0, false), response(1, true)];
+        texts.into_iter().enumerate().map(response).collect()
+    }
+
+    #[test]
+    fn cut_off_empty_and_unparsable_responses_are_failures() {
+        let suite = suite("paper");
+        let mut responses = responses(&suite, 0);
         let row = judge(&suite, 0, &mut responses, 0.5);
-        assert_eq!((row.n, row.verified, row.right, row.truncated), (2, 1, 1, 1));
-        assert_eq!(responses.map(|response| response.verified), [true, false]);
-        assert_eq!(row.answers, BTreeMap::from([(String::new(), 1), (row.answer.clone(), 1)]));
+        assert_eq!((row.n, row.verified, row.right, row.truncated), (4, 1, 1, 1));
+        // Neither is left out, and neither votes.
+        assert_eq!(row.answers.get(""), Some(&3));
+        assert_eq!(row.first_faults.values().sum::<u32>(), 2);
+        let verified: Vec<bool> = responses.iter().map(|response| response.verified).collect();
+        assert_eq!(verified, [true, false, false, false]);
+    }
+
+    #[test]
+    fn stored_responses_are_judged_again_and_never_taken_for_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = suite("paper");
+        let mut all = Evaluated { rows: Vec::new(), responses: Vec::new() };
+        for problem in 0..2 {
+            let mut responses = responses(&old, problem);
+            all.rows.push(judge(&old, problem, &mut responses, 0.5));
+            all.responses.extend(responses);
+        }
+        assert!(judge_again(dir.path(), &old).is_err(), "there is nothing yet");
+        Stored::new(dir.path(), "s").write(&old.info().unwrap(), &all).unwrap();
+        assert_eq!(judge_again(dir.path(), &old).unwrap(), all.rows);
+
+        // Another policy: `evaluate_into` needs no model for it.
+        let strict = suite("strict");
+        let tokenizer = Tokenizer::train(std::iter::once(old.problems[0].response()), 300).unwrap();
+        let mut no_model = || Err(RunError::Data("no model is needed".to_owned()));
+        let stop = AtomicBool::new(false);
+        assert!(evaluate_into(dir.path(), &mut no_model, &tokenizer, &strict, &mut (), &stop).unwrap());
+
+        let mut warm = suite("paper");
+        warm.config.temperature = 1.3;
+        let error = judge_again(dir.path(), &warm).unwrap_err().to_string();
+        assert!(error.contains("sampled otherwise"), "{error}");
+        all.responses.retain(|response| response.sample != 3);
+        Stored::new(dir.path(), "s").write(&old.info().unwrap(), &all).unwrap();
+        let error = judge_again(dir.path(), &old).unwrap_err().to_string();
+        assert!(error.contains("problem 0 has not the responses"), "{error}");
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn svg(bars: &Bars) -> String {
     }
     for (row, (name, parts)) in bars.bars.iter().enumerate() {
         let y = top + 6.0 + ROW * row as f64;
-        c.text("tc-tick", "end", left - 6.0, y + 14.0, name);
+        c.row_name(left, y + 14.0, name);
         let mut from = 0.0;
         for ((part, slot), value) in bars.parts.iter().zip(parts).filter(|(_, v)| v.value > 0.0) {
             let (a, b) = (x.at(from), x.at(from + value.value));

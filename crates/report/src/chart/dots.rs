@@ -33,7 +33,7 @@ pub(super) fn svg(dots: &Dots) -> String {
     }
     for (r, (name, row)) in dots.rows.iter().enumerate() {
         let y = top + 6.0 + ROW * (r as f64 + 0.5);
-        c.text("tc-tick", "end", left - 8.0, y + 4.0, name);
+        c.row_name(left, y + 4.0, name);
         let count = row.len().max(1) as f64;
         for (i, ((series, slot), value)) in dots.series.iter().zip(row).enumerate() {
             let Some(value) = value else { continue };

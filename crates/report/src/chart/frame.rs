@@ -71,6 +71,19 @@ impl Canvas {
         );
     }
 
+    /// The name of a row, left of `left`; what does not fit is left out, and whole on hover.
+    pub(super) fn row_name(&mut self, left: f64, y: f64, name: &str) {
+        let fits = ((left - 10.0) / CHARACTER) as usize;
+        if name.chars().count() <= fits {
+            self.text("tc-tick", "end", left - 6.0, y, name);
+            return;
+        }
+        let shown: String = name.chars().take(fits.saturating_sub(1)).chain(['…']).collect();
+        self.raw("<g>");
+        self.text("tc-tick", "end", left - 6.0, y, &shown);
+        self.raw(&format!("<title>{}</title></g>", escape(name)));
+    }
+
     /// The title at the top; returns where the next thing may start.
     pub(super) fn title(&mut self, title: &str) -> f64 {
         self.text("tc-title", "start", 4.0, 16.0, title);

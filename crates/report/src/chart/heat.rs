@@ -25,7 +25,7 @@ pub(super) fn svg(heat: &Heat) -> String {
     let top = top + 16.0;
     for (r, (name, row)) in heat.rows.iter().enumerate() {
         let y = top + ROW * r as f64;
-        c.text("tc-tick", "end", left - 6.0, y + 18.0, name);
+        c.row_name(left, y + 18.0, name);
         for (i, value) in row.iter().enumerate() {
             let x = left + width * i as f64;
             let Some(v) = value else {

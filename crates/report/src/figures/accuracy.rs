@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use train::recipe::Metric;
 use train::records::EvalRow;
 
-use super::{Figure, PARTS, by_band, plain, rate};
+use super::{Figure, PARTS, by_band, panels_of, plain, rate};
 use crate::chart::{Axis, Bars, Chart, Dots, Format, Heat, Plot, Point, Scale, Series, Value};
 use crate::measure::{Measure, Model, Slice};
 
@@ -37,19 +37,26 @@ pub(super) fn by_context(measure: &Measure, suite: &str, suffix: &str) -> Option
 fn pass_panels(measure: &Measure, suite: &str, context: Option<&String>) -> Vec<Chart> {
     let ks = measure.ks(suite);
     let mut panels = Vec::new();
-    for band in &measure.folder.manifest.bands {
-        let slice = Slice { context: context.cloned(), ..Slice::ops(band.from, band.to) };
-        let series = each_model(measure, true, |model| {
-            let point = |&k: &u32| {
-                let e = measure.mean(model, suite, &slice, Metric::PassAt(k))?;
-                Some(Point { x: f64::from(k), y: e.value, interval: Some((e.low, e.high)) })
-            };
-            ks.iter().filter_map(point).collect()
-        });
-        let skin = context.map_or_else(String::new, |c| format!("{c}, "));
-        let title = format!("{skin}{} (op {}–{})", band.name, band.from, band.to);
-        if !series.is_empty() {
-            panels.push(Chart::Plot(Plot { title, x: plain("k", Scale::Log2), y: rate("pass@k"), series }));
+    for (models, part) in panels_of(measure) {
+        for band in &measure.folder.manifest.bands {
+            let slice = Slice { context: context.cloned(), ..Slice::ops(band.from, band.to) };
+            let series = each_model(&models, |model| {
+                let point = |&k: &u32| {
+                    let e = measure.mean(model, suite, &slice, Metric::PassAt(k))?;
+                    Some(Point { x: f64::from(k), y: e.value, interval: Some((e.low, e.high)) })
+                };
+                ks.iter().filter_map(point).collect()
+            });
+            let skin = context.map_or_else(String::new, |c| format!("{c}, "));
+            let title = format!("{skin}{} (op {}–{}){part}", band.name, band.from, band.to);
+            if !series.is_empty() {
+                panels.push(Chart::Plot(Plot {
+                    title,
+                    x: plain("k", Scale::Log2),
+                    y: rate("pass@k"),
+                    series,
+                }));
+            }
         }
     }
     panels
@@ -88,7 +95,7 @@ pub(super) fn by_op(measure: &Measure, suite: &str, suffix: &str) -> Option<Figu
         &format!("by-op{suffix}"),
         "Accuracy by difficulty",
         "The same models by number of operations. Right answer counts answers whatever the steps; process accuracy is the share of quantities a solution gets right. Bands are 95% intervals.",
-        metrics.filter_map(|m| op_panel(measure, suite, None, m)).collect(),
+        metrics.flat_map(|m| op_panels(measure, suite, None, m)).collect(),
     )
 }
 
@@ -103,25 +110,32 @@ pub(super) fn by_context_and_op(measure: &Measure, suite: &str, suffix: &str) ->
         &format!("by-op-by-context{suffix}"),
         "Accuracy by difficulty and context",
         "What was learned in one context and what reaches another. Bands are 95% intervals.",
-        panels.filter_map(|(context, m)| op_panel(measure, suite, Some(context), m)).collect(),
+        panels.flat_map(|(context, m)| op_panels(measure, suite, Some(context), m)).collect(),
     )
 }
 
-fn op_panel(measure: &Measure, suite: &str, context: Option<&String>, metric: Metric) -> Option<Chart> {
+fn op_panels(measure: &Measure, suite: &str, context: Option<&String>, metric: Metric) -> Vec<Chart> {
     let ops = ops(measure, suite);
-    let (first, last) = (f64::from(*ops.first()?), f64::from(*ops.last()?));
-    let series = each_model(measure, true, |model| {
-        let point = |&op: &u32| {
-            let slice = Slice { context: context.cloned(), ..Slice::ops(op, op) };
-            let e = measure.mean(model, suite, &slice, metric)?;
-            Some(Point { x: f64::from(op), y: e.value, interval: Some((e.low, e.high)) })
-        };
-        ops.iter().filter_map(point).collect()
-    });
-    let title = context.map_or_else(String::new, |c| format!("{c}, ")) + &metric.name();
-    let x = Axis { range: Some((first, last)), ..plain("op", Scale::Whole) };
-    let y = if metric.is_rate() { rate("share") } else { plain("nats a token", Scale::Linear) };
-    (!series.is_empty()).then_some(Chart::Plot(Plot { title, x, y, series }))
+    let (Some(first), Some(last)) = (ops.first(), ops.last()) else { return Vec::new() };
+    let mut panels = Vec::new();
+    for (models, part) in panels_of(measure) {
+        let series = each_model(&models, |model| {
+            let point = |&op: &u32| {
+                let slice = Slice { context: context.cloned(), ..Slice::ops(op, op) };
+                let e = measure.mean(model, suite, &slice, metric)?;
+                Some(Point { x: f64::from(op), y: e.value, interval: Some((e.low, e.high)) })
+            };
+            ops.iter().filter_map(point).collect()
+        });
+        let skin = context.map_or_else(String::new, |c| format!("{c}, "));
+        let title = format!("{skin}{}{part}", metric.name());
+        let x = Axis { range: Some((f64::from(*first), f64::from(*last))), ..plain("op", Scale::Whole) };
+        let y = if metric.is_rate() { rate("share") } else { plain("nats a token", Scale::Linear) };
+        if !series.is_empty() {
+            panels.push(Chart::Plot(Plot { title, x, y, series }));
+        }
+    }
+    panels
 }
 
 fn ops(measure: &Measure, suite: &str) -> Vec<u32> {
@@ -131,12 +145,12 @@ fn ops(measure: &Measure, suite: &str) -> Vec<u32> {
 }
 
 /// One line for each model that has points.
-fn each_model(measure: &Measure, markers: bool, points: impl Fn(&Model) -> Vec<Point>) -> Vec<Series> {
-    let line = |(slot, model): (usize, &Model)| {
+fn each_model(models: &[&Model], points: impl Fn(&Model) -> Vec<Point>) -> Vec<Series> {
+    let line = |(slot, model): (usize, &&Model)| {
         let points = points(model);
-        (!points.is_empty()).then(|| Series { name: model.label.clone(), slot, markers, points })
+        (!points.is_empty()).then(|| Series { name: model.label.clone(), slot, markers: true, points })
     };
-    measure.models.iter().enumerate().filter_map(line).collect()
+    models.iter().enumerate().filter_map(line).collect()
 }
 
 /// How a model's bands fill while it is trained, where its milestones were evaluated.
@@ -163,7 +177,7 @@ pub(super) fn ladder(measure: &Measure, suite: &str, suffix: &str) -> Option<Fig
                 let title = format!("{}: {}", model.label, metric.name());
                 panels.push(Chart::Plot(Plot {
                     title,
-                    x: plain("step", Scale::Linear),
+                    x: plain("step", Scale::Whole),
                     y: rate(&metric.name()),
                     series,
                 }));
@@ -276,7 +290,7 @@ pub(super) fn nll(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure
     if !heat.rows.is_empty() {
         panels.push(Chart::Heat(heat));
     }
-    panels.extend(op_panel(measure, suite, None, Metric::GoldNll));
+    panels.extend(op_panels(measure, suite, None, Metric::GoldNll));
     Figure::new(
         &format!("nll{suffix}"),
         "Likelihood of the gold solutions",

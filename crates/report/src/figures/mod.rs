@@ -5,6 +5,7 @@ mod novelty;
 mod split;
 mod training;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use train::records::{Band, StageKind};
 use crate::chart::{self, Axis, Chart, Format, Scale};
 use crate::error::ReportError;
 use crate::folder::write_atomically;
-use crate::measure::{Measure, Slice};
+use crate::measure::{Measure, Model, Slice};
 
 /// One figure.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,6 +150,29 @@ pub fn export(run_dir: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>, Report
         }
     }
     Ok(written)
+}
+
+/// Lines that one panel can hold and still be told apart.
+const LINES_MAX: usize = 8;
+
+/// The models for a set of panels, at most [`LINES_MAX`] in each, with what a panel's title says of it. Where
+/// there are more, those between the first and the last of every arm are left out, and the last ones are
+/// spread over several panels, each beside the first model that all arms share.
+fn panels_of<'m>(measure: &'m Measure<'_>) -> Vec<(Vec<&'m Model>, String)> {
+    if measure.models.len() <= LINES_MAX {
+        return vec![(measure.models.iter().collect(), String::new())];
+    }
+    let last = measure.last_models();
+    let arms = measure.models.iter().flat_map(|m| &m.arms).collect::<BTreeSet<_>>().len();
+    let first = measure.models.iter().find(|m| m.arms.len() == arms && !last.contains(m));
+    let room = LINES_MAX - usize::from(first.is_some());
+    let count = last.len().div_ceil(room);
+    let mut panels = Vec::new();
+    for (i, chunk) in last.chunks(room).enumerate() {
+        let part = if count > 1 { format!(" ({} of {count})", i + 1) } else { String::new() };
+        panels.push((first.into_iter().chain(chunk.iter().copied()).collect(), part));
+    }
+    panels
 }
 
 /// A panel for each band.

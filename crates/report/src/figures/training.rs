@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use train::records::{Band, MetricsRow, StageKind};
 
-use super::{Figure, PARTS, plain, rate};
+use super::{Figure, LINES_MAX, PARTS, plain, rate};
 use crate::chart::{Bars, Chart, Format, Plot, Point, Scale, Series, Value};
 use crate::folder::Stage;
 use crate::measure::{Measure, Model};
@@ -35,9 +35,9 @@ pub(super) fn curves(
     metrics: &[(&str, &str)],
     kinds: impl Fn(StageKind) -> bool,
 ) -> Option<Figure> {
-    let models = || measure.models.iter().enumerate().filter(|(_, m)| kinds(m.kind));
+    let models = || measure.models.iter().filter(|m| kinds(m.kind));
     let mut stages: Vec<&str> = Vec::new();
-    for (_, model) in models() {
+    for model in models() {
         if !stages.contains(&model.stage.as_str()) {
             stages.push(&model.stage);
         }
@@ -45,17 +45,27 @@ pub(super) fn curves(
     let mut panels = Vec::new();
     for stage in stages {
         for (metric, label) in metrics {
-            let mut series = Vec::new();
-            for (slot, model) in models().filter(|(_, m)| m.stage == stage) {
+            let line = |model: &Model| {
                 let points = over_seeds(measure, model, |stage| stage.series(metric));
-                if !points.is_empty() {
-                    series.push(Series { name: model.label.clone(), slot, markers: false, points });
-                }
-            }
-            if !series.is_empty() {
-                let title = if metrics.len() > 1 { format!("{stage}: {label}") } else { stage.to_owned() };
-                let (x, y) = (plain("step", Scale::Linear), plain(label, Scale::Linear));
-                panels.push(Chart::Plot(Plot { title, x, y, series }));
+                (!points.is_empty()).then(|| (model.label.clone(), points))
+            };
+            let lines: Vec<_> = models().filter(|m| m.stage == stage).filter_map(line).collect();
+            let parts = lines.len().div_ceil(LINES_MAX);
+            for (part, lines) in lines.chunks(LINES_MAX).enumerate() {
+                let series = |(slot, (name, points)): (usize, &(String, Vec<Point>))| Series {
+                    name: name.clone(),
+                    slot,
+                    markers: false,
+                    points: points.clone(),
+                };
+                let what = if metrics.len() > 1 { format!(": {label}") } else { String::new() };
+                let which = if parts > 1 { format!(" ({} of {parts})", part + 1) } else { String::new() };
+                panels.push(Chart::Plot(Plot {
+                    title: format!("{stage}{what}{which}"),
+                    x: plain("step", Scale::Whole),
+                    y: plain(label, Scale::Linear),
+                    series: lines.iter().enumerate().map(series).collect(),
+                }));
             }
         }
     }
@@ -98,7 +108,7 @@ pub(super) fn held_out_loss(measure: &Measure) -> Option<Figure> {
         let bands = measure.folder.manifest.bands.iter().enumerate();
         let series: Vec<Series> = bands.filter_map(line).collect();
         let (title, x, y) =
-            (model.label.clone(), plain("step", Scale::Linear), plain("nats a token", Scale::Linear));
+            (model.label.clone(), plain("step", Scale::Whole), plain("nats a token", Scale::Linear));
         (!series.is_empty()).then_some(Chart::Plot(Plot { title, x, y, series }))
     };
     Figure::new(
@@ -133,7 +143,7 @@ pub(super) fn groups(measure: &Measure) -> Option<Figure> {
             (!points.is_empty()).then(|| Series { name: name.to_owned(), slot, markers: false, points })
         };
         let series: Vec<Series> = kinds.into_iter().zip([2, 4, 0]).filter_map(line).collect();
-        let (title, x, y) = (model.label.clone(), plain("step", Scale::Linear), rate("share of groups"));
+        let (title, x, y) = (model.label.clone(), plain("step", Scale::Whole), rate("share of groups"));
         (!series.is_empty()).then_some(Chart::Plot(Plot { title, x, y, series }))
     };
     let models = measure.models.iter().filter(|m| m.kind == StageKind::Rl);
@@ -160,7 +170,7 @@ pub(super) fn curriculum(measure: &Measure) -> Option<Figure> {
             points: over_seeds(measure, model, |stage| stage.series(&format!("curriculum/op{op}"))),
         };
         let series: Vec<Series> = ops.iter().enumerate().map(line).collect();
-        let (title, x, y) = (model.label.clone(), plain("step", Scale::Linear), rate("share of prompts"));
+        let (title, x, y) = (model.label.clone(), plain("step", Scale::Whole), rate("share of prompts"));
         (!series.is_empty()).then_some(Chart::Plot(Plot { title, x, y, series }))
     };
     let models = measure.models.iter().filter(|m| m.kind == StageKind::Rl);

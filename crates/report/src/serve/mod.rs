@@ -5,6 +5,7 @@
 //! rendered here, as fragments of HTML; the script only puts the newest fragment in place.
 
 mod place;
+mod progress;
 mod views;
 
 use std::net::{SocketAddr, TcpListener};

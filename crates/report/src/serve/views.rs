@@ -10,9 +10,10 @@ use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use axum::response::{Html, IntoResponse};
 use serde::Serialize;
-use train::records::{Manifest, Response as Rollout, StageKind};
+use train::records::{Manifest, Response as Rollout};
 
 use super::place::Place;
+use super::progress::{Progress, overall, progress};
 use crate::chart::{Chart, STYLE, escape, number};
 use crate::error::ReportError;
 use crate::figures::{self, Figure};
@@ -28,8 +29,6 @@ pub(super) type Cache = BTreeMap<String, (Vec<Seen>, String)>;
 /// A file as it was when it was read: its path, size and time of change.
 type Seen = (PathBuf, u64, Option<SystemTime>);
 
-/// Steps that the rate is taken over.
-const RECENT: usize = 20;
 /// Rollouts shown.
 const ROLLOUTS: usize = 8;
 
@@ -99,102 +98,11 @@ pub(super) fn list(place: &Place) -> Response<Body> {
     fragment("live_list.html", include_str!("../../templates/live_list.html"), &runs)
 }
 
-/// How far one stage is.
-#[derive(Serialize)]
-struct Progress {
-    stage: String,
-    kind: StageKind,
-    done: bool,
-    started: bool,
-    share: f64,
-    text: String,
-}
-
 /// Manifest and progress, without reading evaluations.
 fn progress_only(path: &Path) -> Result<(Manifest, Vec<Progress>), ReportError> {
     let folder = Folder::read_training(path)?;
     let progress = progress(&folder);
     Ok((folder.manifest, progress))
-}
-
-fn progress(folder: &Folder) -> Vec<Progress> {
-    let mut names: Vec<&String> = Vec::new();
-    for name in folder.manifest.runs.iter().flat_map(|run| &run.stages) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let waiting = |name: &String| Progress {
-        stage: name.clone(),
-        kind: StageKind::PreTraining,
-        done: false,
-        started: false,
-        share: 0.0,
-        text: "waiting".into(),
-    };
-    names
-        .into_iter()
-        .map(|name| folder.stages.get(name).map_or_else(|| waiting(name), |s| of_stage(name, s)))
-        .collect()
-}
-
-fn of_stage(name: &str, stage: &Stage) -> Progress {
-    let step = stage.metrics.last().map_or(0, |row| row.step);
-    let steps = stage.info.steps.max(1);
-    let done = stage.done.is_some();
-    let text = if done {
-        format!("{} steps, done", stage.info.steps)
-    } else if step >= steps {
-        let chunks = evaluating(stage);
-        if chunks > 0 {
-            format!("evaluating, {chunks} part{} done", if chunks == 1 { "" } else { "s" })
-        } else {
-            "evaluating".into()
-        }
-    } else {
-        let seconds = series(&stage.timings, "timing_s/step");
-        let recent = &seconds[seconds.len().saturating_sub(RECENT)..];
-        let mean = recent.iter().map(|(_, s)| s).sum::<f64>() / recent.len().max(1) as f64;
-        let left = if recent.is_empty() {
-            String::new()
-        } else {
-            format!(", about {} left", duration(mean * (steps - step) as f64))
-        };
-        format!("step {step} of {steps}{left}")
-    };
-    Progress {
-        stage: name.to_owned(),
-        kind: stage.info.kind,
-        done,
-        started: true,
-        share: if done { 1.0 } else { step as f64 / steps as f64 },
-        text,
-    }
-}
-
-/// Finished parts of evaluations that are under way.
-fn evaluating(stage: &Stage) -> usize {
-    let folders = list_folder(&stage.path.join("evals")).unwrap_or_default();
-    let parts = |folder: &std::path::PathBuf| {
-        let files = list_folder(folder).unwrap_or_default();
-        files.iter().filter(|f| f.to_string_lossy().ends_with(".responses.jsonl.gz")).count()
-    };
-    let hidden = |f: &&std::path::PathBuf| {
-        f.is_dir() && f.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'))
-    };
-    folders.iter().filter(hidden).map(parts).sum()
-}
-
-fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 90.0 => format!("{s:.0} s"),
-        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.1} h", s / 3600.0),
-    }
-}
-
-fn overall(progress: &[Progress]) -> f64 {
-    progress.iter().map(|p| p.share).sum::<f64>() / progress.len().max(1) as f64
 }
 
 #[derive(Serialize)]

@@ -76,6 +76,26 @@ fn runs_are_listed_and_followed() {
 }
 
 #[test]
+fn an_evaluation_under_way_says_how_far_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("r");
+    std::fs::create_dir(&run).unwrap();
+    Synthetic::default().write(&run);
+    let stage = run.join("stages/rl-main-0001");
+    std::fs::remove_file(stage.join("done.json")).unwrap();
+    let parts = stage.join("evals/.heldout-0123456789");
+    std::fs::create_dir(&parts).unwrap();
+    for i in 0..3 {
+        let file = std::fs::File::create(parts.join(format!("{i:05}.responses.jsonl.gz"))).unwrap();
+        let at = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000 + 60 * i);
+        file.set_modified(at).unwrap();
+    }
+    // 8 ops × 2 contexts × 2 modes × 20 problems in parts of 50.
+    let page = Live::of(dir.path()).get("/run/r/live").1;
+    assert!(page.contains("evaluating heldout: part 3 of 13 done, about 10 min left"), "{page}");
+}
+
+#[test]
 fn a_run_may_vanish_or_break_under_it() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("r");

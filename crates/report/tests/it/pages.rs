@@ -114,6 +114,25 @@ fn a_run_without_any_stage_still_has_a_page() {
 }
 
 #[test]
+fn many_arms_are_spread_over_panels() {
+    let dir = tempfile::tempdir().unwrap();
+    let arms = vec!["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    Synthetic { arms, problems_per_op: 5, ..Synthetic::default() }.write(dir.path());
+    let page = std::fs::read_to_string(report::html::write(dir.path()).unwrap()).unwrap();
+    assert!(page.contains("edge (op 6–7) (2 of 2)") && page.contains("rl (2 of 2)"));
+    for name in ["pass-at-k-1.svg", "pass-at-k-6.svg", "reward-1.svg", "reward-2.svg"] {
+        let drawing = std::fs::read_to_string(dir.path().join("figures").join(name)).unwrap();
+        let lines = drawing.matches("class=\"tc-legend\"").count();
+        assert!((1..=8).contains(&lines), "{name} has {lines} lines");
+    }
+    let csv = std::fs::read_to_string(dir.path().join("figures/pass-at-k.csv")).unwrap();
+    for arm in ["a", "j"] {
+        assert!(csv.contains(&format!(",{arm} · rl,")), "{arm} is not drawn");
+    }
+    assert!(!csv.contains(",mid,") && csv.contains(",pre,"));
+}
+
+#[test]
 fn arms_stand_side_by_side() {
     let dir = tempfile::tempdir().unwrap();
     Synthetic { arms: vec!["easy", "edge", "hard"], seeds: vec![1, 2], ..Synthetic::default() }

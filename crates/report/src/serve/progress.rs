@@ -1,0 +1,103 @@
+//! How far a run is, from what it has written.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use crate::folder::{Folder, Stage, list, series};
+
+/// Steps that the rate is taken over.
+const RECENT: usize = 20;
+
+/// How far one stage is.
+#[derive(Serialize)]
+pub(super) struct Progress {
+    pub(super) stage: String,
+    pub(super) done: bool,
+    share: f64,
+    pub(super) text: String,
+}
+
+/// How far every stage is, in the order of the manifest.
+pub(super) fn progress(folder: &Folder) -> Vec<Progress> {
+    let mut names: Vec<&String> = Vec::new();
+    for name in folder.manifest.runs.iter().flat_map(|run| &run.stages) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let waiting =
+        |name: &String| Progress { stage: name.clone(), done: false, share: 0.0, text: "waiting".into() };
+    names
+        .into_iter()
+        .map(|name| folder.stages.get(name).map_or_else(|| waiting(name), |s| of_stage(folder, name, s)))
+        .collect()
+}
+
+fn of_stage(folder: &Folder, name: &str, stage: &Stage) -> Progress {
+    let step = stage.metrics.last().map_or(0, |row| row.step);
+    let steps = stage.info.steps.max(1);
+    let done = stage.done.is_some();
+    let text = if done {
+        format!("{} steps, done", stage.info.steps)
+    } else if step >= steps {
+        evaluating(folder, stage).unwrap_or_else(|| "evaluating".to_owned())
+    } else {
+        let seconds = series(&stage.timings, "timing_s/step");
+        let recent = &seconds[seconds.len().saturating_sub(RECENT)..];
+        let mean = recent.iter().map(|(_, s)| s).sum::<f64>() / recent.len().max(1) as f64;
+        let left = if recent.is_empty() {
+            String::new()
+        } else {
+            format!(", about {} left", duration(mean * (steps - step) as f64))
+        };
+        format!("step {step} of {steps}{left}")
+    };
+    Progress {
+        stage: name.to_owned(),
+        done,
+        share: if done { 1.0 } else { step as f64 / steps as f64 },
+        text,
+    }
+}
+
+/// How far the evaluation under way is: its parts lie in a hidden folder `.SUITE-HASH` until all are there.
+fn evaluating(folder: &Folder, stage: &Stage) -> Option<String> {
+    let hidden = |path: &PathBuf| Some(path.file_name()?.to_str()?.strip_prefix('.')?.to_owned());
+    let evals = list(&stage.path.join("evals")).unwrap_or_default();
+    let (parts, name) = evals.into_iter().find_map(|path| hidden(&path).map(|name| (path, name)))?;
+    let suite = name.rsplit_once('-').map_or(name.as_str(), |(suite, _)| suite);
+    let mut files = list(&parts).unwrap_or_default();
+    files.retain(|file| file.to_string_lossy().ends_with(".responses.jsonl.gz"));
+    let config = folder.recipe.evaluation.suites.iter().find(|config| config.name == suite);
+    let Some(config) = config else { return Some(format!("evaluating {suite}")) };
+    let cells = (config.ops.0.len() * config.contexts.len() * config.modes.len()) as u64;
+    let all = (cells * config.problems).div_ceil(config.chunk.max(1) as u64);
+    let done = files.len() as u64;
+    let written: Vec<SystemTime> =
+        files.iter().filter_map(|file| fs::metadata(file).ok()?.modified().ok()).collect();
+    let span = written.iter().max().zip(written.iter().min()).and_then(|(a, b)| a.duration_since(*b).ok());
+    let left = match span {
+        Some(span) if written.len() > 1 => {
+            let each = span.as_secs_f64() / (written.len() - 1) as f64;
+            format!(", about {} left", duration(each * all.saturating_sub(done) as f64))
+        }
+        _ => String::new(),
+    };
+    Some(format!("evaluating {suite}: part {done} of {all} done{left}"))
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+/// How far the run is, every stage counting the same.
+pub(super) fn overall(progress: &[Progress]) -> f64 {
+    progress.iter().map(|p| p.share).sum::<f64>() / progress.len().max(1) as f64
+}
