@@ -52,7 +52,7 @@ fn visit(chromium: &Path, page: &str, profile: &Path, width: u32) -> (String, St
 }
 
 fn nothing_is_wrong(chromium: &Path, page: &str, profile: &Path) {
-    for width in [1280, 500] {
+    for width in [1280, 800, 500] {
         let (found, console) = visit(chromium, page, profile, width);
         assert_eq!(found, "nothing wrong", "{page} at {width}");
         assert_eq!(console, "", "{page} at {width}");

@@ -9,6 +9,7 @@ window.addEventListener("load", () => {
   for (const f of figures) expect([...f.querySelectorAll(".panel svg")].every(shown), "a panel of " + f.id + " is not visible");
   for (const s of document.querySelectorAll("svg.tc")) expect(s.getAttribute("aria-label"), "a drawing without a description");
   expect(document.documentElement.scrollWidth <= document.documentElement.clientWidth + 1, "the page is wider than the window");
+  for (const e of document.querySelectorAll(".finding tbody :is(td, th)")) expect(e.scrollWidth <= e.clientWidth + 1, "a cell runs into the next: " + e.textContent);
   const form = document.getElementById("filters");
   const cards = [...document.querySelectorAll(".transcript")];
   const visible = () => cards.filter((c) => shown(c));
