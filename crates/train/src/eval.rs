@@ -337,7 +337,9 @@ pub fn judge_again(folder: &Path, suite: &Suite) -> Result<Vec<EvalRow>, RunErro
     match stored.info()? {
         None => return Err(wrong("there is no such evaluation")),
         Some(known) if known.samples != info.samples => {
-            return Err(wrong("the responses are to other problems, or were sampled otherwise"));
+            return Err(wrong(
+                "the responses are to other problems or were sampled otherwise (or an older program wrote them)",
+            ));
         }
         Some(_) => {}
     }

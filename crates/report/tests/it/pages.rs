@@ -119,6 +119,7 @@ fn many_arms_are_spread_over_panels() {
     let arms = vec!["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
     Synthetic { arms, problems_per_op: 5, ..Synthetic::default() }.write(dir.path());
     let page = std::fs::read_to_string(report::html::write(dir.path()).unwrap()).unwrap();
+    assert!(page.len() < 5_000_000, "{} bytes", page.len());
     assert!(page.contains("edge (op 6–7) (2 of 2)") && page.contains("rl (2 of 2)"));
     for name in ["pass-at-k-1.svg", "pass-at-k-6.svg", "reward-1.svg", "reward-2.svg"] {
         let drawing = std::fs::read_to_string(dir.path().join("figures").join(name)).unwrap();

@@ -122,3 +122,33 @@ fn seeds_count_as_units() {
     assert!(e.low < 0.14 && e.high > 0.32, "{e:?}");
     assert_eq!((e.seeds, e.problems), (2, 500));
 }
+
+/// Few seeds are few: where seeds differ as much as this, the interval of one holds the truth about every other time,
+/// that of two about four times in five, that of five nine times in ten.
+#[test]
+fn how_often_the_interval_holds_the_truth_about_all_seeds() {
+    let bootstrap = Bootstrap::default();
+    let mut draws = problems::stream::Stream::root(11).fork("seeds").draws();
+    let mut normal = |spread: f64| {
+        let sum: f64 = (0..12).map(|_| draws.below(10_000) as f64 / 10_000.0).sum();
+        (sum - 6.0) * spread
+    };
+    let trials = 200;
+    let mut held = |seeds: usize| {
+        let mut held = 0;
+        for _ in 0..trials {
+            let problems: Vec<f64> = (0..200).map(|_| normal(0.2)).collect();
+            let mut seed = || {
+                let shift = normal(0.05);
+                problems.iter().map(|p| p + shift + normal(0.2)).collect::<Vec<f64>>()
+            };
+            let values: Vec<Vec<f64>> = (0..seeds).map(|_| seed()).collect();
+            let e = bootstrap.mean(&values, None).unwrap();
+            held += usize::from(e.low <= 0.0 && 0.0 <= e.high);
+        }
+        held as f64 / trials as f64
+    };
+    let found = [1, 2, 5].map(|seeds| held(seeds));
+    let promised = [0.42..0.65, 0.72..0.88, 0.86..0.97];
+    assert!(found.iter().zip(&promised).all(|(f, p)| p.contains(f)), "{found:?}");
+}
