@@ -85,23 +85,6 @@ impl Bootstrap {
         Some(Estimate { value, low, high, problems: problems as u32, seeds: seeds as u32 })
     }
 
-    /// The mean of `a_SP − b_SP`, paired by seed and problem.
-    ///
-    /// `None` as for [`Bootstrap::mean`], or if the shapes differ.
-    pub fn difference(
-        &self,
-        a_SP: &[Vec<f64>],
-        b_SP: &[Vec<f64>],
-        range: Option<(f64, f64)>,
-    ) -> Option<Estimate> {
-        if a_SP.len() != b_SP.len() || a_SP.iter().zip(b_SP).any(|(a, b)| a.len() != b.len()) {
-            return None;
-        }
-        let minus = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| a - b).collect();
-        let range = range.map(|(low, high)| (low - high, high - low));
-        self.mean(&a_SP.iter().zip(b_SP).map(minus).collect::<Vec<_>>(), range)
-    }
-
     fn resamples(&self, seeds: usize, problems: usize) -> Rc<Resamples> {
         let draw = || Rc::new(Resamples::draw(&self.stream, seeds, problems));
         Rc::clone(self.drawn.borrow_mut().entry((seeds, problems)).or_insert_with(draw))
