@@ -126,6 +126,11 @@ fn a_claim_may_compare_with_a_number_or_compare_changes() {
     let arms = ruling(dir.path(), &format!("{metric}\n{plain}"));
     let (gains, arms) = (gains.effect.unwrap(), arms.effect.unwrap());
     assert!((gains.value - arms.value).abs() < 1e-12 && (gains.high - arms.high).abs() < 1e-12);
+    // A change is the stage's paired difference from the one before.
+    let gain = ruling(dir.path(), &format!("{metric}\nleft = {}\nright = 0", side("a"))).effect.unwrap();
+    let models = "left = { arm = \"a\", stage = \"rl\" }\nright = { arm = \"a\", stage = \"mid\" }";
+    let stages = ruling(dir.path(), &format!("{metric}\n{models}")).effect.unwrap();
+    assert!((gain.value - stages.value).abs() < 1e-12 && (gain.low - stages.low).abs() < 1e-12);
     // Two pre-trainings, two mid-trainings and four times RL are behind it.
     assert!((left.cost.flops - 6.0 * 2.0e12).abs() < 1.0, "{:?}", left.cost);
 }
