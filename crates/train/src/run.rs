@@ -268,13 +268,12 @@ pub fn stages(recipe: &Recipe, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>
     for stage in &arm.stages {
         let cells: Vec<(&Cell, &f64)> = stage.cells.iter().collect();
         let files: Vec<&String> = stage.files.iter().map(|file| &file.hash).collect();
-        let validation = match stage.stage.validate_every {
-            0 => None,
-            _ => {
-                let evaluation = &document.evaluation;
-                let cells = validation_cells(&recipe.document, stage)?;
-                Some((evaluation.seed, evaluation.validation_problems, cells))
-            }
+        let validation = if stage.stage.validate_every == 0 {
+            None
+        } else {
+            let evaluation = &document.evaluation;
+            let cells = validation_cells(document, stage)?;
+            Some((evaluation.seed, evaluation.validation_problems, cells))
         };
         let key = key(&(
             (BEHAVIOUR, &tokenizer, &parent, seed, &arm.model),
