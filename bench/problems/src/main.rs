@@ -4,20 +4,25 @@
 //! cargo run --release --manifest-path bench/Cargo.toml -p problems-bench -- rate [PROBLEMS]
 //! cargo run --release --manifest-path bench/Cargo.toml -p problems-bench -- solve [PROBLEMS]
 //! cargo run --release --manifest-path bench/Cargo.toml -p problems-bench -- structures [PROBLEMS]
+//! cargo run --release --manifest-path bench/Cargo.toml -p problems-bench -- plans GRAPHS.jsonl.gz
 //! ```
 //!
 //! `rate` prints problems a second (a core, and on two threads) by op, mode and style, and the peak of memory.
 //! `solve` lets the tests' independent solver read that many problems over all cells and compares the answers.
 //! `structures` counts how many structures and instances small cells hold: the ground of the split's rule.
+//! `plans` counts the plans of the reference generator's problems: `crates/problems/presets/reference.txt`.
 
 #[path = "../../../crates/problems/tests/solver/mod.rs"]
 mod solver;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use flate2::read::MultiGzDecoder;
 use problems::gold::Mode;
 use problems::{Cell, Contexts, Generator, World};
 
@@ -26,12 +31,16 @@ type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 fn main() -> Fallible<()> {
     let mut args = std::env::args().skip(1);
     let command = args.next().unwrap_or_default();
-    let count = args.next().map(|n| n.replace('_', "").parse::<u64>()).transpose()?;
+    let argument = args.next();
+    if command == "plans" {
+        return plans(&argument.ok_or("which file of graphs?")?);
+    }
+    let count = argument.map(|n| n.replace('_', "").parse::<u64>()).transpose()?;
     match command.as_str() {
         "rate" => rate(count.unwrap_or(40_000)),
         "solve" => solve(count.unwrap_or(1_000_000)),
         "structures" => structures(count.unwrap_or(100_000)),
-        _ => Err("usage: problems-bench rate|solve|structures [PROBLEMS]".into()),
+        _ => Err("usage: problems-bench rate|solve|structures [PROBLEMS], or problems-bench plans GRAPHS.jsonl.gz".into()),
     }
 }
 
@@ -173,6 +182,64 @@ fn structures(count: u64) -> Fallible<()> {
             }
             println!("{:<9}{op:>4}{:>14}{:>14}{:>14}{:>14}", mode.name(), columns[0], columns[1], columns[2], columns[3]);
         }
+    }
+    Ok(())
+}
+
+/// A quantity of a reference graph; `RNG` among what it depends on is a literal.
+#[derive(serde::Deserialize)]
+struct ReferenceNode {
+    name: String,
+    kind: String,
+    deps: BTreeSet<String>,
+}
+
+/// A reference graph, its path in topological order.
+#[derive(serde::Deserialize)]
+struct ReferenceGraph {
+    op: u32,
+    mode: String,
+    topo: Vec<ReferenceNode>,
+    n_instance: usize,
+}
+
+impl ReferenceGraph {
+    /// One line of the table without its last column, and how to sort it.
+    fn plan(&self) -> Fallible<(u32, String, String)> {
+        let (stated, totals): (Vec<_>, Vec<_>) = self.topo.iter().partition(|node| node.kind == "instance");
+        let members: BTreeSet<&String> = totals.iter().flat_map(|total| &total.deps).collect();
+        let free = stated.iter().filter(|node| !members.contains(&node.name)).count();
+        let mut forms = [0; 8];
+        for node in &stated {
+            let literal = node.deps.contains("RNG");
+            // A number, P, c + P, P + Q, c + (P + Q) and so on up to four operands.
+            let column = (2 * (node.deps.len() - usize::from(literal)) + usize::from(literal)).checked_sub(1);
+            *column.and_then(|c| forms.get_mut(c)).ok_or("a form that the table has no column for")? += 1;
+        }
+        if forms.iter().any(|&count| count > 9) {
+            return Err("a form more than nine times".into());
+        }
+        let forms: String = forms.iter().map(u32::to_string).collect();
+        let ends = if self.topo.last().is_some_and(|node| node.kind == "instance") { "f" } else { "t" };
+        let (totals, members, distractors) = (totals.len(), members.len(), self.n_instance - stated.len());
+        let mode = if self.mode == Mode::Forward.reference_name() { "f" } else { "r" };
+        Ok((self.op, mode.to_owned(), format!("{totals} {members} {free} {ends} {distractors} {forms}")))
+    }
+}
+
+fn plans(path: &str) -> Fallible<()> {
+    let file = BufReader::new(MultiGzDecoder::new(File::open(path)?));
+    let mut counts = BTreeMap::new();
+    for line in file.lines() {
+        let graph: ReferenceGraph = serde_json::from_str(&line?)?;
+        *counts.entry(graph.plan()?).or_insert(0_u64) += 1;
+    }
+    println!("# Plans of problems as the reference generator draws them: how often each occurred among its {} problems (d = 2).", counts.values().sum::<u64>());
+    println!("# op, mode (f forward, r reverse), totals on the path, counts that they add up, other quantities on the path,");
+    println!("# what the path ends in (t a total, f another quantity), distractor sentences, how many of the path's sentences have each");
+    println!("# form (a digit each: c, P, c∘P, P∘Q, c∘(P∘Q), P+Q+R, c∘(P+Q+R), P+Q+R+S), how often");
+    for ((op, mode, rest), count) in counts {
+        println!("{op} {mode} {rest} {count}");
     }
     Ok(())
 }

@@ -193,6 +193,14 @@ impl Comparison {
         self.cells.iter().map(|(cell, pair)| (*cell, differences(pair))).collect()
     }
 
+    /// How many points more than the reference's our shares of [`FORMS`] are in each cell.
+    pub fn form_differences(&self) -> Vec<((Mode, u32), [f64; FORMS.len()])> {
+        let points = |(theirs, ours): &(Sample, Sample)| {
+            std::array::from_fn(|form| ours.share(form) - theirs.share(form))
+        };
+        self.cells.iter().map(|(cell, pair)| (*cell, points(pair))).collect()
+    }
+
     fn of_mode(&self, mode: Mode) -> impl Iterator<Item = (u32, &(Sample, Sample))> {
         self.cells.iter().filter(move |((of, _), _)| *of == mode).map(|((_, op), pair)| (*op, pair))
     }
@@ -255,6 +263,16 @@ impl Comparison {
             let apart = |(a, b): &&(Sample, Sample)| distance(&a.values[k], &b.values[k]) > 1.0;
             let apart = self.cells.values().filter(apart).count();
             writeln!(f, "{metric:<20} {mean:>+28.1} {largest:>8.1} {beyond:>26} {apart:>25}")?;
+        }
+        writeln!(f, "\n{:<20} shares, difference in points: mean size  largest, in", "forms of sentences")?;
+        let cells = self.form_differences();
+        for (k, form) in FORMS.iter().enumerate() {
+            let size = |cell: &((Mode, u32), [f64; FORMS.len()])| cell.1[k].abs();
+            let mean = cells.iter().map(size).sum::<f64>() / cells.len().max(1) as f64;
+            if let Some(largest) = cells.iter().max_by(|a, b| size(a).total_cmp(&size(b))) {
+                let ((mode, op), points) = (largest.0, largest.1[k]);
+                writeln!(f, "{form:<20} {mean:>39.1} {points:>+8.1}  {} op {op}", mode.name())?;
+            }
         }
         Ok(())
     }

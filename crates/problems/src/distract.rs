@@ -88,7 +88,7 @@ fn draw(graph: &Graph, quantity: Quantity, pool: Option<&[u8]>, world: &World, d
         literal |= operands.is_empty();
         let literal = literal.then(|| draw_literal(world, draws, attempt >= 4));
         if let Some((rule, operands, value)) =
-            join(world, draws, &graph.nodes, operands, literal, world.bounds().1)
+            join(world, draws, &graph.nodes, operands, literal, world.forms.difference, world.bounds().1)
         {
             return Node { quantity, rule, operands, value };
         }

@@ -139,11 +139,11 @@ impl Generator {
     ) -> Option<(Graph, Layout)> {
         let plans = self.plans(cell);
         for _ in 0..draws_max {
-            let (shape, distractors) = plans.draw(draws)?;
-            let distractors = distractors.unwrap_or_else(|| distract::draw_count(&self.world, draws));
+            let plan = plans.draw(draws)?;
+            let distractors = plan.distractors.unwrap_or_else(|| distract::draw_count(&self.world, draws));
             // A shape that does not work out gets further chances, or hard shapes would be rarer than planned.
             let wired =
-                (0..WIRINGS).find_map(|_| wire::wire(shape, cell.op, distractors, &self.world, draws));
+                (0..WIRINGS).find_map(|_| wire::wire(&plan, cell.op, distractors, &self.world, draws));
             let Some((mut graph, places, kinds)) = wired else { continue };
             if cell.mode == Mode::Reverse {
                 let from_the_end = self.world.preset == Some(Preset::Reference);

@@ -64,23 +64,70 @@ impl Shape {
     }
 }
 
-/// All shapes of one op, with weights.
+/// What a stated quantity is computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) operands: u8,
+    pub(crate) literal: bool,
+}
+
+/// The forms of stated quantities that the reference generator writes, in the order of its table's columns.
+const REFERENCE_FORMS: [Form; 8] = [
+    Form { operands: 0, literal: true },
+    Form { operands: 1, literal: false },
+    Form { operands: 1, literal: true },
+    Form { operands: 2, literal: false },
+    Form { operands: 2, literal: true },
+    Form { operands: 3, literal: false },
+    Form { operands: 3, literal: true },
+    Form { operands: 4, literal: false },
+];
+
+/// How many stated quantities have each of [`REFERENCE_FORMS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FormCounts([u8; REFERENCE_FORMS.len()]);
+
+impl FormCounts {
+    /// One form for each stated quantity.
+    pub(crate) fn forms(self) -> impl Iterator<Item = Form> {
+        let times = |(form, count): (Form, u8)| std::iter::repeat_n(form, usize::from(count));
+        REFERENCE_FORMS.into_iter().zip(self.0).flat_map(times)
+    }
+
+    /// Read from one digit a form.
+    fn parse(digits: &str) -> Option<Self> {
+        let counts: Option<Vec<u8>> = digits.chars().map(|c| Some(c.to_digit(10)? as u8)).collect();
+        Some(Self(counts?.try_into().ok()?))
+    }
+}
+
+/// What a problem is built to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) shape: Shape,
+    /// The number of distractors, where the plan decides that.
+    pub(crate) distractors: Option<u8>,
+    /// The forms of the stated quantities, where the plan decides those.
+    pub(crate) forms: Option<FormCounts>,
+}
+
+/// All plans of one op, with weights.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plans {
-    /// Each with its number of distractors, where the plan decides that.
-    shapes: Vec<(Shape, Option<u8>)>,
+    plans: Vec<Plan>,
     /// Running sums of the weights.
     cumulated: Vec<u64>,
 }
 
 impl Plans {
-    /// The shapes that a world offers for an op.
+    /// The plans that a world offers for an op.
     pub(crate) fn new(op: u32, mode: Mode, world: &World) -> Self {
         let mut plans = Self::default();
         if world.preset == Some(Preset::Reference) {
-            for (shape, distractors, weight) in reference_shapes(op, mode) {
-                if shape.fits(op, world) {
-                    plans.push(shape, Some(distractors), weight);
+            for (plan, weight) in reference_plans(op, mode) {
+                let operands = plan.forms.into_iter().flat_map(FormCounts::forms).map(|form| form.operands);
+                if plan.shape.fits(op, world) && operands.max() <= Some(world.max_operands) {
+                    plans.push(plan, weight);
                 }
             }
             return plans;
@@ -101,7 +148,8 @@ impl Plans {
                                     break;
                                 }
                                 if shape.fits(op, world) {
-                                    plans.push(shape, None, weight(shape, op, mode, world));
+                                    let plan = Plan { shape, distractors: None, forms: None };
+                                    plans.push(plan, weight(shape, op, mode, world));
                                 }
                             }
                         }
@@ -112,32 +160,33 @@ impl Plans {
         plans
     }
 
-    fn push(&mut self, shape: Shape, distractors: Option<u8>, weight: u64) {
+    fn push(&mut self, plan: Plan, weight: u64) {
         if weight > 0 {
             let before = self.cumulated.last().copied().unwrap_or(0);
-            self.shapes.push((shape, distractors));
+            self.plans.push(plan);
             self.cumulated.push(before + weight);
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.shapes.is_empty()
+        self.plans.is_empty()
     }
 
-    /// One of the shapes, with a number of distractors if the plan decides that.
-    pub(crate) fn draw(&self, draws: &mut Draws) -> Option<(Shape, Option<u8>)> {
+    /// One of the plans.
+    pub(crate) fn draw(&self, draws: &mut Draws) -> Option<Plan> {
         let all = self.cumulated.last().copied()?;
         let at = draws.below(all as usize) as u64;
-        self.shapes.get(self.cumulated.partition_point(|&sum| sum <= at)).copied()
+        self.plans.get(self.cumulated.partition_point(|&sum| sum <= at)).copied()
     }
 }
 
-/// The reference generator's shapes of an op, with distractors and frequencies.
-fn reference_shapes(op: u32, mode: Mode) -> impl Iterator<Item = (Shape, u8, u64)> {
+/// The reference generator's shapes of an op, with distractors, forms and frequencies.
+fn reference_plans(op: u32, mode: Mode) -> impl Iterator<Item = (Plan, u64)> {
     let mode = if mode == Mode::Forward { "f" } else { "r" };
     let of_cell = move |line: &'static str| {
         let fields: Vec<&str> = line.split(' ').collect();
-        let &[op_field, mode_field, totals, members, free, ends, distractors, weight] = fields.as_slice()
+        let &[op_field, mode_field, totals, members, free, ends, distractors, forms, weight] =
+            fields.as_slice()
         else {
             return None;
         };
@@ -151,7 +200,9 @@ fn reference_shapes(op: u32, mode: Mode) -> impl Iterator<Item = (Shape, u8, u64
             ends_in_total: ends == "t",
         };
         let wanted = op_field.parse() == Ok(op) && mode_field == mode;
-        if wanted { Some((shape, number(distractors)?, weight.parse().ok()?)) } else { None }
+        let forms = Some(FormCounts::parse(forms)?);
+        let plan = Plan { shape, distractors: Some(number(distractors)?), forms };
+        if wanted { Some((plan, weight.parse().ok()?)) } else { None }
     };
     include_str!("../presets/reference.txt").lines().filter_map(of_cell)
 }

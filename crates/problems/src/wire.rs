@@ -1,24 +1,16 @@
-//! Turns a shape into a graph: order, edges, literals and values.
+//! Turns a plan into a graph: order, edges, literals and values.
 //!
 //! The order is built from the query backwards: a total brings its members, and any other quantity enters as the
 //! operand of a quantity that is placed already, so everything on the path is needed. Then the spare budget is dealt
 //! out as further operands and literals, and values are drawn from the front, each within its limits.
 
 use crate::graph::{Act, Graph, Join, Node, Operands, Quantity, Rule};
-use crate::plan::Shape;
-use crate::spec::{Preset, World};
+use crate::plan::{Form, FormCounts, Plan, Shape};
+use crate::spec::World;
 use crate::stream::Draws;
 
 /// Draws for one quantity before the whole graph is wired anew.
 const TRIES: usize = 12;
-
-/// Most in-degree of a stated quantity in the reference's paths.
-const REFERENCE_EDGES_MAX: usize = 4;
-/// Chance that the next spare edge goes to the same quantity as the last: the reference's in-degrees are uneven.
-const REFERENCE_AGAIN: f64 = 0.2;
-/// Chance that a quantity with 2, 3 and 4 edges has a literal among them (a little below the reference's shares:
-/// quantities without room for operands need one anyway).
-const REFERENCE_LITERAL: [f64; 3] = [0.73, 0.58, 0.64];
 
 /// A place whose total or grand total is on the path.
 #[derive(Clone, Copy)]
@@ -38,6 +30,8 @@ struct Item {
     link: Option<u8>,
     /// Its in-degree.
     edges: u8,
+    /// Whether a literal is among them, where the plan decides that.
+    literal: Option<bool>,
 }
 
 pub(crate) struct Wiring<'a> {
@@ -58,15 +52,19 @@ pub(crate) struct Wiring<'a> {
 ///
 /// Also gives the numbers of places and kinds; places are chosen such that there is room for that many distractors.
 pub(crate) fn wire(
-    shape: Shape,
+    plan: &Plan,
     op: u32,
     distractors: u8,
     world: &World,
     draws: &mut Draws,
 ) -> Option<(Graph, u8, u8)> {
+    let shape = plan.shape;
     let mut wiring = Wiring::new(shape, distractors, world, draws)?;
     wiring.place_all(shape);
-    wiring.deal(shape.spare(op)?)?;
+    match plan.forms {
+        Some(forms) => wiring.deal_forms(forms)?,
+        None => wiring.deal(shape.spare(op)?)?,
+    }
     wiring.evaluate()?;
     let path = wiring.nodes.len() as u8;
     Some((
@@ -120,7 +118,7 @@ impl<'a> Wiring<'a> {
             for _ in 0..blocks {
                 let quantity = if grand { Quantity::Grand { place } } else { Quantity::Total { place } };
                 self.blocks.push(Block { grand, place, kinds: 1 });
-                self.items.push(Item { quantity, block: None, link: None, edges: 0 });
+                self.items.push(Item { quantity, block: None, link: None, edges: 0, literal: None });
                 place += 1;
             }
             for _ in blocks..members {
@@ -146,6 +144,7 @@ impl<'a> Wiring<'a> {
                     block,
                     link: None,
                     edges: 1,
+                    literal: None,
                 });
                 if grand {
                     self.items.push(Item {
@@ -153,6 +152,7 @@ impl<'a> Wiring<'a> {
                         block,
                         link: None,
                         edges: 1,
+                        literal: None,
                     });
                 }
             }
@@ -187,7 +187,7 @@ impl<'a> Wiring<'a> {
                 }
                 Quantity::Count { place, kind }
             };
-            self.items.push(Item { quantity, block: None, link: None, edges: 1 });
+            self.items.push(Item { quantity, block: None, link: None, edges: 1, literal: None });
         }
         Some(())
     }
@@ -223,32 +223,41 @@ impl<'a> Wiring<'a> {
 
     /// Deals the spare budget out to items that have room for more edges.
     fn deal(&mut self, spare: u32) -> Option<()> {
-        let reference = self.world.preset == Some(Preset::Reference);
-        let most = if reference { REFERENCE_EDGES_MAX } else { 1 + usize::from(self.world.max_operands) };
-        let room = |before: usize| most.min(1 + before);
-        let again = if reference { REFERENCE_AGAIN } else { 0.0 };
+        let most = 1 + usize::from(self.world.max_operands);
         let mut open: Vec<(u8, u8)> = Vec::with_capacity(self.order.len());
         for (before, &item) in self.order.iter().enumerate() {
             if self.items[usize::from(item)].quantity.is_stated() && before > 0 {
-                open.push((item, room(before) as u8));
+                open.push((item, most.min(1 + before) as u8));
             }
         }
-        let mut last = None;
         for _ in 0..spare {
             if open.is_empty() {
                 return None;
             }
-            let pick = match last {
-                Some(pick) if again > 0.0 && self.draws.chance(again) => pick,
-                _ => self.draws.below(open.len()),
-            };
+            let pick = self.draws.below(open.len());
             let (item, most) = open[pick];
             let edges = &mut self.items[usize::from(item)].edges;
             *edges += 1;
-            last = Some(pick);
             if *edges == most {
                 open.swap_remove(pick);
-                last = None;
+            }
+        }
+        Some(())
+    }
+
+    /// Deals the plan's forms out from the front, to each item one that it has operands enough for; `None` if the last
+    /// ones do not fit.
+    fn deal_forms(&mut self, forms: FormCounts) -> Option<()> {
+        let mut forms: Vec<Form> = forms.forms().collect();
+        self.draws.shuffle(&mut forms);
+        for (before, &index) in self.order.iter().enumerate() {
+            let item = &mut self.items[usize::from(index)];
+            if item.quantity.is_stated() {
+                let least = u8::from(item.link.is_some());
+                let fits = |form: &Form| (least..=before as u8).contains(&form.operands);
+                let Form { operands, literal } = forms.swap_remove(forms.iter().position(fits)?);
+                item.edges = operands + u8::from(literal);
+                item.literal = Some(literal);
             }
         }
         Some(())
@@ -319,22 +328,24 @@ impl<'a> Wiring<'a> {
     /// A stated quantity with its planned in-degree and a value from 1 to `limit`.
     fn stated(&mut self, item: Item, before: usize, limit: i64) -> Option<Node> {
         let link = item.link.map(|l| self.node_of[usize::from(l)]);
+        let edges = usize::from(item.edges);
+        let forms = self.world.forms;
+        // A planned sum or difference stays one when operands are drawn again because two values are equal.
+        let planned = (item.literal == Some(true) && edges == 3).then(|| self.draws.chance(forms.difference));
+        let difference = planned.map_or(forms.difference, |difference| f64::from(u8::from(difference)));
         for attempt in 0..TRIES {
-            let edges = usize::from(item.edges);
-            let forms = self.world.forms;
             let most = before.min(usize::from(self.world.max_operands));
-            let literal = if edges == 1 {
-                link.is_none() && (before == 0 || self.draws.chance(forms.number))
-            } else {
-                let reference = self.world.preset == Some(Preset::Reference);
-                let chance = if reference { REFERENCE_LITERAL[edges.min(4) - 2] } else { forms.literal };
-                edges > most || self.draws.chance(chance)
+            let literal = match item.literal {
+                Some(planned) => planned,
+                None if edges == 1 => link.is_none() && (before == 0 || self.draws.chance(forms.number)),
+                None => edges > most || self.draws.chance(forms.literal),
             };
             let count = edges - usize::from(literal);
             let literal = literal.then(|| draw_literal(self.world, self.draws, attempt >= TRIES / 2));
             let operands = self.choose(link, count, before, attempt >= TRIES / 3);
             if let Some((rule, operands, value)) =
-                join(self.world, self.draws, &self.nodes, operands, literal, limit)
+                join(self.world, self.draws, &self.nodes, operands, literal, difference, limit)
+                && planned.is_none_or(|d| d == matches!(rule, Rule::Joined(Join::Difference, _)))
             {
                 return Some(Node { quantity: item.quantity, rule, operands, value });
             }
@@ -377,13 +388,14 @@ pub(crate) fn draw_literal(world: &World, draws: &mut Draws, small: bool) -> (Ac
     }
 }
 
-/// Joins operands and a literal; `None` if a value or an intermediate result is out of bounds.
+/// Joins operands and a literal, two different values by their difference with that chance; `None` if a value or an intermediate result is out of bounds.
 pub(crate) fn join(
     world: &World,
     draws: &mut Draws,
     nodes: &[Node],
     mut operands: Operands,
     literal: Option<(Act, i64)>,
+    difference: f64,
     limit: i64,
 ) -> Option<(Rule, Operands, i64)> {
     let value = |i: u8| nodes[usize::from(i)].value;
@@ -392,7 +404,7 @@ pub(crate) fn join(
             let (_, c) = literal?;
             return (c <= limit).then_some((Rule::Literal(c), operands, c));
         }
-        [a, b] if value(a) != value(b) && draws.chance(world.forms.difference) => {
+        [a, b] if value(a) != value(b) && draws.chance(difference) => {
             if value(a) < value(b) {
                 operands.as_mut_slice().swap(0, 1);
             }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use problems::Contexts;
+use problems::compare::{FORMS, METRICS, compare_reference};
 use problems::graph::{Act, Join, Node, Rule};
 use problems::parse::{ParseError, Parser};
 use serde_json::Value;
@@ -162,4 +163,25 @@ fn reference_texts_are_reproduced_to_the_letter() {
     }
     println!("{same} the same, {left_out} with circular distractors, {dropped} with dropped sentences");
     assert!(same > 3900, "{same}");
+}
+
+/// The `reference` preset draws from counts of these very problems, so what it plans (sizes, forms) is theirs but for
+/// chance, and what follows from it (depth) nearly so.
+#[test]
+fn the_preset_is_distributed_as_the_reference() {
+    let Some(problems) = data("problems.jsonl.gz") else { return };
+    let records = problems.into_iter().map(|row| serde_json::from_value(row).unwrap());
+    let comparison = compare_reference(records, &Contexts::builtin(), 1, 2).unwrap();
+    let column = |name| METRICS.iter().position(|&metric| metric == name).unwrap();
+    for (cell, differences) in comparison.differences() {
+        for (metric, percent) in [("nodes", 2.0), ("depth", 5.0), ("solution chars", 2.0)] {
+            let (difference, _) = differences[column(metric)];
+            assert!(difference.abs() < percent, "{cell:?} {metric}: {difference:+.1} %");
+        }
+    }
+    for (cell, points) in comparison.form_differences() {
+        for (form, points) in FORMS.iter().zip(points) {
+            assert!(points.abs() < 5.0, "{cell:?} {form}: {points:+.1} points");
+        }
+    }
 }
