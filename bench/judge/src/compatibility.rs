@@ -18,7 +18,8 @@ struct Line {
 /// Prints both tables; false if data are missing or a true solution is not verified.
 pub(crate) fn run(dir: &Path) -> bool {
     let read = |name: &str| rows(&dir.join(name));
-    let all = (read("problems.jsonl.gz"), read("graphs.jsonl.gz"), read("illposed.jsonl"), read("verify.jsonl.gz"));
+    let all =
+        (read("problems.jsonl.gz"), read("graphs.jsonl.gz"), read("illposed.jsonl"), read("verify.jsonl.gz"));
     let (Some(problems), Some(graphs), Some(ill_posed), Some(perturbed)) = all else {
         eprintln!("{} does not hold the published code's data", dir.display());
         return false;
@@ -41,7 +42,9 @@ fn solutions(problems: &[Value], graphs: &[Value], ill_posed: &[Value]) -> bool 
             *otherwise += u64::from(!verify(&gold, solution, policy).verified);
         }
     }
-    println!("| published solutions | text | solutions | rejected: paper | reference | strict |\n|---|---|---|---|---|---|");
+    println!(
+        "| published solutions | text | solutions | rejected: paper | reference | strict |\n|---|---|---|---|---|---|"
+    );
     for ((mode, ill), Line { rows, otherwise: [paper, reference, strict] }) in &lines {
         let posed = if *ill { "ill-posed" } else { "well-posed" };
         println!("| {mode} | {posed} | {rows} | {paper} | {reference} | {strict} |");
@@ -69,7 +72,9 @@ fn perturbations(graphs: &[Value], perturbed: &[Value]) {
             }
         }
     }
-    println!("\n| perturbed solutions | should be | rows | decided otherwise: paper | reference | strict |\n|---|---|---|---|---|---|");
+    println!(
+        "\n| perturbed solutions | should be | rows | decided otherwise: paper | reference | strict |\n|---|---|---|---|---|---|"
+    );
     for ((mode, expect), Line { rows, otherwise: [paper, reference, strict] }) in &totals {
         if *expect == "ambiguous" {
             println!("| {mode} | either | {rows} | | | |");
@@ -77,8 +82,11 @@ fn perturbations(graphs: &[Value], perturbed: &[Value]) {
             println!("| {mode} | {expect} | {rows} | {paper} | {reference} | {strict} |");
         }
     }
-    println!("\n| kind with a disagreement | mode | rows | paper | reference | strict |\n|---|---|---|---|---|---|");
-    for ((kind, mode), Line { rows, otherwise }) in kinds.iter().filter(|(_, line)| line.otherwise != [0; 3]) {
+    println!(
+        "\n| kind with a disagreement | mode | rows | paper | reference | strict |\n|---|---|---|---|---|---|"
+    );
+    for ((kind, mode), Line { rows, otherwise }) in kinds.iter().filter(|(_, line)| line.otherwise != [0; 3])
+    {
         let [paper, reference, strict] = otherwise;
         println!("| {kind} | {mode} | {rows} | {paper} | {reference} | {strict} |");
     }

@@ -40,7 +40,10 @@ fn main() -> Fallible<()> {
         "rate" => rate(count.unwrap_or(40_000)),
         "solve" => solve(count.unwrap_or(1_000_000)),
         "structures" => structures(count.unwrap_or(100_000)),
-        _ => Err("usage: problems-bench rate|solve|structures [PROBLEMS], or problems-bench plans GRAPHS.jsonl.gz".into()),
+        _ => Err(
+            "usage: problems-bench rate|solve|structures [PROBLEMS], or problems-bench plans GRAPHS.jsonl.gz"
+                .into(),
+        ),
     }
 }
 
@@ -114,8 +117,17 @@ fn solve(count: u64) -> Fallible<()> {
     let mut generators = Vec::new();
     for d in [2, 3] {
         for style in [None, Some(problems::context::Style::Terse), Some(problems::context::Style::Prose)] {
-            let small = World { d, style, max_value: 60, places: (1, 3), kinds: (1, 4), max_operands: 3, ..World::default() };
-            generators.push((Generator::new(&World { d, style, ..World::default() }, &contexts, 1, None)?, 40));
+            let small = World {
+                d,
+                style,
+                max_value: 60,
+                places: (1, 3),
+                kinds: (1, 4),
+                max_operands: 3,
+                ..World::default()
+            };
+            generators
+                .push((Generator::new(&World { d, style, ..World::default() }, &contexts, 1, None)?, 40));
             generators.push((Generator::new(&small, &contexts, 2, None)?, 12));
         }
     }
@@ -143,7 +155,11 @@ fn solve(count: u64) -> Fallible<()> {
                         if answer == Ok(i128::from(problem.answer)) {
                             right.fetch_add(1, Ordering::Relaxed);
                         } else if wrong.fetch_add(1, Ordering::Relaxed) == 0 {
-                            println!("{cell} #{i}: {answer:?}, stored {}\n{}", problem.answer, problem.prompt());
+                            println!(
+                                "{cell} #{i}: {answer:?}, stored {}\n{}",
+                                problem.answer,
+                                problem.prompt()
+                            );
                         }
                     }
                 }
@@ -163,9 +179,21 @@ fn solve(count: u64) -> Fallible<()> {
 
 fn structures(count: u64) -> Fallible<()> {
     let contexts = Contexts::builtin();
-    let small = World { max_value: 20, places: (1, 3), kinds: (1, 4), max_operands: 3, distractors: 0.0, ..World::default() };
-    println!("distinct among {count} problems; default world, and values to 20 with 3 places of 4 kinds without distractors");
-    println!("{:<9}{:>4}{:>14}{:>14}{:>14}{:>14}", "mode", "op", "structures", "instances", "small: str.", "small: inst.");
+    let small = World {
+        max_value: 20,
+        places: (1, 3),
+        kinds: (1, 4),
+        max_operands: 3,
+        distractors: 0.0,
+        ..World::default()
+    };
+    println!(
+        "distinct among {count} problems; default world, and values to 20 with 3 places of 4 kinds without distractors"
+    );
+    println!(
+        "{:<9}{:>4}{:>14}{:>14}{:>14}{:>14}",
+        "mode", "op", "structures", "instances", "small: str.", "small: inst."
+    );
     for mode in [Mode::Forward, Mode::Reverse] {
         for op in 2..=9 {
             let mut columns = Vec::new();
@@ -180,7 +208,14 @@ fn structures(count: u64) -> Fallible<()> {
                 }
                 columns.extend([structures.len(), instances.len()]);
             }
-            println!("{:<9}{op:>4}{:>14}{:>14}{:>14}{:>14}", mode.name(), columns[0], columns[1], columns[2], columns[3]);
+            println!(
+                "{:<9}{op:>4}{:>14}{:>14}{:>14}{:>14}",
+                mode.name(),
+                columns[0],
+                columns[1],
+                columns[2],
+                columns[3]
+            );
         }
     }
     Ok(())
@@ -234,9 +269,16 @@ fn plans(path: &str) -> Fallible<()> {
         let graph: ReferenceGraph = serde_json::from_str(&line?)?;
         *counts.entry(graph.plan()?).or_insert(0_u64) += 1;
     }
-    println!("# Plans of problems as the reference generator draws them: how often each occurred among its {} problems (d = 2).", counts.values().sum::<u64>());
-    println!("# op, mode (f forward, r reverse), totals on the path, counts that they add up, other quantities on the path,");
-    println!("# what the path ends in (t a total, f another quantity), distractor sentences, how many of the path's sentences have each");
+    println!(
+        "# Plans of problems as the reference generator draws them: how often each occurred among its {} problems (d = 2).",
+        counts.values().sum::<u64>()
+    );
+    println!(
+        "# op, mode (f forward, r reverse), totals on the path, counts that they add up, other quantities on the path,"
+    );
+    println!(
+        "# what the path ends in (t a total, f another quantity), distractor sentences, how many of the path's sentences have each"
+    );
     println!("# form (a digit each: c, P, c∘P, P∘Q, c∘(P∘Q), P+Q+R, c∘(P+Q+R), P+Q+R+S), how often");
     for ((op, mode, rest), count) in counts {
         println!("{op} {mode} {rest} {count}");
