@@ -266,7 +266,7 @@ fn range(values: impl Iterator<Item = u32> + Clone) -> String {
 }
 
 fn cells(row: &Row) -> [String; 6] {
-    let mut band = format!("{} (op {}–{})", row.band, row.ops.0, row.ops.1);
+    let mut band = words::band(&row.band, row.ops);
     if let Some(context) = &row.context {
         let _ = write!(band, ", {context}");
     }

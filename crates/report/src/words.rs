@@ -42,9 +42,19 @@ pub fn difference(metric: Metric, e: &Estimate) -> String {
     format!("{value} [{low}, {high}]")
 }
 
+/// A band with its ops: `edge (op 7–8)`, `hard (op 9)`.
+pub(crate) fn band(name: &str, (from, to): (u32, u32)) -> String {
+    if from == to { format!("{name} (op {from})") } else { format!("{name} (op {from}–{to})") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_band_of_one_op_names_it_once() {
+        assert_eq!([band("edge", (7, 8)), band("hard", (9, 9))], ["edge (op 7–8)", "hard (op 9)"]);
+    }
 
     #[test]
     fn differences_have_a_sign_and_a_unit() {

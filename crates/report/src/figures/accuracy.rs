@@ -8,6 +8,7 @@ use train::records::EvalRow;
 use super::{Figure, PARTS, by_band, panels_of, plain, rate};
 use crate::chart::{Axis, Bars, Chart, Dots, Format, Heat, Plot, Point, Scale, Series, Value};
 use crate::measure::{Measure, Model, Slice};
+use crate::words;
 
 /// Fault kinds that get a part of their own; the rest are one.
 const FAULTS_MAX: usize = 7;
@@ -48,7 +49,7 @@ fn pass_panels(measure: &Measure, suite: &str, context: Option<&String>) -> Vec<
                 ks.iter().filter_map(point).collect()
             });
             let skin = context.map_or_else(String::new, |c| format!("{c}, "));
-            let title = format!("{skin}{} (op {}–{}){part}", band.name, band.from, band.to);
+            let title = format!("{skin}{}{part}", words::band(&band.name, (band.from, band.to)));
             if !series.is_empty() {
                 panels.push(Chart::Plot(Plot {
                     title,
@@ -169,7 +170,7 @@ pub(super) fn ladder(measure: &Measure, suite: &str, suffix: &str) -> Option<Fig
                 };
                 let points: Vec<Point> = found.iter().map(point).collect();
                 if !points.is_empty() {
-                    let name = format!("{} (op {}–{})", band.name, band.from, band.to);
+                    let name = words::band(&band.name, (band.from, band.to));
                     series.push(Series { name, slot: PARTS[slot % PARTS.len()], markers: true, points });
                 }
             }

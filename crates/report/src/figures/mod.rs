@@ -15,6 +15,7 @@ use crate::chart::{self, Axis, Chart, Format, Scale};
 use crate::error::ReportError;
 use crate::folder::write_atomically;
 use crate::measure::{Measure, Model, Slice};
+use crate::words;
 
 /// One figure.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,7 +179,7 @@ fn panels_of<'m>(measure: &'m Measure<'_>) -> Vec<(Vec<&'m Model>, String)> {
 /// A panel for each band.
 fn by_band(measure: &Measure, panel: impl Fn(String, &Slice) -> Option<Chart>) -> Vec<Chart> {
     let bands = &measure.folder.manifest.bands;
-    let of = |b: &Band| panel(format!("{} (op {}–{})", b.name, b.from, b.to), &Slice::ops(b.from, b.to));
+    let of = |b: &Band| panel(words::band(&b.name, (b.from, b.to)), &Slice::ops(b.from, b.to));
     bands.iter().filter_map(of).collect()
 }
 

@@ -8,6 +8,7 @@ use super::{Figure, LINES_MAX, PARTS, plain, rate};
 use crate::chart::{Bars, Chart, Format, Plot, Point, Scale, Series, Value};
 use crate::folder::Stage;
 use crate::measure::{Measure, Model};
+use crate::words;
 
 /// Lines of more points than this are drawn as means of neighbours.
 const POINTS_MAX: usize = 120;
@@ -101,7 +102,7 @@ pub(super) fn held_out_loss(measure: &Measure) -> Option<Figure> {
                 (!values.is_empty()).then(|| (row.step as f64, sum / values.len() as f64))
             };
             let points = over_seeds(measure, model, |stage| stage.metrics.iter().filter_map(mean).collect());
-            let name = format!("{} (op {}–{})", band.name, band.from, band.to);
+            let name = words::band(&band.name, (band.from, band.to));
             let markers = points.len() <= MARKERS_MAX;
             (!points.is_empty()).then(|| Series { name, slot: PARTS[i % PARTS.len()], markers, points })
         };
