@@ -90,6 +90,11 @@ impl Suite {
         self.problems.iter().map(Problem::record).collect()
     }
 
+    /// Tokens of the longest problem with its gold solution.
+    pub(crate) fn longest(&self, tokenizer: &Tokenizer) -> usize {
+        self.problems.iter().map(|problem| Document::of(problem, tokenizer).tokens.len()).max().unwrap_or(0)
+    }
+
     /// The hashes that an evaluation of this suite is known by.
     ///
     /// # Errors

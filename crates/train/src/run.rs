@@ -121,6 +121,7 @@ impl<'a> Run<'a> {
     pub fn execute(&self, watch: &mut dyn Watch, stop: &AtomicBool) -> Result<Outcome, RunError> {
         let tokenizer = self.tokenizer(watch)?;
         let suites = self.suites(watch)?;
+        self.check_lengths(&suites, &tokenizer)?;
         for seed in self.seeds() {
             for arm in self.arms() {
                 watch.on(Event::Arm { name: &arm.name, seed });
@@ -221,6 +222,21 @@ impl<'a> Run<'a> {
             suites.push(suite);
         }
         Ok(suites)
+    }
+
+    /// A suite that a model cannot be asked must not come to light after its first stage. (Contexts that the tokenizer
+    /// was not trained on take many tokens.)
+    fn check_lengths(&self, suites: &[Suite], tokenizer: &Tokenizer) -> Result<(), RunError> {
+        for suite in suites {
+            let longest = suite.longest(tokenizer);
+            if let Some(arm) = self.arms().find(|arm| arm.model.context < longest) {
+                return Err(RunError::Data(format!(
+                    "suite `{}`: a problem with its solution has {longest} tokens, and the model's context is {}",
+                    suite.config.name, arm.model.context
+                )));
+            }
+        }
+        Ok(())
     }
 }
 

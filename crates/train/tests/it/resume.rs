@@ -255,7 +255,7 @@ fn a_suite_added_later_is_evaluated_without_training_again() {
     let stop = AtomicBool::new(false);
     work(folder.path(), &Fuse::never(), &mut (), &stop).expect("the run ends");
     let text = format!(
-        "{RECIPE}[[evaluation.suite]]\nname = \"new\"\nops = \"3\"\ncontexts = [\"zoo\"]\nproblems = 1\nsamples = 1\nmax_tokens = 8\n"
+        "{RECIPE}[[evaluation.suite]]\nname = \"new\"\nops = \"6\"\ncontexts = [\"terse\"]\nproblems = 1\nsamples = 1\nmax_tokens = 8\n"
     );
     // The validation cells of `pre` are those of the suites, so its loss is measured anew: leave that out.
     let recipe = Recipe::parse(&text, "resume.toml", &["stage.pre.validate_every=0".to_owned()]);
@@ -430,4 +430,16 @@ fn an_unwritable_folder_is_one_clear_sentence() {
     let error =
         Run::open(recipe(), &file.join("run"), &factory, Options::default()).err().expect("no folder");
     assert!(error.to_string().starts_with("cannot make the folder"), "{error}");
+}
+
+#[test]
+fn a_suite_that_does_not_fit_is_refused_before_the_first_stage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = RECIPE.replace("context = 256", "context = 40");
+    let recipe = Recipe::parse(&text, "short.toml", &[]).expect("the recipe is right");
+    let factory = Factory::new(Fuse::never());
+    let run = Run::open(recipe, folder.path(), &factory, Options::default()).expect("a run");
+    let error = run.execute(&mut (), &AtomicBool::new(false)).expect_err("too long").to_string();
+    assert!(error.contains("suite `main`") && error.contains("context is 40"), "{error}");
+    assert!(!folder.path().join("stages").exists());
 }
