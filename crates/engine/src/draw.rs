@@ -100,19 +100,15 @@ fn nucleus(order: &mut [u32], weights: &[f32], share: f64) -> usize {
 
 /// The token at fraction `u` of the total weight. Weights that are not numbers count as none.
 fn walk(weights: &[f32], u: f64) -> usize {
-    let weight = |w: &f32| if *w > 0.0 { f64::from(*w) } else { 0.0 };
-    let mark = u * weights.iter().map(weight).sum::<f64>();
-    let (mut sum, mut last) = (0.0, 0);
-    for (i, w) in weights.iter().enumerate() {
-        if *w > 0.0 {
-            sum += weight(w);
-            last = i;
-            if sum > mark {
-                break;
-            }
-        }
-    }
-    last
+    let mut sum = 0.0;
+    let sums = weights.iter().map(|w| {
+        sum += if *w > 0.0 { f64::from(*w) } else { 0.0 };
+        sum
+    });
+    let sums: Vec<f64> = sums.collect();
+    // The first token with a share beyond the mark; where rounding leaves none, the last one with a share.
+    let at = sums.partition_point(|s| *s <= u * sum);
+    if at < sums.len() { at } else { sums.partition_point(|s| *s < sum) }
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ pub(crate) struct Decode<'a> {
     pub(crate) layer: usize,
     /// Length of the prompt: its whole pages are the same for all samples.
     pub(crate) prompt: usize,
+    /// The sequences whose turn is next.
+    pub(crate) following: &'a [Slot],
 }
 
 impl Decode<'_> {
@@ -81,14 +83,16 @@ impl Decode<'_> {
         let mut out = MatMut::new(out, count, d, d);
         for (p, page) in slots[0].pages[..shared].iter().enumerate() {
             let weights = Left::rows(&strip.as_slice()[p * NR..], reach);
-            self.gather(*page, kv, weights, NR, p == 0, &mut out.block(0..count, 0..d));
+            let values = self.values(*page, kv).before(self.later(slots, kv, p));
+            self.gather(values, weights, NR, p == 0, &mut out.block(0..count, 0..d));
         }
         for (s, slot) in slots.iter().enumerate() {
             let rows = s * group..(s + 1) * group;
             for (p, page) in slot.pages.iter().enumerate().skip(shared) {
                 let weights = Left::rows(&strip.as_slice()[rows.start * reach + p * NR..], reach);
                 let keys = NR.min(slot.cached + 1 - p * NR);
-                self.gather(*page, kv, weights, keys, p == 0, &mut out.block(rows.clone(), 0..d));
+                let values = self.values(*page, kv).before(self.later(&slots[s..], kv, p));
+                self.gather(values, weights, keys, p == 0, &mut out.block(rows.clone(), 0..d));
             }
         }
         for (r, sum) in sums.into_iter().enumerate() {
@@ -96,24 +100,29 @@ impl Decode<'_> {
         }
     }
 
+    /// Keys read some time after the values of page `p` of the first of `slots`: those of the next head, or of a sequence
+    /// whose turn is next.
+    fn later(&self, slots: &[Slot], kv: usize, p: usize) -> &[f32] {
+        let (slots, kv) = if kv + 1 < self.heads.kv { (slots, kv + 1) } else { (self.following, 0) };
+        let page = slots.first().and_then(|slot| slot.pages.get(p));
+        page.map_or(&[], |page| self.pages.panels(*page, self.layer, kv).0)
+    }
+
+    /// The values of one page.
+    fn values(&self, page: u32, kv: usize) -> Right<'_> {
+        Right::packed(self.pages.panels(page, self.layer, kv).1, NR)
+    }
+
     /// Scores of queries against the keys of one page.
     fn score(&self, page: u32, kv: usize, queries: &[f32], scores: &mut MatMut<'_>) {
         let d = self.heads.dim;
-        let keys = Right::packed(self.pages.panels(page, self.layer, kv).0, d);
+        let (keys, values) = self.pages.panels(page, self.layer, kv);
+        let keys = Right::packed(keys, d).before(values);
         gemm(self.isa, Left::rows(queries, d), keys, d, scores, None, Write::Store);
     }
 
-    /// Adds the values of one page's first `keys` positions, weighted.
-    fn gather(
-        &self,
-        page: u32,
-        kv: usize,
-        weights: Left<'_>,
-        keys: usize,
-        first: bool,
-        out: &mut MatMut<'_>,
-    ) {
-        let values = Right::packed(self.pages.panels(page, self.layer, kv).1, NR);
+    /// Adds the first `keys` of some values, weighted.
+    fn gather(&self, values: Right<'_>, weights: Left<'_>, keys: usize, first: bool, out: &mut MatMut<'_>) {
         let write = if first { Write::Store } else { Write::Chain };
         gemm(self.isa, weights, values, keys, out, None, write);
     }

@@ -32,8 +32,10 @@ struct Queue<'a> {
     next: Job,
 }
 
-impl Queue<'_> {
-    fn pop(&mut self) -> Option<Job> {
+impl Iterator for Queue<'_> {
+    type Item = Job;
+
+    fn next(&mut self) -> Option<Job> {
         while let Some(prompt) = self.prompts.get(self.next.0) {
             if self.next.1 < prompt.n {
                 self.next.1 += 1;
@@ -57,10 +59,15 @@ fn fitting(w: &Weights<'_, Cpu>, prompts: &[Prompt], sampling: &Sampling) -> usi
     CACHE_MAX / (page * reach(w, prompts, sampling).div_ceil(NR)).max(1)
 }
 
-/// Elements of a worker's cache: every slot at full length, and the pages of one prompt that is about to be shared.
+/// Elements of a worker's cache: every slot at full length, and besides a prompt's pages as long as samples of it may
+/// follow, or its last one, which a sample copies.
 fn cache_len(w: &Weights<'_, Cpu>, prompts: &[Prompt], sampling: &Sampling, slots: usize) -> usize {
-    let longest = prompts.iter().map(|p| p.tokens.len()).max().unwrap_or(0);
-    let count = slots * reach(w, prompts, sampling).div_ceil(NR) + 2 * longest.div_ceil(NR);
+    let besides = |p: &Prompt| {
+        let len = p.tokens.len();
+        if p.n > 1 { len.div_ceil(NR) } else { usize::from(!len.is_multiple_of(NR)) }
+    };
+    let besides = prompts.iter().map(besides).max().unwrap_or(0);
+    let count = slots * reach(w, prompts, sampling).div_ceil(NR) + besides;
     count * page_len(heads(w.layout), w.layout.config.layers)
 }
 
@@ -148,15 +155,19 @@ impl<'a> Worker<'a> {
 
     fn run(mut self, queue: &Mutex<Queue<'_>>, done: &Sender<(Job, Sample)>) {
         loop {
-            while self.slots.len() < self.slots_max {
-                // A poisoned lock means another worker panicked; this one stops and the panic goes on.
-                let Some(job) = queue.lock().ok().and_then(|mut queue| queue.pop()) else { break };
-                self.begin(job, done);
-            }
-            if self.slots.is_empty() {
+            // Together, not in turns: each of the workers would read every prompt.
+            // A poisoned lock means another worker panicked; this one stops and the panic goes on.
+            let free = self.slots_max - self.slots.len();
+            let Ok(jobs) = queue.lock().map(|mut queue| queue.by_ref().take(free).collect::<Vec<_>>()) else {
+                return;
+            };
+            if jobs.is_empty() && self.slots.is_empty() {
                 return;
             }
-            self.step(done);
+            jobs.into_iter().for_each(|job| self.begin(job, done));
+            if !self.slots.is_empty() {
+                self.step(done);
+            }
         }
     }
 
@@ -237,31 +248,30 @@ impl<'a> Worker<'a> {
         let (count, width, q_width) = (tokens.len(), self.heads.width(), self.w.layout.q_width());
         let pages: Vec<u32> = (0..count.div_ceil(NR)).map(|_| self.pages.take()).collect();
         let positions: Vec<u32> = (0..count as u32).collect();
-        let mut x = self.embed(tokens.iter().copied());
-        let mut middle = x.clone();
-        let mut qkv = vec![0.0; count * width];
-        let mut attended = vec![0.0; count * q_width];
-        let mut lse = vec![0.0; count * self.heads.query];
-        let mut gate_up = vec![0.0; count * 2 * c.mlp];
-        for layer in 0..c.layers {
-            let view = self.view(layer);
-            view.qkv(&x, &positions, &mut qkv);
-            for (t, row) in qkv.chunks_exact(width).enumerate() {
-                self.pages.store(pages[t / NR], layer, t % NR, row);
-            }
-            let outs = MatMut::new(&mut attended, count, q_width, q_width);
-            let outs = outs.grid([count], self.heads.group() * self.heads.dim);
-            let lses = MatMut::new(&mut lse, count, self.heads.query, self.heads.query);
-            for (kv, (mut out, mut lse)) in
-                outs.into_iter().zip(lses.grid([count], self.heads.group())).enumerate()
-            {
-                attention::forward(self.cpu.isa, self.heads, kv, &qkv, &mut out, &mut lse);
-            }
-            view.project(&attended, &x, &mut middle);
-            view.mlp(&middle, &mut gate_up, &mut x);
-        }
+        let embedded = self.embed(tokens.iter().copied());
         let mut logits = vec![0.0; c.vocab];
-        self.logits(&x[(count - 1) * c.hidden..], &mut logits);
+        let (n, lse_len) = (embedded.len(), count * self.heads.query);
+        let lengths = [n, n, count * width, count * q_width, lse_len, count * 2 * c.mlp];
+        scratch::with(lengths, |[x, middle, qkv, attended, lse, gate_up]| {
+            x.copy_from_slice(&embedded);
+            for layer in 0..c.layers {
+                let view = self.view(layer);
+                view.qkv(x, &positions, qkv);
+                for (t, row) in qkv.chunks_exact(width).enumerate() {
+                    self.pages.store(pages[t / NR], layer, t % NR, row);
+                }
+                let outs = MatMut::new(attended, count, q_width, q_width);
+                let outs = outs.grid([count], self.heads.group() * self.heads.dim);
+                let lses = MatMut::new(lse, count, self.heads.query, self.heads.query);
+                let lses = lses.grid([count], self.heads.group());
+                for (kv, (mut out, mut lse)) in outs.into_iter().zip(lses).enumerate() {
+                    attention::forward(self.cpu.isa, self.heads, kv, qkv, &mut out, &mut lse);
+                }
+                view.project(attended, x, middle);
+                view.mlp(middle, gate_up, x);
+            }
+            self.logits(&x[(count - 1) * c.hidden..], &mut logits);
+        });
         Shared { pages, logits }
     }
 
@@ -297,7 +307,8 @@ impl<'a> Worker<'a> {
                         self.pages.store(slot.pages[slot.cached / NR], layer, slot.cached % NR, row);
                     }
                     let mut first = 0;
-                    for group in slots.chunk_by(|a, b| a.job.0 == b.job.0).flat_map(|g| g.chunks(GROUP)) {
+                    let groups = slots.chunk_by(|a, b| a.job.0 == b.job.0).flat_map(|g| g.chunks(GROUP));
+                    for group in groups {
                         let rows = first..first + group.len();
                         first = rows.end;
                         let decode = Decode {
@@ -306,6 +317,7 @@ impl<'a> Worker<'a> {
                             pages: &self.pages,
                             layer,
                             prompt: self.prompts[group[0].job.0].tokens.len(),
+                            following: &slots[first..],
                         };
                         let qkv = &qkv[rows.start * width..rows.end * width];
                         decode.attend(group, qkv, &mut attended[rows.start * q_width..rows.end * q_width]);

@@ -7,7 +7,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-/// Bytes of a large page; arrays of several begin on one.
+/// Bytes of a large page; arrays of one or more begin on one.
 const PAGE: usize = 2 << 20;
 /// Bytes of a cache line.
 const LINE: usize = 64;
@@ -70,7 +70,8 @@ fn layout(capacity: usize) -> Layout {
 /// Memory for at least `len` > 0 elements, and for how many.
 #[expect(clippy::cast_ptr_alignment, reason = "the layout begins on a cache line at least")]
 fn allocate(len: usize) -> (NonNull<f32>, usize) {
-    let unit = if len * size_of::<f32>() >= PAGE { PAGE } else { LINE } / size_of::<f32>();
+    // Whole large pages only where they are many: the rest of one is memory for nothing.
+    let unit = if len * size_of::<f32>() >= 4 * PAGE { PAGE } else { LINE } / size_of::<f32>();
     let capacity = len.next_multiple_of(unit);
     let layout = layout(capacity);
     // SAFETY: the layout is not empty.
@@ -91,7 +92,7 @@ fn large_pages(ptr: NonNull<f32>, bytes: usize) {
     const HUGEPAGE: c_int = 14;
     if bytes >= PAGE {
         // SAFETY: advice on pages that are wholly ours; it changes nothing that can be read.
-        let _ = unsafe { madvise(ptr.as_ptr().cast(), bytes, HUGEPAGE) };
+        let _ = unsafe { madvise(ptr.as_ptr().cast(), bytes / PAGE * PAGE, HUGEPAGE) };
     }
 }
 

@@ -12,6 +12,8 @@ use super::matrix::MatMut;
 pub(crate) const NR: usize = 32;
 /// Rows of C in a register tile (AVX-512).
 pub(crate) const MR: usize = 14;
+/// Elements of a cache line.
+const LINE: usize = 16;
 
 /// The left factor: element (i, k) is `data[i * rs + k * cs]`.
 #[derive(Clone, Copy)]
@@ -47,17 +49,24 @@ pub(crate) struct Right<'a> {
     pub(crate) stride: usize,
     /// From row to row: [`NR`] if packed.
     pub(crate) rs: usize,
+    /// What will be read after this product: brought into cache meanwhile.
+    pub(crate) next: &'a [f32],
 }
 
 impl<'a> Right<'a> {
     /// Packed panels of `rows` rows each, of which a product may use fewer.
     pub(crate) fn packed(data: &'a [f32], rows: usize) -> Right<'a> {
-        Right { data, stride: NR * rows, rs: NR }
+        Right { data, stride: NR * rows, rs: NR, next: &[] }
+    }
+
+    /// As it is, and `next` is what will be read afterwards.
+    pub(crate) fn before(self, next: &'a [f32]) -> Right<'a> {
+        Right { next, ..self }
     }
 
     /// A row-major matrix with `rs` elements from row to row; rows are padded to whole panels.
     pub(crate) fn rows(data: &'a [f32], rs: usize) -> Right<'a> {
-        Right { data, stride: NR, rs }
+        Right { data, stride: NR, rs, next: &[] }
     }
 }
 
@@ -92,15 +101,29 @@ pub(crate) fn gemm(
         assert!((n - 1) / NR * b.stride + (k - 1) * b.rs + NR <= b.data.len(), "B is too short");
     }
     assert!(bias.is_none_or(|bias| bias.len() >= n), "the bias is too short");
-    for panel in 0..n.div_ceil(NR) {
+    let panels = n.div_ceil(NR);
+    for panel in 0..panels {
         let width = NR.min(n - panel * NR);
         let bias = bias.map(|bias| &bias[panel * NR..][..width]);
         let b_panel = &b.data[(panel * b.stride).min(b.data.len())..];
-        for row in (0..m).step_by(tile_rows) {
+        let next = if panel + 1 == panels {
+            b.next
+        } else if b.rs == NR {
+            b.data.get((panel + 1) * b.stride..).and_then(|data| data.get(..k * NR)).unwrap_or_default()
+        } else {
+            &[]
+        };
+        // Every step of every tile brings in so many cache lines of it, until all are there: what the processor fetches
+        // by itself comes late where a panel is used by a few rows only.
+        let lines = next.len().div_ceil(LINE * k.max(1) * m.div_ceil(tile_rows));
+        for (t, row) in (0..m).step_by(tile_rows).enumerate() {
             let rows = tile_rows.min(m - row);
+            let next = next.get(t * lines * k * LINE..).unwrap_or_default();
             let tile = Tile {
                 rows,
                 k,
+                next,
+                lines: if next.is_empty() { 0 } else { lines },
                 a: Left { data: &a.data[(row * a.rs).min(a.data.len())..], ..a },
                 b: b_panel,
                 b_rs: b.rs,
@@ -116,6 +139,9 @@ pub(crate) fn gemm(
 struct Tile<'a> {
     rows: usize,
     k: usize,
+    /// To be brought into cache, so many lines with each step over k.
+    next: &'a [f32],
+    lines: usize,
     a: Left<'a>,
     b: &'a [f32],
     b_rs: usize,
@@ -186,12 +212,12 @@ impl Tile<'_> {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __m512, __mmask16, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps,
-        _mm256_setzero_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-        _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
+        __m256, __m512, __mmask16, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm256_add_ps, _mm256_fmadd_ps,
+        _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps,
+        _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
     };
 
-    use super::{MatMut, NR, Tile, Write};
+    use super::{LINE, MatMut, NR, Tile, Write};
 
     /// # Safety
     /// A holds `M` × `t.k` elements at its strides, B `t.k` rows of `NR` elements, `t.b_rs` apart.
@@ -217,10 +243,22 @@ mod x86 {
                     acc[i][1] = _mm512_maskz_loadu_ps(high, c.wrapping_add(i * ld + 16));
                 }
             }
+            if t.write == Write::Add {
+                // Read only at the end: until then it can come from afar.
+                for i in 0..M {
+                    _mm_prefetch::<_MM_HINT_T0>(c.add(i * ld).cast());
+                    _mm_prefetch::<_MM_HINT_T0>(c.wrapping_add(i * ld + 16).cast());
+                }
+            }
             let mut b = t.b.as_ptr();
             let mut a = t.a.data.as_ptr();
+            let mut next = t.next.as_ptr();
             let (rs, cs) = (t.a.rs, t.a.cs);
             for _ in 0..t.k {
+                for _ in 0..t.lines {
+                    _mm_prefetch::<_MM_HINT_T1>(next.cast());
+                    next = next.wrapping_add(LINE);
+                }
                 let b0 = _mm512_loadu_ps(b);
                 let b1 = _mm512_loadu_ps(b.add(16));
                 for i in 0..M {

@@ -451,11 +451,10 @@ for_each_isa! {
 }
 
 for_each_isa! {
-    /// Sampling weights e^((z − max) / temperature), and their sum.
-    fn tempered(logits: &[f32], max: f32, temperature: f32, weights: &mut [f32]) -> f64 {
+    /// Sampling weights e^((z − max) / temperature).
+    fn tempered(logits: &[f32], max: f32, temperature: f32, weights: &mut [f32]) {
         for (w, z) in weights.iter_mut().zip(logits) {
             *w = exp((*z - max) / temperature);
         }
-        weights.iter().map(|w| f64::from(*w)).sum()
     }
 }

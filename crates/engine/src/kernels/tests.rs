@@ -170,8 +170,8 @@ fn row_kernels_are_the_same_on_every_instruction_set() {
             let row = rows::log_softmax(isa, &logits);
             rows::logits_backward(isa, &mut logits, row, 1, 0.7);
             let mut weights = vec![0.0; width];
-            let sum = rows::tempered(isa, &gain, row.max, 0.8, &mut weights) as f32;
-            [logits, weights, vec![row.max, row.log_sum, row.entropy, sum]].concat()
+            rows::tempered(isa, &gain, row.max, 0.8, &mut weights);
+            [logits, weights, vec![row.max, row.log_sum, row.entropy]].concat()
         });
         same_everywhere("dot, add, scale, sum_of_squares", |isa| {
             let (mut a, mut b) = (x.clone(), y.clone());
