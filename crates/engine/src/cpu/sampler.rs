@@ -155,7 +155,7 @@ impl<'a> Worker<'a> {
 
     fn run(mut self, queue: &Mutex<Queue<'_>>, done: &Sender<(Job, Sample)>) {
         loop {
-            // Together, not in turns: each of the workers would read every prompt.
+            // As many as there is room for: workers that took turns would each read every prompt.
             // A poisoned lock means another worker panicked; this one stops and the panic goes on.
             let free = self.slots_max - self.slots.len();
             let Ok(jobs) = queue.lock().map(|mut queue| queue.by_ref().take(free).collect::<Vec<_>>()) else {
@@ -164,7 +164,9 @@ impl<'a> Worker<'a> {
             if jobs.is_empty() && self.slots.is_empty() {
                 return;
             }
-            jobs.into_iter().for_each(|job| self.begin(job, done));
+            for job in jobs {
+                self.begin(job, done);
+            }
             if !self.slots.is_empty() {
                 self.step(done);
             }

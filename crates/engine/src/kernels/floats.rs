@@ -70,9 +70,7 @@ fn layout(capacity: usize) -> Layout {
 /// Memory for at least `len` > 0 elements, and for how many.
 #[expect(clippy::cast_ptr_alignment, reason = "the layout begins on a cache line at least")]
 fn allocate(len: usize) -> (NonNull<f32>, usize) {
-    // Whole large pages only where they are many: the rest of one is memory for nothing.
-    let unit = if len * size_of::<f32>() >= 4 * PAGE { PAGE } else { LINE } / size_of::<f32>();
-    let capacity = len.next_multiple_of(unit);
+    let capacity = len.next_multiple_of(LINE / size_of::<f32>());
     let layout = layout(capacity);
     // SAFETY: the layout is not empty.
     let ptr = unsafe { alloc(layout) };
@@ -81,7 +79,7 @@ fn allocate(len: usize) -> (NonNull<f32>, usize) {
     (ptr, capacity)
 }
 
-/// Asks the system for large pages; whether it has any does not matter.
+/// Asks the system for large pages as far as they are filled; whether it has any does not matter.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn large_pages(ptr: NonNull<f32>, bytes: usize) {
     use std::ffi::{c_int, c_void};
