@@ -86,7 +86,7 @@ pub struct World {
     /// How sentences and solutions are written; as the context says if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub style: Option<Style>,
-    /// A distribution with a name; it replaces `distractors` and `query_total`.
+    /// A distribution with a name; it replaces `distractors`, `query_total`, and `number` and `literal` of `forms`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<Preset>,
 }

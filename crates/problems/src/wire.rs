@@ -388,7 +388,8 @@ pub(crate) fn draw_literal(world: &World, draws: &mut Draws, small: bool) -> (Ac
     }
 }
 
-/// Joins operands and a literal, two different values by their difference with that chance; `None` if a value or an intermediate result is out of bounds.
+/// Joins operands and a literal, two different values by their difference with that chance; `None` if a value or an
+/// intermediate result is out of bounds.
 pub(crate) fn join(
     world: &World,
     draws: &mut Draws,
