@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// Where peer.py lies
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../peers"))]
     scripts: PathBuf,
-    /// Shapes to measure, of T, S and P; P takes minutes and 20 GB with all variants
+    /// Shapes to measure, of T, S and P; P takes minutes, and about 25 GB with all variants
     #[arg(long, value_delimiter = ',', default_value = "T,S")]
     shapes: Vec<String>,
     /// What to measure
@@ -114,6 +114,10 @@ impl Measured {
 /// Measures and prints.
 pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.rounds > 0, "there must be at least one round");
+    let known = |name: &str| TRAINING.contains(&name) || SAMPLING.contains(&name);
+    if let Some(name) = args.variants.iter().find(|name| !known(name)) {
+        bail!("there is no variant `{name}`; there are {} and {}", TRAINING.join(", "), SAMPLING[2..].join(", "));
+    }
     let load = load();
     if load.is_some_and(|load| load > 0.2) {
         eprintln!("warning: others keep {:.1} processors busy; expect noise", load.unwrap_or_default());
@@ -143,31 +147,32 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Their variants, best-known first. All of training's for a model that fits them, fewer for P.
-fn variants(args: &Args, name: &str, work: Work) -> Vec<&'static str> {
-    let all: &[&str] = match (work, name) {
-        (Work::Train, "P") => &["eager-f32", "eager-bf16", "eager-bf16pure"],
-        (Work::Train, _) => &[
-            "eager-f32",
-            "eager-bf16",
-            "eager-bf16pure",
-            "compile-f32",
-            "compile-bf16",
-            "compile-bf16pure",
-            "hub-f32",
-            "hub-bf16",
-            "hub-bf16pure",
-        ],
-        (Work::Sample | Work::Group, _) => &["eager-f32", "eager-bf16", "generate-f32", "generate-bf16"],
-    };
-    let wanted = |v: &&str| args.variants.is_empty() || args.variants.iter().any(|w| w == v);
-    all.iter().copied().filter(wanted).collect()
+/// Their variants in training.
+const TRAINING: [&str; 9] = [
+    "eager-f32",
+    "eager-bf16",
+    "eager-bf16pure",
+    "compile-f32",
+    "compile-bf16",
+    "compile-bf16pure",
+    "hub-f32",
+    "hub-bf16",
+    "hub-bf16pure",
+];
+
+/// Their variants in sampling.
+const SAMPLING: [&str; 4] = ["eager-f32", "eager-bf16", "generate-f32", "generate-bf16"];
+
+/// Those of their variants that were asked for and do this work.
+fn variants(args: &Args, work: Work) -> impl Iterator<Item = &'static str> {
+    let all: &[&str] = if work == Work::Train { &TRAINING } else { &SAMPLING };
+    all.iter().copied().filter(|v| args.variants.is_empty() || args.variants.iter().any(|w| w == v))
 }
 
 fn measure(args: &Args, name: &str, work: Work) -> Result<Part> {
     let shape = shape(name)?;
     let mut sides = vec![start_ours(args, name, work)?];
-    for variant in variants(args, name, work) {
+    for variant in variants(args, work) {
         sides.push(start_theirs(args, name, work, variant)?);
     }
     let parameters = sides[0].0.built.parameters;

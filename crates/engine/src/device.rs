@@ -79,14 +79,8 @@ pub(crate) trait Device {
     fn upload(&self, values: &[f32]) -> Self::Buf;
     /// Copies out.
     fn download(&self, buf: &Self::Buf) -> Vec<f32>;
-    /// Packs the weights, for the backward pass too if asked.
-    fn pack(
-        &self,
-        layout: &Layout,
-        flat: &Self::Buf,
-        backward: bool,
-        packed: Option<Self::Packed>,
-    ) -> Self::Packed;
+    /// Packs the weights, into old storage where there is some.
+    fn pack(&self, layout: &Layout, flat: &Self::Buf, packed: Option<Self::Packed>) -> Self::Packed;
 
     /// x = embedding of each token.
     fn embed(&self, w: &Weights<'_, Self>, batch: &Flat, x: &mut Self::Buf);

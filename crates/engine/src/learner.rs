@@ -82,21 +82,14 @@ impl LearnerFactory for CpuFactory {
     }
 }
 
-/// Which packed forms of the weights are up to date.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Fresh {
-    Neither,
-    Forward,
-    Both,
-}
-
 /// A Qwen2 model on the processor, with its optimizer.
 pub struct CpuLearner {
     device: Cpu,
     layout: Layout,
     weights: Floats,
     packed: Option<Packed>,
-    fresh: Fresh,
+    /// Whether `packed` is of these weights.
+    fresh: bool,
     /// Empty until the first backward pass: a model that is only sampled needs none.
     gradient: Floats,
     first: Floats,
@@ -114,7 +107,7 @@ impl CpuLearner {
             layout,
             weights,
             packed: None,
-            fresh: Fresh::Neither,
+            fresh: false,
             gradient: Floats::new(),
             first: Floats::new(),
             second: Floats::new(),
@@ -147,18 +140,17 @@ impl CpuLearner {
     /// As [`Learner::logprobs`].
     pub fn logits(&mut self, batch: &Batch) -> Result<Vec<f32>, LearnerError> {
         let flat = model::flatten(&self.layout, batch)?;
-        self.pack(Fresh::Forward);
+        self.pack();
         let Some(packed) = &self.packed else { return Ok(Vec::new()) };
         let w = Weights { layout: &self.layout, flat: &self.weights, packed };
         Ok(model::logits(&self.device, &w, &flat, &mut self.workspace))
     }
 
-    fn pack(&mut self, wanted: Fresh) {
-        if self.fresh < wanted {
-            let backward = wanted == Fresh::Both;
+    fn pack(&mut self) {
+        if !self.fresh {
             let packed = self.packed.take();
-            self.packed = Some(self.device.pack(&self.layout, &self.weights, backward, packed));
-            self.fresh = wanted;
+            self.packed = Some(self.device.pack(&self.layout, &self.weights, packed));
+            self.fresh = true;
         }
     }
 
@@ -191,7 +183,7 @@ impl Learner for CpuLearner {
         objective: &dyn Objective,
     ) -> Result<ForwardBackward, LearnerError> {
         let flat = model::flatten(&self.layout, batch)?;
-        self.pack(Fresh::Both);
+        self.pack();
         self.gradient.resize(self.layout.parameters);
         let Some(packed) = &self.packed else {
             return Err(LearnerError::Request("the weights are not packed".to_owned()));
@@ -219,13 +211,13 @@ impl Learner for CpuLearner {
             second: &mut self.second,
         };
         self.device.adamw(&self.layout, adamw, self.step, scale as f32, state);
-        self.fresh = Fresh::Neither;
+        self.fresh = false;
         OptimStep { grad_norm, applied: true }
     }
 
     fn logprobs(&mut self, batch: &Batch) -> Result<Vec<f32>, LearnerError> {
         let flat = model::flatten(&self.layout, batch)?;
-        self.pack(Fresh::Forward);
+        self.pack();
         let Some(packed) = &self.packed else { return Ok(Vec::new()) };
         let w = Weights { layout: &self.layout, flat: &self.weights, packed };
         Ok(model::forward(&self.device, &w, &flat, &mut self.workspace).0)
@@ -249,7 +241,7 @@ impl Learner for CpuLearner {
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Vec<Sample>>, LearnerError> {
         prompts_P.iter().try_for_each(|prompt| self.check_prompt(prompt))?;
-        self.pack(Fresh::Forward);
+        self.pack();
         let Some(packed) = &self.packed else { return Ok(Vec::new()) };
         let w = Weights { layout: &self.layout, flat: &self.weights, packed };
         Ok(self.device.sample(&w, prompts_P, sampling, progress))
@@ -289,7 +281,7 @@ impl Learner for CpuLearner {
         let state = checkpoint::load_optimizer(dir, &self.layout)?;
         self.weights = self.device.upload(&weights);
         self.restore(state);
-        self.fresh = Fresh::Neither;
+        self.fresh = false;
         Ok(())
     }
 

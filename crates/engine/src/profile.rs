@@ -70,7 +70,7 @@ pub fn profile(
         // Before every step: what disturbs the machine disturbs both.
         ceilings += best(&device.cpu, now);
         let start = now();
-        let fresh = device.pack(&layout, &weights, true, packed.take());
+        let fresh = device.pack(&layout, &weights, packed.take());
         let w = Weights { layout: &layout, flat: &weights, packed: &fresh };
         model::forward_backward(&device, &w, &batch, &objective, &mut workspace, &mut gradient)?;
         packed = Some(fresh);
@@ -178,8 +178,8 @@ impl Device for Timed<'_> {
         self.cpu.download(buf)
     }
 
-    fn pack(&self, layout: &Layout, flat: &Buf, backward: bool, packed: Option<Packed>) -> Packed {
-        self.time("pack", 0.0, |cpu| cpu.pack(layout, flat, backward, packed))
+    fn pack(&self, layout: &Layout, flat: &Buf, packed: Option<Packed>) -> Packed {
+        self.time("pack", 0.0, |cpu| cpu.pack(layout, flat, packed))
     }
 
     fn embed(&self, w: &Weights<'_, Self>, batch: &Flat, x: &mut Buf) {

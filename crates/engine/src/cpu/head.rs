@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::cpu::gradient::{self, CHUNK, Segment, Sums};
 use crate::cpu::layer;
-use crate::cpu::weights::Packed;
+use crate::cpu::weights::{BackwardMatrix, Packed};
 use crate::cpu::{Scratch, scratch};
 use crate::device::{Prediction, Scores};
 use crate::kernels::matrix::MatMut;
@@ -72,6 +72,8 @@ impl Head<'_> {
         let mut outputs = [logprobs_N, entropy_N, divergence_N].map(Vec::as_mut_slice);
         // The norm's gain lies apart from the output matrix in the gradient; here it follows it.
         let (matrix, gain) = (self.layout.head.len(), hidden);
+        let [head, _] = &mut scratch.matrices;
+        let head = head.pack(&self.flat[self.layout.head.clone()], self.layout.config.vocab, hidden);
         let segments = Segment::all(list.len(), &(0..matrix + gain), &mut scratch.sums);
         let used = segments.len() * (matrix + gain);
         let mut first = 0;
@@ -90,7 +92,7 @@ impl Head<'_> {
             for list in list.chunks(CHUNK) {
                 let outputs =
                     outputs.each_mut().map(|all| all.split_off_mut(..list.len()).unwrap_or_default());
-                self.chunk(list, reference, outputs, &mut segment.sums, |row, gradient| {
+                self.chunk(head, list, reference, outputs, &mut segment.sums, |row, gradient| {
                     dx[(row - first) * hidden..][..hidden].copy_from_slice(gradient);
                 });
                 segment.sums.fresh = false;
@@ -106,6 +108,7 @@ impl Head<'_> {
     /// Scores and gradients of some predictions; `put` takes the gradient of each row.
     fn chunk(
         &self,
+        head: &BackwardMatrix,
         list: &[Prediction],
         reference: &[f32],
         [logprobs, entropies, divergences]: [&mut [f32]; 3],
@@ -136,7 +139,7 @@ impl Head<'_> {
             let matrix = self.layout.head.len();
             sums.product(isa, &(0..matrix), count, (dlogits, c.vocab), (h, c.hidden));
             let mut dh_rows = MatMut::new(dh, count, c.hidden, c.hidden);
-            self.packed.head.apply_backward(isa, dlogits, s_wide, &mut dh_rows);
+            head.apply(isa, dlogits, s_wide, &mut dh_rows);
             dx.fill(0.0);
             let gains = &self.flat[self.layout.final_norm.clone()];
             let dgain = sums.vector(&(matrix..matrix + c.hidden));

@@ -3,7 +3,7 @@
 
 use crate::cpu::gradient::{self, Sums};
 use crate::cpu::scratch;
-use crate::cpu::weights::{Packed, PackedLayer};
+use crate::cpu::weights::{BackwardMatrix, Packed, PackedLayer};
 use crate::kernels::gemm::Write;
 use crate::kernels::matrix::MatMut;
 use crate::kernels::{Isa, rows};
@@ -71,18 +71,25 @@ impl LayerView<'_> {
 
     /// Backward of [`LayerView::mlp`] for a chunk: `dx` of the output becomes that of `middle`; the gradients of
     /// the weights are added to `sums`.
-    pub(crate) fn mlp_backward(&self, dx: &mut [f32], middle: &[f32], gate_up: &[f32], sums: &mut Sums<'_>) {
+    pub(crate) fn mlp_backward(
+        &self,
+        [gate_up_matrix, down_matrix]: [&BackwardMatrix; 2],
+        dx: &mut [f32],
+        middle: &[f32],
+        gate_up: &[f32],
+        sums: &mut Sums<'_>,
+    ) {
         let (isa, hidden, mlp) = (self.isa, self.layout.config.hidden, self.layout.config.mlp);
         let count = dx.len() / hidden;
         let [s, s_act, s_wide] = [hidden, mlp, 2 * mlp].map(gradient::stride);
         let lengths = [dx.len(), count * s, count * s, count * s_act, count * s_wide];
         scratch::with(lengths, |[dh, dy, h, act, dgate_up]| {
             gradient::spread(dx, hidden, dy);
-            self.packed.down.apply_backward(isa, dy, s, &mut MatMut::new(act, count, mlp, s_act));
+            down_matrix.apply(isa, dy, s, &mut MatMut::new(act, count, mlp, s_act));
             rows::swiglu_backward(isa, gate_up, mlp, dgate_up, s_wide, act, s_act);
             sums.product(isa, &self.spans.down, count, (dy, hidden), (act, mlp));
             let mut dh_rows = MatMut::new(dh, count, hidden, hidden);
-            self.packed.gate_up.apply_backward(isa, dgate_up, s_wide, &mut dh_rows);
+            gate_up_matrix.apply(isa, dgate_up, s_wide, &mut dh_rows);
             rows::rms_norm(isa, middle, self.post_gain(), self.eps(), h, s);
             sums.product(isa, &self.spans.gate_up, count, (dgate_up, 2 * mlp), (h, hidden));
             let dgain = sums.vector(&self.spans.post_norm);
@@ -93,6 +100,7 @@ impl LayerView<'_> {
     /// Backward of [`LayerView::project`] for a chunk, towards attention's output.
     pub(crate) fn project_backward(
         &self,
+        matrix: &BackwardMatrix,
         dx: &[f32],
         attended: &[f32],
         dattended: &mut [f32],
@@ -106,7 +114,7 @@ impl LayerView<'_> {
             gradient::spread(attended, width, x);
             sums.product(self.isa, &self.spans.out, count, (dy, hidden), (x, width));
             let mut out = MatMut::new(dattended, count, width, width);
-            self.packed.out.apply_backward(self.isa, dy, s, &mut out);
+            matrix.apply(self.isa, dy, s, &mut out);
         });
     }
 
@@ -114,6 +122,7 @@ impl LayerView<'_> {
     /// queries and keys.
     pub(crate) fn qkv_backward(
         &self,
+        matrix: &BackwardMatrix,
         x: &[f32],
         positions: &[u32],
         dqkv: &[f32],
@@ -133,7 +142,7 @@ impl LayerView<'_> {
             }
             rows::rms_norm(isa, x, self.input_gain(), self.eps(), h, s);
             sums.product(isa, &self.spans.qkv, count, (dy, width), (h, hidden));
-            self.packed.qkv.apply_backward(isa, dy, s_wide, &mut MatMut::new(dh, count, hidden, hidden));
+            matrix.apply(isa, dy, s_wide, &mut MatMut::new(dh, count, hidden, hidden));
             let dgain = sums.vector(&self.spans.input_norm);
             rows::rms_norm_backward(isa, x, self.input_gain(), self.eps(), dh, dx, dgain);
         });

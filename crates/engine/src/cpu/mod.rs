@@ -24,6 +24,7 @@ use self::attention::Heads;
 use self::gradient::CHUNK;
 use self::head::Head;
 use self::layer::LayerView;
+use self::weights::BackwardMatrix;
 pub(crate) use self::weights::Packed;
 use crate::device::{Device, Flat, Optimizer, Prediction, Saved, Scores, Weights};
 use crate::kernels::floats::Floats;
@@ -85,6 +86,8 @@ pub(crate) struct Scratch {
     sums: Floats,
     dattended: Floats,
     dqkv: Floats,
+    /// The matrices that the operation at work multiplies with.
+    matrices: [BackwardMatrix; 2],
 }
 
 impl Device for Cpu {
@@ -104,9 +107,9 @@ impl Device for Cpu {
         buf.to_vec()
     }
 
-    fn pack(&self, layout: &Layout, flat: &Floats, backward: bool, packed: Option<Packed>) -> Packed {
+    fn pack(&self, layout: &Layout, flat: &Floats, packed: Option<Packed>) -> Packed {
         let mut packed = packed.unwrap_or_default();
-        self.pool.install(|| packed.update(layout, flat, backward));
+        self.pool.install(|| packed.update(layout, flat));
         packed
     }
 
@@ -235,9 +238,15 @@ impl Device for Cpu {
         scratch: &mut Scratch,
     ) {
         let view = self.view(w, layer);
-        let (hidden, wide) = (w.layout.config.hidden, 2 * w.layout.config.mlp);
+        let (hidden, mlp) = (w.layout.config.hidden, w.layout.config.mlp);
+        let wide = 2 * mlp;
         let span = view.spans.post_norm.start..view.spans.down.end;
+        let [gate_up, down] = &mut scratch.matrices;
         self.pool.install(|| {
+            let matrices = [
+                gate_up.pack(&w.flat[view.spans.gate_up.clone()], wide, hidden),
+                down.pack(&w.flat[view.spans.down.clone()], hidden, mlp),
+            ];
             gradient::by_chunks(
                 self.isa,
                 (dx, hidden),
@@ -247,7 +256,7 @@ impl Device for Cpu {
                 |rows, dx, sums| {
                     let (middle, gate_up) =
                         (of(&saved.middle, &rows, hidden), of(&saved.gate_up, &rows, wide));
-                    view.mlp_backward(dx, middle, gate_up, sums);
+                    view.mlp_backward(matrices, dx, middle, gate_up, sums);
                 },
             );
         });
@@ -269,7 +278,10 @@ impl Device for Cpu {
         let (count, q_width, width) = (dx.len() / hidden, heads.query * heads.dim, heads.width());
         let dattended = scratch.dattended.sized(count * q_width);
         let dqkv = scratch.dqkv.sized(count * width);
+        let [qkv, out] = &mut scratch.matrices;
         self.pool.install(|| {
+            let out = out.pack(&w.flat[view.spans.out.clone()], hidden, q_width);
+            let qkv = qkv.pack(&w.flat[view.spans.qkv.clone()], width, hidden);
             let (span, sums) = (view.spans.out.clone(), &mut scratch.sums);
             gradient::by_chunks(
                 self.isa,
@@ -279,7 +291,7 @@ impl Device for Cpu {
                 gradient,
                 |rows, dattended, sums| {
                     let (dx, attended) = (of(dx, &rows, hidden), of(&saved.attended, &rows, q_width));
-                    view.project_backward(dx, attended, dattended, sums);
+                    view.project_backward(out, dx, attended, dattended, sums);
                 },
             );
             self.attention_core_backward(heads, batch, saved, dattended, dqkv);
@@ -292,7 +304,7 @@ impl Device for Cpu {
                 gradient,
                 |rows, dx, sums| {
                     let (x, dqkv) = (of(x, &rows, hidden), of(dqkv, &rows, width));
-                    view.qkv_backward(x, &batch.positions_T[rows], dqkv, dx, sums);
+                    view.qkv_backward(qkv, x, &batch.positions_T[rows], dqkv, dx, sums);
                 },
             );
         });

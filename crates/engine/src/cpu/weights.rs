@@ -3,29 +3,25 @@
 use rayon::prelude::*;
 
 use crate::kernels::floats::Floats;
-use crate::kernels::gemm::{Left, Right, Write, gemm, pack_rows, pack_transposed};
+use crate::kernels::gemm::{Left, NR, Right, Write, gemm, pack_panel, pack_transposed};
 use crate::kernels::matrix::MatMut;
 use crate::kernels::{Isa, rows};
 use crate::layout::Layout;
 
-/// One matrix W [out, in].
+/// One matrix W [out, in], packed for x · Wᵀ.
 #[derive(Debug, Default)]
 pub(crate) struct Matrix {
     /// Rows of W.
     pub(crate) out: usize,
     /// Columns of W.
     pub(crate) input: usize,
-    forward: Floats,
-    backward: Floats,
+    panels: Floats,
 }
 
 impl Matrix {
-    fn pack(&mut self, w: &[f32], out: usize, input: usize, backward: bool) {
+    fn pack(&mut self, w: &[f32], out: usize, input: usize) {
         (self.out, self.input) = (out, input);
-        pack_transposed(w, out, input, input, &mut self.forward);
-        if backward {
-            pack_rows(w, out, input, input, &mut self.backward);
-        }
+        pack_transposed(w, out, input, input, &mut self.panels);
     }
 
     /// y = x · Wᵀ (+ bias) for row-major `x`, `stride` from row to row.
@@ -39,13 +35,31 @@ impl Matrix {
         write: Write,
     ) {
         let left = Left::rows(x, stride);
-        gemm(isa, left, Right::packed(&self.forward, self.input), self.input, y, bias, write);
+        gemm(isa, left, Right::packed(&self.panels, self.input), self.input, y, bias, write);
+    }
+}
+
+/// One matrix W [out, in], packed for dy · W: only while the backward pass is at it, in storage that all share.
+#[derive(Debug, Default)]
+pub(crate) struct BackwardMatrix {
+    out: usize,
+    panels: Floats,
+}
+
+impl BackwardMatrix {
+    /// Packs with all threads.
+    pub(crate) fn pack(&mut self, w: &[f32], out: usize, input: usize) -> &BackwardMatrix {
+        self.out = out;
+        self.panels.resize(input.div_ceil(NR) * NR * out);
+        let panels = self.panels.par_chunks_exact_mut(NR * out).enumerate();
+        panels.for_each(|(p, panel)| pack_panel(w, input, input, p, panel));
+        self
     }
 
     /// dx = dy · W for row-major `dy`, `stride` from row to row.
-    pub(crate) fn apply_backward(&self, isa: Isa, dy: &[f32], stride: usize, dx: &mut MatMut<'_>) {
-        let left = Left::rows(dy, stride);
-        gemm(isa, left, Right::packed(&self.backward, self.out), self.out, dx, None, Write::Store);
+    pub(crate) fn apply(&self, isa: Isa, dy: &[f32], stride: usize, dx: &mut MatMut<'_>) {
+        let right = Right::packed(&self.panels, self.out);
+        gemm(isa, Left::rows(dy, stride), right, self.out, dx, None, Write::Store);
     }
 }
 
@@ -68,7 +82,7 @@ pub(crate) struct Packed {
 
 impl Packed {
     /// Packs what changed since the last step: everything but the rotation table.
-    pub(crate) fn update(&mut self, layout: &Layout, flat: &[f32], backward: bool) {
+    pub(crate) fn update(&mut self, layout: &Layout, flat: &[f32]) {
         let c = &layout.config;
         if self.layers.is_empty() {
             self.layers.resize_with(c.layers, PackedLayer::default);
@@ -76,12 +90,12 @@ impl Packed {
         }
         let head = &mut self.head;
         self.layers.par_iter_mut().zip(&layout.layers).for_each(|(packed, spans)| {
-            packed.qkv.pack(&flat[spans.qkv.clone()], layout.qkv_width(), c.hidden, backward);
-            packed.out.pack(&flat[spans.out.clone()], c.hidden, layout.q_width(), backward);
-            packed.gate_up.pack(&flat[spans.gate_up.clone()], 2 * c.mlp, c.hidden, backward);
-            packed.down.pack(&flat[spans.down.clone()], c.hidden, c.mlp, backward);
+            packed.qkv.pack(&flat[spans.qkv.clone()], layout.qkv_width(), c.hidden);
+            packed.out.pack(&flat[spans.out.clone()], c.hidden, layout.q_width());
+            packed.gate_up.pack(&flat[spans.gate_up.clone()], 2 * c.mlp, c.hidden);
+            packed.down.pack(&flat[spans.down.clone()], c.hidden, c.mlp);
         });
-        head.pack(&flat[layout.head.clone()], c.vocab, c.hidden, backward);
+        head.pack(&flat[layout.head.clone()], c.vocab, c.hidden);
     }
 }
 

@@ -81,6 +81,13 @@ pub(crate) enum Write {
     Chain,
 }
 
+/// Elements of A that a product over panels keeps in cache: half of the second level.
+const CACHED: usize = 1 << 18;
+/// Longest part of the inner axis where A does not fit there.
+const K_BLOCK: usize = 1024;
+/// Register tiles down a block of C where A is read by columns: their part of A stays in the first level of cache.
+const BLOCK_TILES: usize = 3;
+
 /// C = A·B (+ bias on every row) for the `k`-long inner axis; the shape is C's.
 pub(crate) fn gemm(
     isa: Isa,
@@ -95,42 +102,77 @@ pub(crate) fn gemm(
     if m == 0 || n == 0 {
         return;
     }
-    let tile_rows = tile_rows(isa);
     if k > 0 {
         assert!((m - 1) * a.rs + (k - 1) * a.cs < a.data.len(), "A is too short");
         assert!((n - 1) / NR * b.stride + (k - 1) * b.rs + NR <= b.data.len(), "B is too short");
     }
     assert!(bias.is_none_or(|bias| bias.len() >= n), "the bias is too short");
-    let panels = n.div_ceil(NR);
-    for panel in 0..panels {
-        let width = NR.min(n - panel * NR);
-        let bias = bias.map(|bias| &bias[panel * NR..][..width]);
-        let b_panel = &b.data[(panel * b.stride).min(b.data.len())..];
-        let next = if panel + 1 == panels {
-            b.next
-        } else if b.rs == NR {
-            b.data.get((panel + 1) * b.stride..).and_then(|data| data.get(..k * NR)).unwrap_or_default()
-        } else {
-            &[]
+    let high = if a.cs == 1 { m } else { BLOCK_TILES * tile_rows(isa) };
+    // Where the sum is added to C at its end, a chain cannot be broken.
+    let deep = if m * k <= CACHED || write == Write::Add { k.max(1) } else { K_BLOCK };
+    for first in (0..k.max(1)).step_by(deep) {
+        let end = (first + deep).min(k);
+        let part = Product {
+            isa,
+            k: end - first,
+            b: Right {
+                data: b.data.get(first * b.rs..).unwrap_or_default(),
+                next: if end == k { b.next } else { &[] },
+                ..b
+            },
+            bias: bias.filter(|_| end == k),
+            write: if first == 0 { write } else { Write::Chain },
         };
-        // Every step of every tile brings in so many cache lines of it, until all are there: what the processor fetches
-        // by itself comes late where a panel is used by a few rows only.
-        let lines = next.len().div_ceil(LINE * k.max(1) * m.div_ceil(tile_rows));
-        for (t, row) in (0..m).step_by(tile_rows).enumerate() {
-            let rows = tile_rows.min(m - row);
-            let next = next.get(t * lines * k * LINE..).unwrap_or_default();
-            let tile = Tile {
-                rows,
-                k,
-                next,
-                lines: if next.is_empty() { 0 } else { lines },
-                a: Left { data: &a.data[(row * a.rs).min(a.data.len())..], ..a },
-                b: b_panel,
-                b_rs: b.rs,
-                bias,
-                write,
+        for row in (0..m).step_by(high) {
+            let a = Left { data: &a.data[(row * a.rs + first * a.cs).min(a.data.len())..], ..a };
+            part.panels(a, &mut c.block(row..(row + high).min(m), 0..n));
+        }
+    }
+}
+
+/// A part of a product along the inner axis.
+struct Product<'a> {
+    isa: Isa,
+    k: usize,
+    b: Right<'a>,
+    bias: Option<&'a [f32]>,
+    write: Write,
+}
+
+impl Product<'_> {
+    /// Some rows of C, panel after panel of B.
+    fn panels(&self, a: Left<'_>, c: &mut MatMut<'_>) {
+        let (m, n, k, b) = (c.rows(), c.cols(), self.k, &self.b);
+        let tile_rows = tile_rows(self.isa);
+        let panels = n.div_ceil(NR);
+        for panel in 0..panels {
+            let width = NR.min(n - panel * NR);
+            let next = if panel + 1 == panels {
+                b.next
+            } else if b.rs == NR {
+                b.data.get((panel + 1) * b.stride..).and_then(|data| data.get(..k * NR)).unwrap_or_default()
+            } else {
+                &[]
             };
-            tile.run(isa, &mut c.block(row..row + rows, panel * NR..panel * NR + width));
+            // Every step of every tile brings in so many cache lines of it, until all are there: what the processor
+            // fetches by itself comes late where a panel is used by a few rows only.
+            let lines = next.len().div_ceil(LINE * k.max(1) * m.div_ceil(tile_rows));
+            for (t, row) in (0..m).step_by(tile_rows).enumerate() {
+                let rows = tile_rows.min(m - row);
+                let next = next.get(t * lines * k * LINE..).unwrap_or_default();
+                let tile = Tile {
+                    rows,
+                    k,
+                    next,
+                    lines: if next.is_empty() { 0 } else { lines },
+                    a: Left { data: &a.data[(row * a.rs).min(a.data.len())..], ..a },
+                    b: &b.data[(panel * b.stride).min(b.data.len())..],
+                    b_rs: b.rs,
+                    bias: self.bias.map(|bias| &bias[panel * NR..][..width]),
+                    write: self.write,
+                };
+                tile.run(self.isa, &mut c.block(row..row + rows, panel * NR..panel * NR + width));
+            }
         }
     }
 }
@@ -369,15 +411,20 @@ pub(crate) fn pack_transposed(w: &[f32], n: usize, k: usize, ld: usize, panels: 
 pub(crate) fn pack_rows(w: &[f32], k: usize, n: usize, ld: usize, panels: &mut Floats) {
     panels.resize(n.div_ceil(NR) * NR * k);
     for (p, panel) in panels.chunks_exact_mut(NR * k).enumerate() {
-        let width = NR.min(n - p * NR);
-        for (r, slot) in panel.as_chunks_mut::<NR>().0.iter_mut().enumerate() {
-            let row = &w[r * ld + p * NR..];
-            if let Some(whole) = row.first_chunk::<NR>().filter(|_| width == NR) {
-                *slot = *whole;
-            } else {
-                slot[..width].copy_from_slice(&row[..width]);
-                slot[width..].fill(0.0);
-            }
+        pack_panel(w, n, ld, p, panel);
+    }
+}
+
+/// One panel of [`pack_rows`], the `p`-th.
+pub(crate) fn pack_panel(w: &[f32], n: usize, ld: usize, p: usize, panel: &mut [f32]) {
+    let width = NR.min(n - p * NR);
+    for (r, slot) in panel.as_chunks_mut::<NR>().0.iter_mut().enumerate() {
+        let row = &w[r * ld + p * NR..];
+        if let Some(whole) = row.first_chunk::<NR>().filter(|_| width == NR) {
+            *slot = *whole;
+        } else {
+            slot[..width].copy_from_slice(&row[..width]);
+            slot[width..].fill(0.0);
         }
     }
 }

@@ -103,6 +103,26 @@ fn a_product_is_the_sum_it_should_be() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a large product")]
+fn a_long_product_is_one_chain_although_it_is_cut() {
+    let mut numbers = Numbers(4);
+    let (m, n, k) = (112, 3, 2500);
+    let (a, w, bias) = (numbers.many(m * k), numbers.many(n * k), numbers.many(n));
+    let mut panels = Floats::new();
+    pack_transposed(&w, n, k, k, &mut panels);
+    let (mut c, mut more) = (vec![0.0; m * n], vec![1.0; m * n]);
+    let right = Right::packed(&panels, k);
+    let c_rows = &mut MatMut::new(&mut c, m, n, n);
+    gemm(Isa::detect(), Left::rows(&a, k), right, k, c_rows, Some(&bias), Write::Store);
+    gemm(Isa::detect(), Left::rows(&a, k), right, k, &mut MatMut::new(&mut more, m, n, n), None, Write::Add);
+    for i in 0..m * n {
+        let chain = (0..k).fold(0.0_f32, |sum, at| a[i / n * k + at].mul_add(w[i % n * k + at], sum));
+        assert_eq!(c[i].to_bits(), (chain + bias[i % n]).to_bits());
+        assert_eq!(more[i].to_bits(), (1.0 + chain).to_bits());
+    }
+}
+
+#[test]
 fn two_halves_of_a_chain_are_the_whole() {
     let mut numbers = Numbers(3);
     let (m, n, k) = (5, 40, 64);
