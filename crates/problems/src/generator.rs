@@ -5,12 +5,12 @@ use std::sync::OnceLock;
 use crate::context::{Context, Contexts, Style, Word};
 use crate::distract;
 use crate::gold::Mode;
-use crate::graph::Graph;
+use crate::graph::{Graph, Rule};
 use crate::identity;
 use crate::plan::Plans;
 use crate::problem::Problem;
 use crate::render::{Layout, Sentence};
-use crate::spec::{Cell, OP_MAX, Preset, SpecError, Variables, World};
+use crate::spec::{Cell, OP_MAX, Preset, Sentences, SpecError, Variables, World};
 use crate::split::{Identity, Split, SplitRule};
 use crate::stream::{Draws, Stream};
 use crate::wire;
@@ -153,6 +153,10 @@ impl Generator {
             }
             distract::add(&mut graph, distractors, places, kinds, &self.world, draws);
             distract::prune(&mut graph);
+            if self.world.sentences == Sentences::Solution {
+                let totals = graph.nodes.iter_mut().filter(|node| node.rule == Rule::Total);
+                totals.for_each(|total| total.operands.as_mut_slice().sort_unstable());
+            }
             let places = draw_words(context.place_lists(), places, draws);
             let kinds = draw_words(context.kind_lists(), kinds, draws);
             let mut layout = Layout {
@@ -166,7 +170,7 @@ impl Generator {
             if !self.belongs(cell, &graph, &layout) {
                 continue;
             }
-            draw_order(&graph, &mut layout, draws);
+            draw_order(&graph, &mut layout, self.world.sentences, draws);
             draw_letters(&graph, &mut layout, cell.op, draws);
             if self.belongs_by_text(cell, &graph, &layout, context) {
                 return Some((graph, layout));
@@ -218,13 +222,21 @@ fn draw_words(lists: impl ExactSizeIterator<Item = usize>, n: u8, draws: &mut Dr
     positions.iter().take(usize::from(n)).map(|&position| Word(list as u8, position)).collect()
 }
 
-fn draw_order(graph: &Graph, layout: &mut Layout, draws: &mut Draws) {
+fn draw_order(graph: &Graph, layout: &mut Layout, sentences: Sentences, draws: &mut Draws) {
     let stated = graph.nodes.iter().enumerate().filter(|(_, n)| n.quantity.is_stated());
     layout.order = stated.map(|(i, _)| Sentence::Defines(i as u8)).collect();
     if graph.unknown.is_some() {
         layout.order.push(Sentence::Known);
     }
+    let in_turn = layout.order.clone();
     draws.shuffle(&mut layout.order);
+    if sentences == Sentences::Solution {
+        let path = graph.path_nodes().len();
+        let is_step = |s: &&mut Sentence| matches!(s, Sentence::Defines(i) if usize::from(*i) < path);
+        // Those of the path come first in turn.
+        let slots = layout.order.iter_mut().filter(is_step);
+        slots.zip(in_turn).for_each(|(slot, step)| *slot = step);
+    }
 }
 
 /// As many letters as the solution may need: op at most (a step of in-degree n takes n letters at most).

@@ -27,6 +27,23 @@ pub enum Variables {
     Names,
 }
 
+/// In which order sentences stand in the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sentences {
+    /// In random order, as the reference does it.
+    #[default]
+    Random,
+    /// As the solution takes its steps, distractors anywhere between; totals add up in that order, too.
+    Solution,
+}
+
+impl Sentences {
+    fn is_random(&self) -> bool {
+        *self == Self::Random
+    }
+}
+
 /// A distribution with a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -83,6 +100,9 @@ pub struct World {
     pub query_total: f64,
     /// How variables are called in solutions.
     pub variables: Variables,
+    /// In which order sentences stand in the text.
+    #[serde(skip_serializing_if = "Sentences::is_random")]
+    pub sentences: Sentences,
     /// How sentences and solutions are written; as the context says if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub style: Option<Style>,
@@ -105,6 +125,7 @@ impl Default for World {
             forms: Forms::default(),
             query_total: 0.85,
             variables: Variables::Random,
+            sentences: Sentences::Random,
             style: None,
             preset: None,
         }

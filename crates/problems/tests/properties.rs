@@ -6,7 +6,7 @@ use problems::context::Style;
 use problems::gold::Mode;
 use problems::parse;
 use problems::render;
-use problems::spec::{Forms, Variables};
+use problems::spec::{Forms, Sentences, Variables};
 use problems::stream::Stream;
 use problems::{Cell, Contexts, Generator, Problem, Split, SplitRule, World};
 use proptest::prelude::*;
@@ -24,12 +24,13 @@ prop_compose! {
         forms in (0.0..1.0, 0.0..1.0, 0.0..1.0, 0.0..1.0),
         query_total in 0.0..=1.0,
         variables in prop_oneof![Just(Variables::Random), Just(Variables::Ordered), Just(Variables::Names)],
+        sentences in prop_oneof![Just(Sentences::Random), Just(Sentences::Solution)],
         style in prop_oneof![Just(None), Just(Some(Style::Prose)), Just(Some(Style::Terse))],
     ) -> World {
         let forms = Forms { number: forms.0, literal: forms.1, times: forms.2, difference: forms.3 };
         World {
             d, max_value, modulus, places: (1, places), kinds: (1, kinds), distractors, max_operands,
-            literals: (1, literal_max), forms, query_total, variables, style, preset: None,
+            literals: (1, literal_max), forms, query_total, variables, sentences, style, preset: None,
         }
     }
 }
@@ -288,4 +289,26 @@ fn records_that_contradict_themselves_are_refused() {
     check(&|r| r.graph.nodes.reverse(), "node 0");
     check(&|r| r.layout.places.truncate(1), "`layout` contradicts");
     check(&|r| r.layout.letters.truncate(1), "`layout` contradicts");
+}
+
+#[test]
+fn sentences_can_stand_in_the_order_of_the_solution() {
+    let contexts = Contexts::builtin();
+    let sentences_in_turn = |sentences| {
+        let world = World { sentences, distractors: 3.0, ..World::default() };
+        let generator = Generator::new(&world, &contexts, 7, None).unwrap();
+        let cell = Cell { op: 9, context: "terse".to_owned(), mode: Mode::Forward };
+        (0..50).all(|i| {
+            let problem = generator.problem(&cell, i);
+            let gold = problem.gold();
+            let stated = gold.nodes.iter().filter(|node| !node.name.starts_with("total"));
+            let at = stated.map(|node| {
+                let sentences = problem.problem.split(';').map(str::trim);
+                sentences.clone().position(|sentence| sentence.starts_with(&format!("{} =", node.name)))
+            });
+            at.collect::<Option<Vec<usize>>>().is_some_and(|at| at.is_sorted())
+        })
+    };
+    assert!(sentences_in_turn(Sentences::Solution));
+    assert!(!sentences_in_turn(Sentences::Random));
 }
