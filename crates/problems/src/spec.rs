@@ -39,6 +39,7 @@ pub enum Sentences {
 }
 
 impl Sentences {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
     fn is_random(&self) -> bool {
         *self == Self::Random
     }

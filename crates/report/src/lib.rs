@@ -10,6 +10,7 @@ pub mod error;
 pub mod figures;
 pub mod folder;
 pub mod html;
+mod markdown;
 pub mod measure;
 pub mod serve;
 pub mod stats;

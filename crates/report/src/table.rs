@@ -210,25 +210,12 @@ impl Table {
     /// The table for a terminal: aligned, without colour, at most about 110 columns for short names.
     pub fn render(&self) -> String {
         let mut out = String::new();
-        let mut suites: Vec<&str> = self.rows.iter().map(|r| r.suite.as_str()).collect();
-        suites.dedup();
-        for suite in suites {
-            let rows: Vec<&Row> = self.rows.iter().filter(|r| r.suite == suite).collect();
+        for rows in self.rows.chunk_by(|a, b| a.suite == b.suite) {
             let Some(first) = rows.first() else { continue };
-            let k = first.k;
-            let head = [
-                "band",
-                "model",
-                "pass@1",
-                &format!("pass@{k}"),
-                "change of pass@1",
-                &format!("change of pass@{k}"),
-            ]
-            .map(str::to_owned);
-            let mut lines = vec![head];
+            let mut lines = vec![Row::head(first.k)];
             let mut last = String::new();
-            for row in &rows {
-                let mut line = cells(row);
+            for row in rows {
+                let mut line = row.cells();
                 if line[0] == last {
                     line[0].clear();
                 } else {
@@ -236,15 +223,9 @@ impl Table {
                 }
                 lines.push(line);
             }
-            let _ = writeln!(out, "{} · suite {suite}\n", self.name);
+            let _ = writeln!(out, "{} · suite {}\n", self.name, first.suite);
             align(&mut out, &lines);
-            let _ = writeln!(
-                out,
-                "\nPercent, with 95% intervals (bootstrap by problem). {} samples a problem, {} problems a band, seeds: {}.\nChanges are in points against the model it was trained from, on the same problems.",
-                first.samples,
-                range(rows.iter().map(|r| r.pass_1.problems)),
-                range(rows.iter().map(|r| r.pass_1.seeds)),
-            );
+            let _ = writeln!(out, "\n{}", Row::note(rows));
         }
         if !self.claims.is_empty() {
             out.push_str("\nClaims\n\n");
@@ -265,24 +246,43 @@ fn range(values: impl Iterator<Item = u32> + Clone) -> String {
     }
 }
 
-fn cells(row: &Row) -> [String; 6] {
-    let mut band = words::band(&row.band, row.ops);
-    if let Some(context) = &row.context {
-        let _ = write!(band, ", {context}");
+impl Row {
+    /// What [`Row::cells`] are.
+    pub(crate) fn head(k: u32) -> [String; 6] {
+        let (pass_k, change_k) = (format!("pass@{k}"), format!("change of pass@{k}"));
+        ["band", "model", "pass@1", &pass_k, "change of pass@1", &change_k].map(str::to_owned)
     }
-    let change = |c: &Option<Change>| {
-        c.as_ref().map_or_else(String::new, |c| {
-            format!("{}  {}", words::difference(Metric::PassAt(1), &c.difference), c.word.name())
-        })
-    };
-    [
-        band,
-        row.model.clone(),
-        words::estimate(Metric::PassAt(1), &row.pass_1),
-        words::estimate(Metric::PassAt(row.k), &row.pass_k),
-        change(&row.change_1),
-        change(&row.change_k),
-    ]
+
+    pub(crate) fn cells(&self) -> [String; 6] {
+        let mut band = words::band(&self.band, self.ops);
+        if let Some(context) = &self.context {
+            let _ = write!(band, ", {context}");
+        }
+        let change = |c: &Option<Change>| {
+            c.as_ref().map_or_else(String::new, |c| {
+                format!("{}  {}", words::difference(Metric::PassAt(1), &c.difference), c.word.name())
+            })
+        };
+        [
+            band,
+            self.model.clone(),
+            words::estimate(Metric::PassAt(1), &self.pass_1),
+            words::estimate(Metric::PassAt(self.k), &self.pass_k),
+            change(&self.change_1),
+            change(&self.change_k),
+        ]
+    }
+
+    /// What the numbers of a suite's rows are.
+    pub(crate) fn note(rows: &[Row]) -> String {
+        format!(
+            "Percent, with 95% intervals (bootstrap by problem). {} samples a problem, {} problems a band, seeds: {}.\n\
+             Changes are in points against the model it was trained from, on the same problems.",
+            range(rows.iter().map(|r| r.samples)),
+            range(rows.iter().map(|r| r.pass_1.problems)),
+            range(rows.iter().map(|r| r.pass_1.seeds)),
+        )
+    }
 }
 
 /// The verdict with its numbers, and below it what the paper says and what scale would decide.

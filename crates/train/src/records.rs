@@ -19,6 +19,7 @@
 //!     done.json              StageDone; written last: a stage without it is not finished
 //!   tensorboard/NAME-KEY/    event files, if asked for: a view of a stage's metrics and timings
 //!   results.json             the table and the claims' verdicts
+//!   results.md               the same for people
 //!   report.html
 //! ```
 

@@ -17,6 +17,7 @@ use crate::chart::{STYLE, number};
 use crate::error::ReportError;
 use crate::figures::{self, Figure};
 use crate::folder::{Folder, Stage, write_atomically};
+use crate::markdown;
 use crate::measure::Measure;
 use crate::table::{self, Change, Row, Table};
 use crate::transcripts::{self, Transcript};
@@ -24,7 +25,7 @@ use crate::words;
 use findings::{Finding, class, findings};
 use verdicts::ClaimView;
 
-/// Writes `report.html`, `results.json` and `figures/` into the run folder; returns the report's path.
+/// Writes `report.html`, `results.json`, `results.md` and `figures/` into the run folder; returns the report's path.
 /// The same folder gives the same bytes.
 ///
 /// # Errors
@@ -37,6 +38,8 @@ pub fn write(run_dir: &Path) -> Result<PathBuf, ReportError> {
     let transcripts = transcripts::transcripts(&measure)?;
     let page = render(&measure, &table, &figures, transcripts)?;
     table::write_results(run_dir, &table)?;
+    let summary = markdown::render(&folder.manifest, &table, &figures);
+    write_atomically(&run_dir.join("results.md"), summary.as_bytes())?;
     figures::export(run_dir, &figures)?;
     let path = run_dir.join("report.html");
     write_atomically(&path, page.as_bytes())?;

@@ -27,12 +27,31 @@ fn the_same_folder_gives_the_same_bytes() {
         report::html::write(dir.path()).unwrap();
         let mut files: Vec<_> =
             std::fs::read_dir(dir.path().join("figures")).unwrap().map(|e| e.unwrap().path()).collect();
-        files.extend([dir.path().join("report.html"), dir.path().join("results.json")]);
+        files.extend(["report.html", "results.json", "results.md"].map(|name| dir.path().join(name)));
         files.sort();
         files.into_iter().map(|f| (std::fs::read(&f).unwrap(), f)).collect::<Vec<_>>()
     };
     let first = read();
     assert!(first.len() > 15 && first == read());
+}
+
+#[test]
+fn the_results_can_be_read_without_the_page() {
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic { arms: vec!["a", "b"], ..Synthetic::default() }.write(dir.path());
+    report::html::write(dir.path()).unwrap();
+    let text = std::fs::read_to_string(dir.path().join("results.md")).unwrap();
+    for promised in [
+        "Does reinforcement learning",
+        "| band | model | pass@1 |",
+        "recipe hash",
+        "[numbers](figures/pass-at-k.csv)",
+    ] {
+        assert!(text.contains(promised), "the summary lacks {promised}");
+    }
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let missing: Vec<_> = links.filter(|link| !dir.path().join(link).is_file()).collect();
+    assert_eq!(missing, Vec::<&str>::new(), "every link leads somewhere");
 }
 
 /// The figures of the paper, and ours, where a run has the data for them.

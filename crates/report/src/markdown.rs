@@ -1,0 +1,92 @@
+//! The results as Markdown, for a repository or a message.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use train::records::Manifest;
+
+use crate::claims::Verdict;
+use crate::figures::Figure;
+use crate::table::{Row, Table};
+
+/// `results.md`: question, provenance, verdicts, the table of every suite, and the figures beside it.
+pub(crate) fn render(manifest: &Manifest, table: &Table, figures: &[Figure]) -> String {
+    let mut out = format!("# {}\n\n{}\n\n", table.name, manifest.question.trim());
+    let seeds: BTreeSet<String> = manifest.runs.iter().map(|run| run.seed.to_string()).collect();
+    let seeds = seeds.into_iter().collect::<Vec<_>>().join(", ");
+    let _ = writeln!(
+        out,
+        "Made by `{}` with Tercet {}; seeds {seeds}; recipe hash `{}` (resolved: [recipe.toml](recipe.toml)). Numbers for programs: \
+         [results.json](results.json).\n",
+        manifest.command, table.revision, table.recipe_hash
+    );
+    verdicts(&mut out, table);
+    results(&mut out, table);
+    drawings(&mut out, figures);
+    out
+}
+
+fn verdicts(out: &mut String, table: &Table) {
+    if table.claims.is_empty() {
+        return;
+    }
+    out.push_str("## Verdicts\n\n");
+    line(out, ["claim", "verdict", "difference", "claimed", "paper", "rests on", "cost"]);
+    line(out, ["---"; 7]);
+    for ruling in &table.claims {
+        let [effect, claimed, paper, basis, cost] = [
+            ruling.effect_text(),
+            ruling.claimed_text(),
+            ruling.paper_text(),
+            ruling.basis_text(),
+            ruling.cost_text(),
+        ];
+        let verdict = format!("**{}**", ruling.verdict.name());
+        line(out, [&ruling.claim.says, &verdict, &effect, &claimed, &paper, &basis, &cost]);
+    }
+    out.push('\n');
+    for ruling in table.claims.iter().filter(|r| r.verdict == Verdict::Inconclusive) {
+        let power = ruling.power_text();
+        if !power.is_empty() {
+            let _ = writeln!(out, "- *{}*: {power}", ruling.claim.name);
+        }
+    }
+    out.push('\n');
+}
+
+fn results(out: &mut String, table: &Table) {
+    for rows in table.rows.chunk_by(|a, b| a.suite == b.suite) {
+        let Some(first) = rows.first() else { continue };
+        let _ = writeln!(out, "## Suite {}\n", first.suite);
+        line(out, Row::head(first.k).each_ref().map(String::as_str));
+        line(out, ["---"; 6]);
+        for row in rows {
+            line(out, row.cells().each_ref().map(String::as_str));
+        }
+        let _ = writeln!(out, "\n{}\n", Row::note(rows));
+    }
+}
+
+fn drawings(out: &mut String, figures: &[Figure]) {
+    if figures.is_empty() {
+        return;
+    }
+    out.push_str("## Figures\n\n");
+    for figure in figures {
+        let _ = writeln!(
+            out,
+            "**{}** ([numbers](figures/{}.csv)). {}\n",
+            figure.title, figure.id, figure.caption
+        );
+        for name in figure.drawings() {
+            let _ = writeln!(out, "![{}](figures/{name})", figure.title);
+        }
+        out.push('\n');
+    }
+}
+
+/// A line of a table; a bar within a cell would end it.
+fn line<const N: usize>(out: &mut String, cells: [&str; N]) {
+    let cells = cells.map(|cell| cell.replace('|', "\\|"));
+    let _ = writeln!(out, "| {} |", cells.join(" | "));
+}
