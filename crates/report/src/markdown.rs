@@ -14,11 +14,12 @@ pub(crate) fn render(manifest: &Manifest, table: &Table, figures: &[Figure]) -> 
     let mut out = format!("# {}\n\n{}\n\n", table.name, manifest.question.trim());
     let seeds: BTreeSet<String> = manifest.runs.iter().map(|run| run.seed.to_string()).collect();
     let seeds = seeds.into_iter().collect::<Vec<_>>().join(", ");
+    // Not the command: how a run was started (folder, threads) does not belong to its results.
     let _ = writeln!(
         out,
-        "Made by `{}` with Tercet {}; seeds {seeds}; recipe hash `{}` (resolved: [recipe.toml](recipe.toml)). Numbers for programs: \
+        "Tercet {}; seeds {seeds}; recipe hash `{}` (resolved: [recipe.toml](recipe.toml)). Numbers for programs: \
          [results.json](results.json).\n",
-        manifest.command, table.revision, table.recipe_hash
+        table.revision, table.recipe_hash
     );
     verdicts(&mut out, table);
     results(&mut out, table);
