@@ -55,8 +55,9 @@ impl CpuFactory {
     /// As there.
     pub fn fresh_cpu(&self, model: &ModelConfig, seed: [u8; 32]) -> Result<CpuLearner, LearnerError> {
         let layout = Layout::new(model)?;
-        let weights = init::fresh(&layout, seed);
-        Ok(CpuLearner::new(self.device()?, layout, &weights))
+        let device = self.device()?;
+        let weights = device.pool.install(|| init::fresh(&layout, seed));
+        Ok(CpuLearner::new(device, layout, &weights))
     }
 
     /// [`LearnerFactory::open`] with the type known. Optimizer state, where present, is read too.

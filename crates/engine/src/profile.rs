@@ -58,7 +58,7 @@ pub fn profile(
     let device = Timed { cpu, now, log: RefCell::default() };
     let objective = Uniform(vec![-1.0 / batch.tokens_T.len().max(1) as f32; batch.tokens_T.len()]);
     let adamw = AdamW { lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1, clip_norm: 1.0 };
-    let mut weights = Floats::from(&*init::fresh(&layout, [0; 32]));
+    let mut weights = Floats::from(&*device.cpu.pool.install(|| init::fresh(&layout, [0; 32])));
     let [mut gradient, mut first, mut second] = [0; 3].map(|_| Floats::zeros(layout.parameters));
     let mut workspace = Workspace::new(&device, &layout);
     let (mut packed, mut seconds, mut ceilings) = (None, 0.0, 0.0);
