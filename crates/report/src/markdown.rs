@@ -5,15 +5,14 @@ use std::fmt::Write;
 
 use train::records::Manifest;
 
-use crate::claims::Verdict;
 use crate::figures::Figure;
 use crate::table::{Row, Table};
 
 /// `results.md`: question, provenance, verdicts, the table of every suite, and the figures beside it.
 pub(crate) fn render(manifest: &Manifest, table: &Table, figures: &[Figure]) -> String {
     let mut out = format!("# {}\n\n{}\n\n", table.name, manifest.question.trim());
-    let seeds: BTreeSet<String> = manifest.runs.iter().map(|run| run.seed.to_string()).collect();
-    let seeds = seeds.into_iter().collect::<Vec<_>>().join(", ");
+    let seeds: BTreeSet<u64> = manifest.runs.iter().map(|run| run.seed).collect();
+    let seeds = seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
     // Not the command: how a run was started (folder, threads) does not belong to its results.
     let _ = writeln!(
         out,
@@ -46,7 +45,7 @@ fn verdicts(out: &mut String, table: &Table) {
         line(out, [&ruling.claim.says, &verdict, &effect, &claimed, &paper, &basis, &cost]);
     }
     out.push('\n');
-    for ruling in table.claims.iter().filter(|r| r.verdict == Verdict::Inconclusive) {
+    for ruling in &table.claims {
         let power = ruling.power_text();
         if !power.is_empty() {
             let _ = writeln!(out, "- *{}*: {power}", ruling.claim.name);
