@@ -38,5 +38,6 @@ pub mod files;
 pub mod ledger;
 pub mod metrics;
 pub mod plan;
+mod reuse;
 mod stopwatch;
 pub mod tensorboard;

@@ -19,8 +19,9 @@ use crate::{
     eval::Suite,
     files,
     learner::{LearnerFactory, ModelConfig},
-    recipe::{Arm, ArmStage, Recipe},
+    recipe::{Arm, ArmStage, Recipe, Stage},
     records::{ArmRun, FORMAT, Manifest, stage_folder},
+    reuse,
     stage::{Job, validation_cells},
     watch::{Event, Watch},
 };
@@ -39,6 +40,8 @@ pub struct Options {
     pub arm: Option<String>,
     /// Only this seed.
     pub seed: Option<u64>,
+    /// Run folders that finished stages are taken from where they are the same.
+    pub reuse: Vec<PathBuf>,
 }
 
 /// How a run ended.
@@ -140,6 +143,9 @@ impl<'a> Run<'a> {
                         suites: &suites,
                         factory: self.factory,
                     };
+                    if let Some(from) = reuse::take(&self.options.reuse, &job)? {
+                        watch.on(Event::StageReused { folder: &planned.folder, from });
+                    }
                     if job.execute(watch, stop)?.is_none() {
                         return Ok(Outcome::Stopped);
                     }
@@ -291,10 +297,12 @@ pub fn stages(recipe: &Recipe, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>
             let cells = validation_cells(document, stage)?;
             Some((evaluation.seed, evaluation.validation_problems, cells))
         };
+        // What is measured on the way does not change what is trained.
+        let training = Stage { evaluate_milestones: false, ..stage.stage.clone() };
         let key = key(&(
             (BEHAVIOUR, &tokenizer, &parent, seed, &arm.model),
             (&document.world, document.split, &recipe.context_texts),
-            (&stage.stage, cells, validation, files),
+            (training, cells, validation, files),
         ))?;
         parent.clone_from(&key);
         let folder = stage_folder(&stage.stage.name, &key);

@@ -21,6 +21,13 @@ pub enum Event<'a> {
         /// The stage's folder name.
         folder: &'a str,
     },
+    /// A finished stage was taken from another run folder.
+    StageReused {
+        /// The stage's folder name.
+        folder: &'a str,
+        /// The other run folder.
+        from: &'a Path,
+    },
     /// A stage begins, or goes on after `done` steps.
     StageStarted {
         /// The stage.

@@ -331,60 +331,123 @@ mod x86 {
         }
     }
 
-    /// Two passes of 16 columns; a partial panel goes through a full-width row on the stack.
+    /// Strips of 16 columns, or of all 32 for few rows, which have too few chains of additions to fill the units
+    /// otherwise. A narrower rest goes through a full strip on the stack.
     ///
     /// # Safety
     /// As [`tile_512`].
     #[target_feature(enable = "avx2,fma")]
     pub(super) unsafe fn tile_256<const M: usize>(t: &Tile<'_>, c: &mut MatMut<'_>) {
         let width = c.cols();
-        for half in 0..width.div_ceil(16) {
-            let n = 16.min(width - half * 16);
-            let mut old = [[0.0_f32; 16]; M];
+        let strip = if M <= 3 && width > 16 { 32 } else { 16 };
+        for first in (0..width).step_by(strip) {
+            let n = strip.min(width - first);
+            let bias = t.bias.map(|bias| &bias[first..]);
+            if n == strip {
+                let ld = c.ld();
+                // SAFETY: the strip is within C, and the bias as long as C is wide.
+                unsafe { strip_256::<M>(t, first, strip, c.as_mut_ptr().add(first), ld, bias) };
+                continue;
+            }
+            let mut block = [[0.0_f32; 32]; M];
             if t.write != Write::Store {
                 for i in 0..M {
-                    old[i][..n].copy_from_slice(&c.row(i)[half * 16..][..n]);
+                    block[i][..n].copy_from_slice(&c.row(i)[first..][..n]);
                 }
             }
-            let mut bias = [0.0_f32; 16];
-            if let Some(b) = t.bias {
-                bias[..n].copy_from_slice(&b[half * 16..][..n]);
+            let mut wide = [0.0_f32; 32];
+            if let Some(bias) = bias {
+                wide[..n].copy_from_slice(&bias[..n]);
             }
-            // SAFETY: A and B reach as far as the caller promised; the rest are full local arrays.
-            unsafe {
-                let mut acc: [[__m256; 2]; M] = [[_mm256_setzero_ps(); 2]; M];
-                if t.write == Write::Chain {
-                    for i in 0..M {
-                        acc[i] = [_mm256_loadu_ps(old[i].as_ptr()), _mm256_loadu_ps(old[i].as_ptr().add(8))];
+            let bias = bias.map(|_| &wide[..]);
+            // SAFETY: both are local arrays as wide as the widest strip.
+            unsafe { strip_256::<M>(t, first, strip, block.as_mut_ptr().cast(), 32, bias) };
+            for i in 0..M {
+                c.row(i)[first..][..n].copy_from_slice(&block[i][..n]);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`chains_256`], for `strip` columns, 16 or (up to three rows) 32.
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    unsafe fn strip_256<const M: usize>(
+        t: &Tile<'_>,
+        first: usize,
+        strip: usize,
+        c: *mut f32,
+        ld: usize,
+        bias: Option<&[f32]>,
+    ) {
+        // SAFETY: as promised by the caller.
+        unsafe {
+            if M <= 3 && strip == 32 {
+                chains_256::<M, 4>(t, first, c, ld, bias);
+            } else {
+                chains_256::<M, 2>(t, first, c, ld, bias);
+            }
+        }
+    }
+
+    /// `M` rows of `V` vectors of columns of the panel, from column `first` on.
+    ///
+    /// # Safety
+    /// A and B as in [`tile_512`]; `c` has `M` rows of 8·`V` elements, `ld` apart, `bias` as many.
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    unsafe fn chains_256<const M: usize, const V: usize>(
+        t: &Tile<'_>,
+        first: usize,
+        c: *mut f32,
+        ld: usize,
+        bias: Option<&[f32]>,
+    ) {
+        // SAFETY: every access is to one of the arrays that the caller promised; prefetching touches nothing.
+        unsafe {
+            let mut acc: [[__m256; V]; M] = [[_mm256_setzero_ps(); V]; M];
+            if t.write == Write::Chain {
+                for i in 0..M {
+                    for v in 0..V {
+                        acc[i][v] = _mm256_loadu_ps(c.add(i * ld + 8 * v));
                     }
                 }
-                let mut b = t.b.as_ptr().add(half * 16);
-                let mut a = t.a.data.as_ptr();
-                for _ in 0..t.k {
-                    let (b0, b1) = (_mm256_loadu_ps(b), _mm256_loadu_ps(b.add(8)));
-                    for i in 0..M {
-                        let x = _mm256_set1_ps(*a.add(i * t.a.rs));
-                        acc[i][0] = _mm256_fmadd_ps(x, b0, acc[i][0]);
-                        acc[i][1] = _mm256_fmadd_ps(x, b1, acc[i][1]);
-                    }
-                    b = b.wrapping_add(t.b_rs);
-                    a = a.wrapping_add(t.a.cs);
+            }
+            let mut b = t.b.as_ptr().add(first);
+            let mut a = t.a.data.as_ptr();
+            let mut next = t.next.as_ptr();
+            let lines = if first == 0 { t.lines } else { 0 };
+            let (rs, cs) = (t.a.rs, t.a.cs);
+            for _ in 0..t.k {
+                for _ in 0..lines {
+                    _mm_prefetch::<_MM_HINT_T1>(next.cast());
+                    next = next.wrapping_add(LINE);
+                }
+                let mut columns = [_mm256_setzero_ps(); V];
+                for v in 0..V {
+                    columns[v] = _mm256_loadu_ps(b.add(8 * v));
                 }
                 for i in 0..M {
-                    for h in 0..2 {
-                        let mut v = acc[i][h];
-                        if t.bias.is_some() {
-                            v = _mm256_add_ps(v, _mm256_loadu_ps(bias.as_ptr().add(h * 8)));
-                        }
-                        if t.write == Write::Add {
-                            v = _mm256_add_ps(_mm256_loadu_ps(old[i].as_ptr().add(h * 8)), v);
-                        }
-                        _mm256_storeu_ps(old[i].as_mut_ptr().add(h * 8), v);
+                    let x = _mm256_set1_ps(*a.add(i * rs));
+                    for v in 0..V {
+                        acc[i][v] = _mm256_fmadd_ps(x, columns[v], acc[i][v]);
                     }
                 }
+                b = b.wrapping_add(t.b_rs);
+                a = a.wrapping_add(cs);
             }
             for i in 0..M {
-                c.row(i)[half * 16..][..n].copy_from_slice(&old[i][..n]);
+                for v in 0..V {
+                    let to = c.add(i * ld + 8 * v);
+                    let mut sum = acc[i][v];
+                    if let Some(bias) = bias {
+                        sum = _mm256_add_ps(sum, _mm256_loadu_ps(bias.as_ptr().add(8 * v)));
+                    }
+                    if t.write == Write::Add {
+                        sum = _mm256_add_ps(_mm256_loadu_ps(to), sum);
+                    }
+                    _mm256_storeu_ps(to, sum);
+                }
             }
         }
     }

@@ -9,8 +9,8 @@ use crate::progress::say;
 
 /// Write the report of runs and print their result tables
 ///
-/// The report is one HTML file that needs no network; beside it `results.json` and `figures/` hold the same
-/// numbers for programs. Unfinished runs are reported as far as they are.
+/// The report is one HTML file that needs no network; beside it `results.md` holds the tables and verdicts as
+/// Markdown, `results.json` and `figures/` the same numbers for programs. Unfinished runs are reported as far as they are.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet report runs/quickstart

@@ -11,6 +11,7 @@ use train::run::{Options, Outcome, Run};
 use train::tensorboard::TensorBoard;
 
 use super::recipe::RecipeArgs;
+use crate::failure::Usage;
 use crate::interrupt;
 use crate::output::Output;
 use crate::progress::say;
@@ -26,6 +27,7 @@ use crate::threads::Threads;
   tercet run recipes/quickstart.toml
   tercet run recipes/quickstart.toml --scale tiny --out /tmp/tiny      every part once, in seconds
   tercet run recipes/quickstart.toml --set stage.rl.steps=200 --out runs/longer
+  tercet run recipes/process-rewards.toml --reuse runs/extrapolation   the same base model, trained once
   tercet run recipes/quickstart.toml --tensorboard && tensorboard --logdir runs/quickstart/tensorboard")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -39,6 +41,9 @@ pub(crate) struct Args {
     /// Only this seed of the recipe's
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Take stages from this run folder where they are finished and the same (repeatable)
+    #[arg(long, value_name = "DIR")]
+    reuse: Vec<PathBuf>,
     /// Write event files for TensorBoard, too, to DIR/tensorboard
     #[arg(long)]
     tensorboard: bool,
@@ -54,8 +59,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let recipe = args.recipe.open()?;
     let stop = interrupt::listen(interrupt::SAVING)?;
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.document.name));
-    let options =
-        Options { command: command(), revision: super::revision(), arm: args.arm.clone(), seed: args.seed };
+    for other in &args.reuse {
+        if !other.join("manifest.json").is_file() {
+            return Err(Usage::error(format!(
+                "{} is no run folder: it has no manifest.json",
+                other.display()
+            )));
+        }
+    }
+    let options = Options {
+        command: command(),
+        revision: super::revision(),
+        arm: args.arm.clone(),
+        seed: args.seed,
+        reuse: args.reuse.clone(),
+    };
     let run = Run::open(recipe, &folder, &factory, options)?;
     let outcome = execute(&run, &stop, args.tensorboard)?;
     if outcome == Outcome::Stopped {

@@ -443,3 +443,44 @@ fn a_suite_that_does_not_fit_is_refused_before_the_first_stage() {
     assert!(error.contains("suite `main`") && error.contains("context is 40"), "{error}");
     assert!(!folder.path().join("stages").exists());
 }
+
+/// Another recipe with the same base model: it is copied, and only what was measured for the other one is not.
+#[test]
+fn a_stage_is_taken_from_another_run_if_it_is_the_same() {
+    let (first, second, own) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let stop = AtomicBool::new(false);
+    work(first.path(), &Fuse::never(), &mut (), &stop).unwrap();
+
+    let other = RECIPE
+        .replace("name = \"resume\"", "name = \"other\"")
+        .replace("evaluate_milestones = true", "evaluate_milestones = false")
+        .replace("name = \"main\"", "name = \"renamed\"")
+        .replace("samples = 3", "samples = 4");
+    let go = |folder: &Path, reuse: &[&Path]| {
+        let recipe = Recipe::parse(&other, "other.toml", &[]).unwrap();
+        let reuse = reuse.iter().map(|path| path.to_path_buf()).collect();
+        let options = Options { reuse, ..Options::default() };
+        let factory = Factory::new(Fuse::never());
+        let mut taken = Taken(Vec::new());
+        Run::open(recipe, folder, &factory, options).unwrap().execute(&mut taken, &stop).unwrap();
+        taken.0
+    };
+    assert!(go(own.path(), &[]).is_empty());
+    let nothing_there = tempfile::tempdir().unwrap();
+    let taken = go(second.path(), &[nothing_there.path(), first.path()]);
+    // `pre` and `mid` are the same, `rl` samples more.
+    assert_eq!(taken.iter().map(|name| &name[..3]).collect::<Vec<_>>(), ["pre", "mid"]);
+    assert_eq!(contents(second.path()), contents(own.path()));
+    assert!(go(second.path(), &[first.path()]).is_empty(), "all is here");
+}
+
+struct Taken(Vec<String>);
+
+impl Watch for Taken {
+    fn on(&mut self, event: Event<'_>) {
+        if let Event::StageReused { folder, .. } = event {
+            self.0.push(folder.to_owned());
+        }
+    }
+}

@@ -23,6 +23,9 @@ impl Watch for Terminal {
             Event::Preparing(what) => self.begin(what.to_owned(), 0, "", 0),
             Event::Arm { name, seed } => self.tell(&format!("arm {name}, seed {seed}")),
             Event::StageKnown { folder } => self.tell(&format!("{folder}: done before")),
+            Event::StageReused { folder, from } => {
+                self.tell(&format!("{folder}: taken from {}", from.display()));
+            }
             Event::StageStarted { info, done } => {
                 if done > 0 {
                     self.tell(&format!("{}: goes on after step {done}", info.name));
