@@ -145,9 +145,13 @@ fn override_line(given: &str) -> Result<String, RecipeError> {
     Ok(format!("\"{path}\" = \"{}\"", value.escape_default()))
 }
 
+/// Length of the path to what an arm sets: `arm.NAME.set`.
+const ARM_SET: usize = 3;
+
 /// Puts the values of `patch` into `base`. Keys are paths with dots; a list of tables that have a `name`
 /// is addressed by that name, any other list by number. A table is merged key by key, except where it
-/// has a `kind`: then it replaces the other as a whole.
+/// has a `kind`: then it replaces the other as a whole. What an arm sets is a table of paths itself: there the rest of
+/// a path is one key, which replaces what the arm had under it.
 pub(crate) fn apply<'i>(
     source: &Source,
     base: &mut DeTable<'i>,
@@ -157,6 +161,10 @@ pub(crate) fn apply<'i>(
     for (key, value) in patch {
         let mut path = prefix.to_vec();
         path.extend(key.get_ref().split('.').map(str::to_owned));
+        if path.len() > ARM_SET && path[0] == "arm" && path[ARM_SET - 1] == "set" {
+            let rest = path.split_off(ARM_SET).join(".");
+            path.push(rest);
+        }
         let wrong = |message: String| source.error(message, Some(key.span()));
         match value.get_ref() {
             DeValue::Table(inner) if merges(base, &path, inner) => apply(source, base, inner, &path)?,

@@ -108,6 +108,16 @@ mix = "pre"
     assert_eq!((rl(0).mix.as_str(), rl(2).mix.as_str()), ("edge", "pre"));
     assert!((0..3).all(|i| rl(i).steps == Some(7)), "the command line goes before the arms");
     assert_eq!(recipe.arms[0].stages[0], recipe.arms[1].stages[0]);
+
+    let scale =
+        "[scale.other]\n\"arm.blend.set\" = { \"stage.rl.rollout.reward\" = { kind = \"outcome\" } }\n";
+    let overrides = ["scale=other", "arm.easy.set.stage.rl.mix=pre-2"];
+    let text = format!("{text}\n[[mix.pre-2]]\nops = \"3\"\ncontexts = \"terse\"\n{scale}");
+    let other = parse(&text, &overrides).expect("a scale can change what an arm sets");
+    let rl = |i: usize| &other.arms[i].stages.last().expect("stages").stage;
+    assert_eq!(rl(1).rollout.as_ref().map(|r| r.reward), Some(problems::reward::Reward::Outcome {}));
+    assert_eq!(rl(2).mix, "pre-2");
+
     let again = parse(&recipe.resolved(), &[]).expect("a resolved recipe is a recipe");
     assert_eq!(recipe.arms, again.arms);
 }
