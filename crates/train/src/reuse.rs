@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use crate::{
@@ -15,15 +15,15 @@ use crate::{
     stage::{DONE_FILE, Job},
 };
 
-/// Copies a finished stage from the first of the run folders that has it; says which. A stage that is finished
+/// Copies a finished stage from the first of the job's other run folders that has it; says which. A stage that is finished
 /// here, or nowhere, stays as it is.
-pub(crate) fn take<'a>(runs: &'a [PathBuf], job: &Job<'_>) -> Result<Option<&'a Path>, RunError> {
+pub(crate) fn take<'a>(job: &Job<'a>) -> Result<Option<&'a Path>, RunError> {
     let folder = job.folder;
     let (Some(stages), Some(name)) = (folder.parent(), folder.file_name()) else { return Ok(None) };
     if folder.join(DONE_FILE).exists() {
         return Ok(None);
     }
-    for run in runs {
+    for run in job.reuse {
         let there = run.join("stages").join(name);
         if !there.join(DONE_FILE).exists() {
             continue;

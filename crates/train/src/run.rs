@@ -21,7 +21,6 @@ use crate::{
     learner::{LearnerFactory, ModelConfig},
     recipe::{Arm, ArmStage, Recipe, Stage},
     records::{ArmRun, FORMAT, Manifest, stage_folder},
-    reuse,
     stage::{Job, validation_cells},
     watch::{Event, Watch},
 };
@@ -142,10 +141,8 @@ impl<'a> Run<'a> {
                         tokenizer: &tokenizer,
                         suites: &suites,
                         factory: self.factory,
+                        reuse: &self.options.reuse,
                     };
-                    if let Some(from) = reuse::take(&self.options.reuse, &job)? {
-                        watch.on(Event::StageReused { folder: &planned.folder, from });
-                    }
                     if job.execute(watch, stop)?.is_none() {
                         return Ok(Outcome::Stopped);
                     }

@@ -22,6 +22,7 @@ use crate::{
     mixture::Mixture,
     recipe::{ArmStage, Recipe, mix::mode_name, stage::ShareOf},
     records::{FORMAT, MetricsRow, StageDone, StageInfo, StageKind},
+    reuse,
     rl::Reinforcement,
     rollout::Roller,
     supply::Supply,
@@ -46,6 +47,8 @@ pub(crate) struct Job<'a> {
     pub(crate) tokenizer: &'a Tokenizer,
     pub(crate) suites: &'a [Suite],
     pub(crate) factory: &'a dyn LearnerFactory,
+    /// Run folders that the stage is taken from where it is finished.
+    pub(crate) reuse: &'a [PathBuf],
 }
 
 impl Job<'_> {
@@ -55,11 +58,12 @@ impl Job<'_> {
         watch: &mut dyn Watch,
         stop: &AtomicBool,
     ) -> Result<Option<StageDone>, RunError> {
+        let taken_from = reuse::take(self)?;
         let done_path = self.folder.join(DONE_FILE);
         if done_path.exists() {
             let done: StageDone = files::read_json(&done_path)?;
-            if let Some(name) = self.folder.file_name().and_then(|name| name.to_str()) {
-                watch.on(Event::StageKnown { folder: name });
+            if let Some(folder) = self.folder.file_name().and_then(|name| name.to_str()) {
+                watch.on(Event::StageKnown { folder, taken_from });
             }
             // Suites can be added to a stage that is done.
             return Ok(self.evaluate(watch, stop)?.then_some(done));

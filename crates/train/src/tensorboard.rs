@@ -44,7 +44,7 @@ impl<'a> TensorBoard<'a> {
     fn write(&mut self, event: &Event<'_>) -> Result<(), FileError> {
         match event {
             Event::StageStarted { info, .. } => self.begin(&info.folder()),
-            Event::StageKnown { folder } => self.begin(folder),
+            Event::StageKnown { folder, .. } => self.begin(folder),
             Event::Step { metrics, timings, .. } => {
                 self.step(stopwatch::wall_seconds(), metrics, Some(timings))
             }

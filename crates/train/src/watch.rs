@@ -20,13 +20,8 @@ pub enum Event<'a> {
     StageKnown {
         /// The stage's folder name.
         folder: &'a str,
-    },
-    /// A finished stage was taken from another run folder.
-    StageReused {
-        /// The stage's folder name.
-        folder: &'a str,
-        /// The other run folder.
-        from: &'a Path,
+        /// The run folder that it was taken from just now.
+        taken_from: Option<&'a Path>,
     },
     /// A stage begins, or goes on after `done` steps.
     StageStarted {

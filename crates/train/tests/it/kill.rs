@@ -38,10 +38,7 @@ struct Diary<'a> {
 impl Watch for Diary<'_> {
     fn on(&mut self, event: Event<'_>) {
         let doing = match event {
-            Event::Preparing(_)
-            | Event::Arm { .. }
-            | Event::StageKnown { .. }
-            | Event::StageReused { .. } => "preparing",
+            Event::Preparing(_) | Event::Arm { .. } | Event::StageKnown { .. } => "preparing",
             Event::StageStarted { info, .. } => {
                 self.stage.clone_from(&info.name);
                 "beginning"

@@ -479,7 +479,7 @@ struct Taken(Vec<String>);
 
 impl Watch for Taken {
     fn on(&mut self, event: Event<'_>) {
-        if let Event::StageReused { folder, .. } = event {
+        if let Event::StageKnown { folder, taken_from: Some(_) } = event {
             self.0.push(folder.to_owned());
         }
     }

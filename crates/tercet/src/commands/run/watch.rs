@@ -22,9 +22,9 @@ impl Watch for Terminal {
         match event {
             Event::Preparing(what) => self.begin(what.to_owned(), 0, "", 0),
             Event::Arm { name, seed } => self.tell(&format!("arm {name}, seed {seed}")),
-            Event::StageKnown { folder } => self.tell(&format!("{folder}: done before")),
-            Event::StageReused { folder, from } => {
-                self.tell(&format!("{folder}: taken from {}", from.display()));
+            Event::StageKnown { folder, taken_from: None } => self.tell(&format!("{folder}: done before")),
+            Event::StageKnown { folder, taken_from: Some(run) } => {
+                self.tell(&format!("{folder}: taken from {}", run.display()));
             }
             Event::StageStarted { info, done } => {
                 if done > 0 {
