@@ -27,12 +27,15 @@ pub struct CpuFactory {
     /// Whether each thread keeps to a processor of its own. Two programs that do so on one machine may choose the
     /// same ones. Results do not depend on it.
     pub pin: bool,
+    /// The token that ends a response of an opened model, instead of the one that its `config.json` names: published
+    /// models name one there that their tokenizer does not have.
+    pub eos: Option<u32>,
 }
 
 impl CpuFactory {
     /// A factory of so many threads, all cores if not given.
     pub fn with_threads(threads: Option<usize>) -> CpuFactory {
-        CpuFactory { threads, pin: false }
+        CpuFactory { threads, pin: false, eos: None }
     }
 
     pub(crate) fn device(self) -> Result<Cpu, LearnerError> {
@@ -65,7 +68,11 @@ impl CpuFactory {
     /// # Errors
     /// As there.
     pub fn open_cpu(&self, dir: &Path) -> Result<CpuLearner, LearnerError> {
-        let layout = Layout::new(&checkpoint::read_config(dir)?)?;
+        let mut config = checkpoint::read_config(dir)?;
+        if self.eos.is_some() {
+            (config.eos, config.pad) = (self.eos, None);
+        }
+        let layout = Layout::new(&config)?;
         let weights = checkpoint::load(dir, &layout)?;
         let mut learner = CpuLearner::new(self.device()?, layout, &weights);
         learner.restore(checkpoint::load_optimizer(dir, &learner.layout)?);

@@ -1,5 +1,6 @@
 //! Rewards made from verdicts. Each returns its parts, so that a run can log them.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -81,9 +82,12 @@ pub(crate) fn penalised(verdict: &Verdict) -> f64 {
     1.0 - penalty.min(nodes) as f64 / nodes as f64
 }
 
-/// Which bytes of the response were right: one entry a step, in the order of the text.
+/// Which bytes of the response were right: one entry a step, in the order of the text. A quantity that was right
+/// once earns nothing when it is said again: copies of a right step would be paid for.
 pub fn step_credit(verdict: &Verdict) -> Vec<(Range<usize>, bool)> {
-    verdict.steps.iter().map(|step| (step.range.clone(), step.right)).collect()
+    let mut earned = BTreeSet::new();
+    let steps = verdict.steps.iter();
+    steps.map(|step| (step.range.clone(), step.right && earned.insert(step.name.as_str()))).collect()
 }
 
 #[cfg(test)]
@@ -136,5 +140,13 @@ mod tests {
         let credit = step_credit(&verify(&gold(), HALF, Policy::Paper));
         let texts: Vec<_> = credit.into_iter().map(|(range, right)| (&HALF[range], right)).collect();
         assert_eq!(texts, [("Define crow as a; so a = 3.", true), ("Define owl as b; so b = 3.", false)]);
+        let rights = |response: &str| -> Vec<bool> {
+            let verdict = verify(&gold(), response, Policy::Paper);
+            step_credit(&verdict).into_iter().map(|(_, right)| right).collect()
+        };
+        let crow = "Define crow as a; so a = 3. ";
+        assert_eq!(rights(&format!("{crow}{crow}{crow}")), [true, false, false], "copies earn nothing");
+        let corrected = format!("{}{crow}", crow.replace('3', "4"));
+        assert_eq!(rights(&corrected), [false, true], "a correction does");
     }
 }

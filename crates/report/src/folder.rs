@@ -12,6 +12,7 @@ use train::recipe::{Claim, Evaluation};
 use train::records::{EvalRow, Exposure, FORMAT, Manifest, MetricsRow, StageDone, StageInfo};
 
 use crate::error::ReportError;
+use crate::suites::{self, LeftOut};
 
 /// Everything small in a run folder.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct Folder {
     pub recipe: RecipeFile,
     /// The stages named by the manifest that have started, by folder name.
     pub stages: BTreeMap<String, Stage>,
+    /// Evaluations that are there and not in `stages`: they are of another suite of the same name.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// What is read of a resolved recipe.
@@ -95,7 +98,9 @@ impl Folder {
                 stages.insert(name.clone(), Stage::read(&stage_path, evaluations)?);
             }
         }
-        Ok(Self { path: path.to_owned(), manifest, recipe, stages })
+        let mut folder = Self { path: path.to_owned(), manifest, recipe, stages, left_out: Vec::new() };
+        suites::leave_out_others(&mut folder)?;
+        Ok(folder)
     }
 
     /// Suites that any stage was evaluated on, sorted.
@@ -163,6 +168,15 @@ impl Stage {
     /// The file with the responses to a suite.
     pub fn responses_path(&self, suite: &str) -> PathBuf {
         self.path.join("evals").join(format!("{suite}.responses.jsonl.gz"))
+    }
+
+    /// What says which suite an evaluation is of; with a `step`, of the model on its way.
+    pub(crate) fn eval_info_path(&self, suite: &str, step: Option<u64>) -> PathBuf {
+        let mut path = self.path.join("evals");
+        if let Some(step) = step {
+            path.push(format!("step-{step:06}"));
+        }
+        path.join(format!("{suite}.json"))
     }
 
     /// A metric over the steps; steps without it or with a non-finite value are left out.
@@ -242,7 +256,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ReportError> {
     serde_json::from_slice(&bytes).map_err(|e| ReportError::malformed(path, None, &e))
 }
 
-fn read_optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ReportError> {
+pub(crate) fn read_optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ReportError> {
     if path.is_file() { read_json(path).map(Some) } else { Ok(None) }
 }
 

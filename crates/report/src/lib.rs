@@ -14,6 +14,7 @@ mod markdown;
 pub mod measure;
 pub mod serve;
 pub mod stats;
+pub mod suites;
 pub mod table;
 mod transcripts;
 pub mod words;

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use train::records::Manifest;
 
 use crate::figures::Figure;
+use crate::suites::left_out_sentence;
 use crate::table::{Row, Table};
 
 /// `results.md`: question, provenance, verdicts, the table of every suite, and the figures beside it.
@@ -20,6 +21,9 @@ pub(crate) fn render(manifest: &Manifest, table: &Table, figures: &[Figure]) -> 
          [results.json](results.json).\n",
         table.revision, table.recipe_hash
     );
+    if !table.left_out.is_empty() {
+        let _ = writeln!(out, "{}\n", left_out_sentence(&table.left_out));
+    }
     verdicts(&mut out, table);
     results(&mut out, table);
     drawings(&mut out, figures);

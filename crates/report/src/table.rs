@@ -12,6 +12,7 @@ use crate::error::ReportError;
 use crate::folder::{Folder, write_atomically};
 use crate::measure::{Measure, Model, Slice};
 use crate::stats::Estimate;
+use crate::suites::{LeftOut, left_out_sentence};
 use crate::words;
 
 /// The results of a run; `results.json` is its serialised form.
@@ -30,6 +31,9 @@ pub struct Table {
     pub rows: Vec<Row>,
     /// The claims' verdicts.
     pub claims: Vec<Ruling>,
+    /// Evaluations that nothing here rests on: they are of another suite of the same name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
 }
 
 /// One model in one band. Rates are between 0 and 1.
@@ -162,6 +166,7 @@ pub(crate) fn of_measure(measure: &Measure) -> Result<Table, ReportError> {
         revision: manifest.revision.clone(),
         rows,
         claims: claims::rulings(measure)?,
+        left_out: measure.folder.left_out.clone(),
     })
 }
 
@@ -230,6 +235,9 @@ impl Table {
         if !self.claims.is_empty() {
             out.push_str("\nClaims\n\n");
             align(&mut out, &self.claims.iter().flat_map(claim_lines).collect::<Vec<_>>());
+        }
+        if !self.left_out.is_empty() {
+            let _ = writeln!(out, "\n{}", left_out_sentence(&self.left_out));
         }
         if out.is_empty() {
             out.push_str("No stage has been evaluated yet.\n");

@@ -157,11 +157,11 @@ fn shared_seed<'a>(
     })
 }
 
-/// The first sample of every problem.
+/// The first sample of every problem, where the evaluation counts.
 fn first_samples(stage: &Stage, suite: &str) -> Result<BTreeMap<u64, Response>, ReportError> {
     let path = stage.responses_path(suite);
     let mut first: BTreeMap<u64, Response> = BTreeMap::new();
-    if path.is_file() {
+    if stage.evals.contains_key(suite) && path.is_file() {
         for_each_line(&path, |_, response: Response| {
             if first.get(&response.problem).is_none_or(|known| response.sample < known.sample) {
                 first.insert(response.problem, response);

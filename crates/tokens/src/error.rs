@@ -29,6 +29,14 @@ pub enum TokenizerError {
         /// The first thing that is wrong with it.
         reason: String,
     },
+    /// Another maker's tokenizer that cannot be used.
+    #[error("{path} cannot be used: {reason}")]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What stands in the way.
+        reason: String,
+    },
     /// The vocabulary asked for has no room for the specials and the 256 bytes.
     #[error("a vocabulary of {asked} tokens is too small: specials and single bytes alone are {least}")]
     TooSmall {

@@ -2,13 +2,14 @@
 //!
 //! The tokenizer is a byte-level BPE with Qwen2's normaliser, pre-tokeniser and decoder, because that is
 //! the one pipeline that every transformers version leaves alone for a Qwen2 checkpoint: the ids computed
-//! here are the ids computed there. See `docs/decisions/0060-own-bpe-trainer.md` for what is ours and what
+//! here are the ids computed there. Models of other makers can be asked as well ([`Tokenizer::open_any`]). See `docs/decisions/0060-own-bpe-trainer.md` for what is ours and what
 //! is the `tokenizers` crate's.
 
 mod bpe;
 mod bytes;
 mod error;
 mod file;
+mod foreign;
 mod pack;
 mod split;
 mod tokenizer;

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokenizers::{Model as _, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer as _};
 
 use crate::bpe::{self, Pair};
 use crate::file::{self, Contents};
-use crate::{EOS_ID, LEAST_VOCABULARY, PAD_ID, TAGS, TokenizerError, specials, split};
+use crate::{EOS_ID, LEAST_VOCABULARY, PAD_ID, TAGS, TokenizerError, foreign, specials, split};
 
 /// Context length that `tokenizer_config.json` names unless the caller knows better.
 const CONTEXT: usize = 2048;
@@ -32,6 +32,10 @@ pub struct Tokenizer {
     /// `tokenizer.json`, to the byte.
     text: String,
     bytes_of: Vec<Vec<u8>>,
+    eos: u32,
+    pad: u32,
+    /// Whether it is of [`Tokenizer::train`]'s pipeline; the three below are empty if not.
+    own: bool,
     /// Words that encode to one token, by their bytes. Only looked up, never iterated.
     word: HashMap<Box<[u8]>, u32>,
     /// Rank and result of each merge. Only looked up, never iterated.
@@ -77,19 +81,43 @@ impl Tokenizer {
     /// # Errors
     /// If the file is missing, damaged, or of another pipeline than [`Tokenizer::train`] makes.
     pub fn open(dir: &Path) -> Result<Self, TokenizerError> {
-        let path = dir.join(file::TOKENIZER);
-        let text = fs::read_to_string(&path)
-            .map_err(|source| TokenizerError::Read { path: path.clone(), source })?;
+        let (path, text) = Self::read(dir)?;
         let corrupt = |reason: String| TokenizerError::Corrupt { path: path.clone(), reason };
         let contents = file::parse(&text).map_err(corrupt)?;
         let inner = tokenizers::Tokenizer::from_bytes(&text).map_err(|e| corrupt(e.to_string()))?;
-        Ok(Self::assemble(inner, text.clone(), contents))
+        Ok(Self::assemble(inner, text, contents))
+    }
+
+    /// As [`Tokenizer::open`], and also the tokenizer of a published model: any byte-level BPE, encoded by the
+    /// `tokenizers` crate, with the end and padding tokens that its folder names. Good for asking such a model;
+    /// it is not written again.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, the tokenizer is not byte-level, or no end token is named.
+    pub fn open_any(dir: &Path) -> Result<Self, TokenizerError> {
+        let (path, text) = Self::read(dir)?;
+        if file::parse(&text).is_ok() {
+            return Self::open(dir);
+        }
+        let unfit = |reason: String| TokenizerError::Unfit { path: path.clone(), reason };
+        let inner = tokenizers::Tokenizer::from_bytes(&text).map_err(|e| unfit(e.to_string()))?;
+        let foreign::Foreign { bytes_of, eos, pad } = foreign::read(dir, &inner).map_err(unfit)?;
+        let (word, merge, byte_id) = (HashMap::new(), HashMap::new(), [0; 256]);
+        Ok(Tokenizer { inner, text, bytes_of, eos, pad, own: false, word, merge, byte_id })
+    }
+
+    fn read(dir: &Path) -> Result<(PathBuf, String), TokenizerError> {
+        let path = dir.join(file::TOKENIZER);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok((path, text)),
+            Err(source) => Err(TokenizerError::Read { path, source }),
+        }
     }
 
     /// Writes `tokenizer.json` and `tokenizer_config.json`; two equal tokenizers write equal bytes.
     ///
     /// # Errors
-    /// If a file cannot be written; none is then left half-written.
+    /// If a file cannot be written (none is then left half-written), or the tokenizer is another maker's.
     pub fn save(&self, dir: &Path) -> Result<(), TokenizerError> {
         self.save_for(dir, CONTEXT)
     }
@@ -99,6 +127,10 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::save`].
     pub fn save_for(&self, dir: &Path, context: usize) -> Result<(), TokenizerError> {
+        if !self.own {
+            let reason = "another maker's tokenizer is not written again".to_owned();
+            return Err(TokenizerError::Unfit { path: dir.join(file::TOKENIZER), reason });
+        }
         file::write(dir, &self.text, context)
     }
 
@@ -126,7 +158,8 @@ impl Tokenizer {
                 merge.insert((a, b), (rank as u32, id));
             }
         }
-        let mut tokenizer = Tokenizer { inner, text, bytes_of, word: HashMap::new(), merge, byte_id };
+        let (eos, pad, word) = (EOS_ID, PAD_ID, HashMap::new());
+        let mut tokenizer = Tokenizer { inner, text, bytes_of, eos, pad, own: true, word, merge, byte_id };
         // A token is the encoding of its own bytes unless an earlier merge takes a part of it away.
         for id in specials().count() as u32..tokenizer.bytes_of.len() as u32 {
             let bytes = tokenizer.bytes_of[id as usize].clone();
@@ -144,12 +177,12 @@ impl Tokenizer {
 
     /// The token that ends a document.
     pub fn eos(&self) -> u32 {
-        EOS_ID
+        self.eos
     }
 
     /// The padding token.
     pub fn pad(&self) -> u32 {
-        PAD_ID
+        self.pad
     }
 
     /// The bytes a token stands for; `None` for an id beyond the vocabulary.
@@ -159,7 +192,7 @@ impl Tokenizer {
 
     /// The ids of a text. Specials in the text become their tokens; no end token is added.
     pub fn encode(&self, text: &str) -> Vec<u32> {
-        if !text.is_ascii() {
+        if !self.own || !text.is_ascii() {
             return self.inner_encoding(text).get_ids().to_vec();
         }
         let mut ids = Vec::with_capacity(text.len() / 2);
@@ -178,7 +211,7 @@ impl Tokenizer {
     /// The ids of a text, each with the range of bytes it stands for. When a character is spread over
     /// several tokens, each of them has the whole character's range.
     pub fn encode_with_offsets(&self, text: &str) -> Vec<Encoded> {
-        if !text.is_ascii() {
+        if !self.own || !text.is_ascii() {
             let encoding = self.inner_encoding(text);
             let ranges = encoding.get_offsets().iter().map(|&(start, end)| start..end);
             return encoding.get_ids().iter().copied().zip(ranges).collect();
@@ -205,7 +238,7 @@ impl Tokenizer {
         let mut ranges = Vec::with_capacity(ids.len());
         for &id in ids {
             let start = bytes.len();
-            if id != PAD_ID && id != EOS_ID {
+            if id != self.pad && id != self.eos {
                 bytes.extend_from_slice(self.bytes(id).unwrap_or("\u{fffd}".as_bytes()));
             }
             ranges.push(start..bytes.len());

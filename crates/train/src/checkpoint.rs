@@ -135,9 +135,29 @@ pub(crate) fn prune(stage: &Path, keep: usize, milestones: &[u64]) -> Result<(),
     Ok(())
 }
 
-/// blake3 of the weights of a checkpoint, hexadecimal.
+/// blake3 of the weights of a checkpoint, hexadecimal; where others have written them in several files, of all of
+/// these in the order of their names.
 pub(crate) fn weights_hash(path: &Path) -> Result<String, RunError> {
-    let file = path.join("model.safetensors");
-    let bytes = fs::read(&file).map_err(files::failed(&file, "read"))?;
-    Ok(blake3::hash(&bytes).to_hex().to_string())
+    let mut hasher = blake3::Hasher::new();
+    for file in weights_files(path)? {
+        hasher.update(&fs::read(&file).map_err(files::failed(&file, "read"))?);
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+fn weights_files(path: &Path) -> Result<Vec<PathBuf>, RunError> {
+    let whole = path.join("model.safetensors");
+    if whole.exists() {
+        return Ok(vec![whole]);
+    }
+    let mut parts = Vec::new();
+    for entry in fs::read_dir(path).map_err(files::failed(path, "read"))? {
+        let file = entry.map_err(files::failed(path, "read"))?.path();
+        if file.extension().is_some_and(|extension| extension == "safetensors") {
+            parts.push(file);
+        }
+    }
+    parts.sort();
+    // Without any, what is missing is the one file.
+    Ok(if parts.is_empty() { vec![whole] } else { parts })
 }

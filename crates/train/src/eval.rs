@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    ops::Range,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -23,6 +24,7 @@ use tokens::Tokenizer;
 
 use crate::{
     batches::Document,
+    checkpoint,
     corpus::micro_batches,
     error::RunError,
     files,
@@ -99,7 +101,7 @@ impl Suite {
     ///
     /// # Errors
     /// If a problem has no JSON form.
-    fn info(&self) -> Result<EvalInfo, RunError> {
+    pub fn info(&self) -> Result<EvalInfo, RunError> {
         fn hash(what: &impl Serialize) -> Result<String, RunError> {
             let text = serde_json::to_string(what).map_err(|e| RunError::Data(e.to_string()))?;
             Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
@@ -153,7 +155,7 @@ pub fn evaluate(
             && rows.exists()
             && responses.exists()
         {
-            all.rows.extend(files::read_lines::<EvalRow>(rows)?);
+            all.rows.extend(read_rows(rows, range)?);
             all.responses.extend(files::read_lines::<Response>(responses)?);
             continue;
         }
@@ -182,6 +184,18 @@ pub fn evaluate(
     Ok(Some(all))
 }
 
+/// The rows of these problems. A file that holds others, or not all, is damaged: a row is taken for the problem that it
+/// names.
+fn read_rows(path: &Path, problems: Range<usize>) -> Result<Vec<EvalRow>, RunError> {
+    let rows: Vec<EvalRow> = files::read_lines(path)?;
+    if rows.iter().map(|row| row.problem).eq(problems.start as u64..problems.end as u64) {
+        return Ok(rows);
+    }
+    let reason =
+        format!("its rows are not those of the {} problems from {} on", problems.len(), problems.start);
+    Err(files::damaged(path, &reason).into())
+}
+
 fn chunk_files(folder: &Path, i: usize) -> (PathBuf, PathBuf) {
     (folder.join(format!("{i:05}.jsonl.gz")), folder.join(format!("{i:05}.responses.jsonl.gz")))
 }
@@ -190,7 +204,7 @@ fn evaluate_chunk(
     learner: &mut dyn Learner,
     tokenizer: &Tokenizer,
     suite: &Suite,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Evaluated, RunError> {
     let prompts: Vec<Prompt> = range.clone().map(|i| suite.prompt(i, tokenizer)).collect();
@@ -329,6 +343,56 @@ pub fn evaluate_into(
     Ok(true)
 }
 
+/// Which model the evaluations of a folder are of. A suite's name has no dot, so that no suite has this file.
+const ASKED_FILE: &str = "asked.model.json";
+
+/// The model that was asked.
+#[derive(Debug, Serialize, Deserialize)]
+struct Asked {
+    /// Where it lay.
+    model: String,
+    /// blake3 of its weights.
+    weights: String,
+}
+
+/// Keeps a folder of evaluations to one model: in a fresh folder notes its weights, in another compares them with the
+/// note. (In a run folder the stage's key already says which model it is.)
+///
+/// # Errors
+/// If the folder holds evaluations of another model or does not say of which, or a file cannot be read or written.
+pub fn keep_to_model(folder: &Path, model: &Path) -> Result<(), RunError> {
+    files::make_folder(folder)?;
+    let foreign = |what: String| Err(RunError::Foreign { folder: folder.to_owned(), what });
+    let asked = Asked { model: model.display().to_string(), weights: checkpoint::weights_hash(model)? };
+    let path = folder.join(ASKED_FILE);
+    if !path.exists() {
+        if holds_evaluations(folder)? {
+            return foreign("evaluations and does not say of which model".to_owned());
+        }
+        return Ok(files::write_json(&path, &asked)?);
+    }
+    let known: Asked = files::read_json(&path)?;
+    if known.weights == asked.weights {
+        return Ok(());
+    }
+    let named = |asked: &Asked| {
+        format!("`{}` (weights {})", asked.model, asked.weights.get(..10).unwrap_or(&asked.weights))
+    };
+    foreign(format!("evaluations of the model {}, not of {}", named(&known), named(&asked)))
+}
+
+/// Whether evaluations lie in a folder, finished or begun.
+fn holds_evaluations(folder: &Path) -> Result<bool, RunError> {
+    for entry in fs::read_dir(folder).map_err(files::failed(folder, "read"))? {
+        let path = entry.map_err(files::failed(folder, "read"))?.path();
+        let finished = path.to_string_lossy().ends_with(".jsonl.gz");
+        if finished || chunk_files(&path, 0).0.exists() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Judges the stored responses of an evaluation again, without a model: after the verifier or the suite's
 /// policy has changed. What it says of likelihoods stays.
 ///
@@ -348,7 +412,7 @@ pub fn judge_again(folder: &Path, suite: &Suite) -> Result<Vec<EvalRow>, RunErro
         }
         Some(_) => {}
     }
-    let old: Vec<EvalRow> = files::read_lines(&stored.rows)?;
+    let old = read_rows(&stored.rows, 0..suite.problems.len())?;
     let mut all = Evaluated { rows: Vec::new(), responses: files::read_lines(&stored.responses)? };
     let groups = all.responses.chunk_by_mut(|a, b| a.problem == b.problem);
     for (old, responses) in old.iter().zip(groups) {
@@ -463,5 +527,69 @@ mod tests {
         Stored::new(dir.path(), "s").write(&old.info().unwrap(), &all).unwrap();
         let error = judge_again(dir.path(), &old).unwrap_err().to_string();
         assert!(error.contains("problem 0 has not the responses"), "{error}");
+    }
+
+    #[test]
+    fn a_row_of_a_problem_that_the_suite_has_not_is_damage_and_no_panic() {
+        let dir = tempfile::tempdir().unwrap();
+        let suite = suite("paper");
+        let stored = Stored::new(dir.path(), "s");
+        let damaged = |change: fn(&mut Vec<EvalRow>)| {
+            let mut all = Evaluated { rows: Vec::new(), responses: Vec::new() };
+            for problem in 0..2 {
+                let mut responses = responses(&suite, problem);
+                all.rows.push(judge(&suite, problem, &mut responses, 0.5));
+                all.responses.extend(responses);
+            }
+            change(&mut all.rows);
+            stored.write(&suite.info().unwrap(), &all).unwrap();
+            judge_again(dir.path(), &suite).unwrap_err().to_string()
+        };
+        let changes: [fn(&mut Vec<EvalRow>); 3] =
+            [|rows| rows[1].problem = 7, |rows| rows.swap(0, 1), |rows| rows.truncate(1)];
+        for change in changes {
+            let error = damaged(change);
+            assert!(error.contains("s.jsonl.gz` is damaged: its rows are not those of the 2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_evaluations_is_kept_to_one_model() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = |name: &str, weights: &str| {
+            let path = dir.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("model.safetensors"), weights).unwrap();
+            path
+        };
+        let (first, second, copy) = (model("first", "1"), model("second", "2"), model("copy", "1"));
+        let folder = dir.path().join("evals");
+        keep_to_model(&folder, &first).unwrap();
+        keep_to_model(&folder, &copy).unwrap();
+        let error = keep_to_model(&folder, &second).unwrap_err().to_string();
+        assert!(error.contains("evaluations of the model") && error.contains("first"), "{error}");
+        assert!(error.contains("second") && error.ends_with("choose another folder"), "{error}");
+        // What an older program left, whole or begun, may be of any model.
+        fs::remove_file(folder.join(ASKED_FILE)).unwrap();
+        for file in ["main.jsonl.gz", ".main-0123456789/00000.jsonl.gz"] {
+            let path = folder.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            let error = keep_to_model(&folder, &first).unwrap_err().to_string();
+            assert!(error.contains("does not say of which model"), "{error}");
+            fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_model_in_several_files_is_known_by_all_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, weights: &str| fs::write(dir.path().join(name), weights).unwrap();
+        write("model-00001-of-00002.safetensors", "1");
+        write("model-00002-of-00002.safetensors", "2");
+        let before = checkpoint::weights_hash(dir.path()).unwrap();
+        assert_eq!(before, blake3::hash(b"12").to_hex().to_string());
+        write("model-00002-of-00002.safetensors", "3");
+        assert_ne!(checkpoint::weights_hash(dir.path()).unwrap(), before);
     }
 }

@@ -13,6 +13,7 @@
 //!     timings.jsonl          one MetricsRow a line: seconds and rates, not reproducible
 //!     rollouts/step-000010.jsonl.gz   some prompts' rollouts, one Response a line
 //!     checkpoints/step-000100/        Hugging Face directory plus optimizer and loop state
+//!     evals/SUITE.json                eval::EvalInfo: which suite the two files below are of
 //!     evals/SUITE.jsonl.gz            one EvalRow a line, one line a problem
 //!     evals/SUITE.responses.jsonl.gz  one Response a line
 //!     exposure.json          Exposure: how often each op, context, … was trained on

@@ -2,7 +2,7 @@
 //!
 //! Axes: `_P` prompt, `_G` response in the prompt's group, `_T` token of the flat batch.
 
-use std::{cell::RefCell, path::PathBuf, rc::Rc};
+use std::{cell::RefCell, ops::Range, path::PathBuf, rc::Rc};
 
 use problems::reward::step_credit;
 
@@ -268,35 +268,36 @@ fn advantage_metrics(rows: &[Row<'_>], metrics: &mut Metrics) {
 }
 
 /// Step-level credit: every token of a step gets the step's judgement, normalised over all steps of the
-/// group, times `weight`. Tokens outside steps get none. One list a row; `None` if it is off.
+/// group, times `weight`. A token belongs to the last step that it has a byte of: the blank before a name is a part
+/// of the name's token, and that token chooses the step. Tokens outside steps get none. In a response that was cut
+/// off no step counts as right. One list a row; `None` if it is off.
 fn step_credits(groups_P: &[Group], weight: f64, tokenizer: &tokens::Tokenizer) -> Option<Vec<Vec<f64>>> {
     if weight == 0.0 {
         return None;
     }
     let mut credits = Vec::new();
     for group in groups_P {
-        let steps_G: Vec<Vec<(std::ops::Range<usize>, bool)>> =
-            group.responses_G.iter().map(|response| step_credit(&response.verdict)).collect();
-        let judgements: Vec<f64> =
-            steps_G.iter().flatten().map(|(_, right)| f64::from(u8::from(*right))).collect();
+        let steps_G: Vec<Vec<(Range<usize>, f64)>> = group.responses_G.iter().map(judged_steps).collect();
+        let judgements: Vec<f64> = steps_G.iter().flatten().map(|(_, right)| *right).collect();
         let (mean, std) = mean_and_std(&judgements);
         for (response, steps) in group.responses_G.iter().zip(steps_G) {
-            let mut credit_T = vec![0.0; response.sample.tokens.len()];
-            let mut byte = 0;
-            for (t, token) in response.sample.tokens.iter().enumerate() {
-                let length = tokenizer.decode(&[*token]).len();
-                let within = |range: &std::ops::Range<usize>| range.contains(&byte) && length > 0;
-                if std > 0.0
-                    && let Some((_, right)) = steps.iter().find(|(range, _)| within(range))
-                {
-                    credit_T[t] = weight * (f64::from(u8::from(*right)) - mean) / (std + 1e-6);
-                }
-                byte += length;
-            }
-            credits.push(credit_T);
+            let (_, bytes_T) = tokenizer.decode_with_offsets(&response.sample.tokens);
+            let credit = |bytes: Range<usize>| {
+                let mut within =
+                    steps.iter().rev().filter(|(step, _)| bytes.start < step.end && step.start < bytes.end);
+                let right = within.next().filter(|_| std > 0.0).map(|(_, right)| right);
+                right.map_or(0.0, |right| weight * (right - mean) / (std + 1e-6))
+            };
+            credits.push(bytes_T.into_iter().map(credit).collect());
         }
     }
     Some(credits)
+}
+
+/// The bytes of each step of a response, with 1 if it is right and 0 if not.
+fn judged_steps(response: &Judged) -> Vec<(Range<usize>, f64)> {
+    let right = |right: bool| f64::from(u8::from(right && !response.truncated));
+    step_credit(&response.verdict).into_iter().map(|(bytes, step)| (bytes, right(step))).collect()
 }
 
 /// The estimated divergence of a response, summed over its tokens.
@@ -452,27 +453,31 @@ mod tests {
     }
 
     #[test]
-    fn credit_goes_to_the_tokens_of_the_steps_that_earned_it() {
+    fn credit_goes_to_every_word_of_the_steps_that_earned_it() {
         let (group, tokenizer) = group();
-        let groups = [group];
-        let wrong = &groups[0].responses_G[1];
-        let faulty = step_credit(&wrong.verdict).iter().filter(|(_, right)| !right).count();
-        assert_eq!(faulty, 1, "{}", wrong.text);
+        let mut groups = [group];
         assert_eq!(step_credits(&groups, 0.0, &tokenizer), None);
         let credits = step_credits(&groups, 0.5, &tokenizer).expect("it is on");
-        for (response, credit_T) in groups[0].responses_G.iter().zip(&credits) {
-            let mut byte = 0;
-            for (token, credit) in response.sample.tokens.iter().zip(credit_T) {
-                let step =
-                    step_credit(&response.verdict).into_iter().find(|(range, _)| range.contains(&byte));
-                match step {
-                    Some((_, true)) => assert!(*credit > 0.0 && *credit < 0.5),
-                    Some((_, false)) => assert!(*credit < -0.5),
-                    None => assert_eq!(*credit, 0.0),
+        for (is_wrong, (response, credit_T)) in
+            [false, true].into_iter().zip(groups[0].responses_G.iter().zip(&credits))
+        {
+            let solution = response.text.find("</solution>").expect("a tag");
+            let last_step =
+                response.text[..solution].trim_end_matches([' ', '.']).rfind('.').expect("steps") + 1;
+            let (_, bytes_T) = tokenizer.decode_with_offsets(&response.sample.tokens);
+            for (bytes, credit) in bytes_T.into_iter().zip(credit_T) {
+                let (start, word) = (bytes.start, &response.text[bytes]);
+                match word.trim() {
+                    "" => {}
+                    _ if start >= solution => assert_eq!(*credit, 0.0, "{word:?}"),
+                    _ if is_wrong && start >= last_step => assert!(*credit < -0.5, "{word:?}"),
+                    _ => assert!(*credit > 0.0 && *credit < 0.5, "{word:?}: {credit}"),
                 }
-                byte += tokenizer.decode(&[*token]).len();
             }
-            assert_eq!(byte, response.text.len(), "tokens and text agree");
         }
+        // Cut off, the right response is as wrong as the other: nothing is left to tell steps apart by.
+        groups[0].responses_G.iter_mut().for_each(|response| response.truncated = true);
+        let credits = step_credits(&groups, 0.5, &tokenizer).expect("it is on");
+        assert!(credits.iter().flatten().all(|credit| *credit == 0.0));
     }
 }

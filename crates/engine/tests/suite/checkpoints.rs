@@ -8,7 +8,7 @@ use train::learner::{Learner, LearnerError, LearnerFactory};
 
 use crate::fixture::{ADAMW, CrossEntropy, batch, dir, odd, odd_config, open, tokens};
 
-const FACTORY: CpuFactory = CpuFactory { threads: Some(1), pin: false };
+const FACTORY: CpuFactory = CpuFactory { threads: Some(1), pin: false, eos: None };
 
 fn reason(result: Result<impl Sized, LearnerError>) -> String {
     match result {

@@ -37,7 +37,7 @@ fn one_two_and_five_threads_give_the_same_bytes() {
 #[test]
 fn pinned_threads_give_the_same_bytes() {
     let [free, pinned] = [false, true].map(|pin| {
-        let factory = CpuFactory { threads: Some(2), pin };
+        let factory = CpuFactory { pin, ..CpuFactory::with_threads(Some(2)) };
         let mut learner = factory.fresh_cpu(&odd_config(), [7; 32]).unwrap();
         train(&mut learner, 0..3);
         bits(&learner)

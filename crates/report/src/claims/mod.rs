@@ -11,7 +11,7 @@ use train::records::Cost;
 
 use crate::error::ReportError;
 use crate::measure::{Measure, Model, PerProblem, Slice};
-use crate::stats::{self, Estimate, Power};
+use crate::stats::{self, Ends, Estimate, Power};
 
 /// What the data say of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub enum Verdict {
     Holds,
     /// The whole interval contradicts it.
     Fails,
-    /// The interval holds both, or the models were not evaluated there.
+    /// The interval holds both or ends at the bound, or the models were not evaluated there.
     Inconclusive,
 }
 
@@ -56,7 +56,8 @@ pub struct Ruling {
     pub cost: Cost,
 }
 
-/// The verdict on a claim about a difference, from the interval of the difference.
+/// The verdict on a claim about a difference, from the interval of the difference. An interval that ends at the bound
+/// is on neither side of it, as one that ends at 0 is within noise in the table.
 ///
 /// ```
 /// use report::{claims::{verdict, Verdict}, stats::Estimate};
@@ -66,13 +67,15 @@ pub struct Ruling {
 /// assert_eq!(verdict(Relation::Greater, 0.02, &gain), Verdict::Inconclusive);
 /// assert_eq!(verdict(Relation::Less, 0.0, &gain), Verdict::Fails);
 /// assert_eq!(verdict(Relation::Equal, 0.1, &gain), Verdict::Holds);
+/// let one_problem_worse = Estimate { value: -0.01, low: -0.031, high: 0.0, ..gain };
+/// assert_eq!(verdict(Relation::Greater, 0.0, &one_problem_worse), Verdict::Inconclusive);
 /// ```
 pub fn verdict(relation: Relation, margin: f64, effect: &Estimate) -> Verdict {
     let Estimate { low, high, .. } = *effect;
     let (inside, outside) = match relation {
-        Relation::Greater => (low > margin, high <= margin),
-        Relation::Less => (high < -margin, low >= -margin),
-        Relation::Equal => (low > -margin && high < margin, low >= margin || high <= -margin),
+        Relation::Greater => (low > margin, high < margin),
+        Relation::Less => (high < -margin, low > -margin),
+        Relation::Equal => (low > -margin && high < margin, low > margin || high < -margin),
     };
     match (inside, outside) {
         (true, _) => Verdict::Holds,
@@ -114,11 +117,8 @@ fn rule(measure: &Measure, claim: &Claim, slice: &Slice) -> Ruling {
     let estimate = |values: &Option<PerProblem>| measure.estimate(values.as_ref()?);
     let effect = estimate(&difference);
     let power = effect.zip(difference.as_ref()).and_then(|(effect, difference)| {
-        stats::power(
-            &difference.values_SP,
-            difference.range,
-            distance(claim, claim.paper.unwrap_or(effect.value)),
-        )
+        let (distance, ends) = distance(claim, claim.paper.unwrap_or(effect.value));
+        stats::power(&difference.values_SP, difference.range, distance, ends)
     });
     Ruling {
         claim: claim.clone(),
@@ -131,12 +131,14 @@ fn rule(measure: &Measure, claim: &Claim, slice: &Slice) -> Ruling {
     }
 }
 
-/// How far a true difference of `effect` is from where the verdict would turn.
-fn distance(claim: &Claim, effect: f64) -> f64 {
+/// How far a true difference of `effect` is from where the verdict would turn, and which ends of the interval turn it: for
+/// “unchanged” both must stay inside.
+fn distance(claim: &Claim, effect: f64) -> (f64, Ends) {
     match claim.relation {
-        Relation::Greater => (effect - claim.margin).abs(),
-        Relation::Less => (effect + claim.margin).abs(),
-        Relation::Equal => (claim.margin - effect.abs()).abs(),
+        Relation::Greater => ((effect - claim.margin).abs(), Ends::One),
+        Relation::Less => ((effect + claim.margin).abs(), Ends::One),
+        Relation::Equal if effect.abs() < claim.margin => (claim.margin - effect.abs(), Ends::Both),
+        Relation::Equal => (effect.abs() - claim.margin, Ends::One),
     }
 }
 

@@ -32,7 +32,7 @@ impl Ruling {
     pub fn basis_text(&self) -> String {
         let metric = self.claim.metric;
         let (Some(left), Some(effect)) = (&self.left, &self.effect) else {
-            return format!("{}: the two were not evaluated on the same problems", metric.name());
+            return format!("{}: there is no such number of both sides on the same problems", metric.name());
         };
         let right = match (&self.claim.right, &self.right) {
             (Side::Number(number), _) => plain(metric, *number),

@@ -19,6 +19,7 @@ use crate::figures::{self, Figure};
 use crate::folder::{Folder, Stage, write_atomically};
 use crate::markdown;
 use crate::measure::Measure;
+use crate::suites::left_out_sentence;
 use crate::table::{self, Change, Row, Table};
 use crate::transcripts::{self, Transcript};
 use crate::words;
@@ -56,6 +57,7 @@ struct Page<'a> {
     question: Question<'a>,
     seeds: Vec<u64>,
     unfinished: Vec<&'a str>,
+    left_out: String,
     verdicts: String,
     claims: Vec<ClaimView>,
     findings: Vec<Finding>,
@@ -85,6 +87,7 @@ fn render(
         question: Question::of(&folder.manifest),
         seeds: seeds(folder),
         unfinished: names.map(String::as_str).collect(),
+        left_out: left_out_sentence(&table.left_out),
         verdicts: verdicts::summary(&table.claims),
         claims: table.claims.iter().map(ClaimView::new).collect(),
         findings: findings(table),
@@ -125,12 +128,14 @@ pub(crate) fn evaluation(
     #[derive(Serialize)]
     struct View {
         seeds: Vec<u64>,
+        left_out: String,
         findings: Vec<Finding>,
         suites: Vec<SuiteView>,
         figures: Vec<FigureView>,
     }
     let view = View {
         seeds: seeds(measure.folder),
+        left_out: left_out_sentence(&table.left_out),
         findings: findings(table),
         suites: suites(table),
         figures: figures.iter().map(FigureView::new).collect(),

@@ -218,13 +218,16 @@ fn evaluation(name: &str, path: &Path, cache: &Mutex<Cache>) -> Result<String, R
     Ok(html)
 }
 
-/// All evaluation files and the recipe, whose claims and suites say what is made of them.
+/// All evaluation files, with what says which suite they are of, and the recipe, whose claims and suites say what is
+/// made of them.
 fn fingerprint(path: &Path) -> Vec<Seen> {
     let mut files = Vec::new();
     for stage in list_folder(&path.join("stages")).unwrap_or_default() {
         files.extend(list_folder(&stage.join("evals")).unwrap_or_default());
     }
-    files.retain(|file| file.to_string_lossy().ends_with(".jsonl.gz"));
+    files.retain(|file| {
+        file.to_string_lossy().ends_with(".jsonl.gz") || file.extension().is_some_and(|e| e == "json")
+    });
     if !files.is_empty() {
         files.push(path.join("recipe.toml"));
     }

@@ -59,8 +59,10 @@ impl Bootstrap {
     /// The mean of `values_SP` (one row a seed, one column a problem, columns alike in all rows).
     ///
     /// Problems are drawn with replacement, once for all seeds of a resample, since all seeds are asked
-    /// the same ones. Of several seeds one fewer is drawn than there are, which makes the variance
-    /// between seeds unbiased (Rao and Wu's rescaling) where drawing all would halve it for two.
+    /// the same ones. Of several seeds one fewer is drawn than there are: drawing all would halve the variance
+    /// between two (Rao and Wu's rescaling). Seeds and problems are drawn each by themselves (Owen's pigeonhole
+    /// bootstrap), which counts three times what is of a seed on a problem alone: with several seeds the interval is
+    /// too wide rather than too narrow.
     /// `range` bounds the values, e.g. 0..1 for a rate: if all values are alike the resamples are too
     /// and say nothing; then the interval reaches as far as a value that occurs with such a chance that
     /// none among these problems would be seen in 2.5% of cases. Without a range it has no width.

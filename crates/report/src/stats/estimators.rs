@@ -1,5 +1,7 @@
 //! What `n` samples of one problem say of it. All are unbiased over which `k` of the `n` samples are kept.
 
+use train::recipe::draws;
+
 /// Chance that at least one of `k` samples is right, from `c` right ones among `n`:
 /// 1 − C(n−c, k)/C(n, k), as a product that neither overflows nor cancels. `None` if `k` is 0 or more
 /// than `n`, or `c` is more than `n`.
@@ -40,7 +42,7 @@ pub fn cover(n: u32, c: u32, tau: f64) -> Option<f64> {
 /// broken by lot. Samples without an answer do not vote. Exact, by counting the draws.
 ///
 /// `right` samples gave the right answer, `missing` gave none, and `others` holds the count of each
-/// wrong answer. `None` if `k` is 0 or more than `n`, or `n` is above 1,000 (the counts overflow).
+/// wrong answer. `None` if `k` is 0 or more than `n`, or there are more [`draws`] than f64 can count.
 ///
 /// ```
 /// // Two right and one wrong: every pair has the right answer in front or level.
@@ -48,8 +50,10 @@ pub fn cover(n: u32, c: u32, tau: f64) -> Option<f64> {
 /// assert!((report::stats::maj_at_k(2, 0, &[1], 2).unwrap() - 2.0 / 3.0).abs() < 1e-12);
 /// ```
 pub fn maj_at_k(right: u32, missing: u32, others: &[u32], k: u32) -> Option<f64> {
-    let n = right.checked_add(missing)?.checked_add(others.iter().copied().sum())?;
-    if k == 0 || k > n || n > 1000 {
+    let wrong = others.iter().try_fold(0_u32, |sum, &count| sum.checked_add(count))?;
+    let n = right.checked_add(missing)?.checked_add(wrong)?;
+    let all = draws(n, k);
+    if k == 0 || k > n || all.is_infinite() {
         return None;
     }
     let mut won = 0.0;
@@ -58,15 +62,19 @@ pub fn maj_at_k(right: u32, missing: u32, others: &[u32], k: u32) -> Option<f64>
         // ways_TK[t][j]: ways to draw j others, none more often than r, exactly t of them r times.
         let mut ways_TK = vec![vec![0.0_f64; rest + 1]];
         for j in 0..=rest.min(missing as usize) {
-            ways_TK[0][j] = choose(missing, j as u32);
+            ways_TK[0][j] = draws(missing, j as u32);
         }
         for &count in others {
             ways_TK = with_answer(&ways_TK, count, r as usize);
         }
         let level = ways_TK.iter().enumerate().map(|(t, row)| row[rest] / (t as f64 + 1.0));
-        won += choose(right, r) * level.sum::<f64>();
+        let level: f64 = level.sum();
+        // What cannot happen is not multiplied: the draws of `right` alone may be infinite.
+        if level > 0.0 {
+            won += draws(right, r) * level;
+        }
     }
-    Some(won / choose(n, k))
+    Some(won / all)
 }
 
 /// One more wrong answer, drawn 0..=r times of its `count`.
@@ -77,16 +85,11 @@ fn with_answer(ways_TK: &[Vec<f64>], count: u32, r: usize) -> Vec<Vec<f64>> {
     for (t, row) in ways_TK.iter().enumerate() {
         for (j, &ways) in row.iter().enumerate().filter(|(_, w)| **w > 0.0) {
             for m in 0..=(count as usize).min(r).min(rest - j) {
-                next_TK[t + usize::from(m == r)][j + m] += ways * choose(count, m as u32);
+                next_TK[t + usize::from(m == r)][j + m] += ways * draws(count, m as u32);
             }
         }
     }
     next_TK
-}
-
-/// C(n, k) for n ≤ 1,000.
-fn choose(n: u32, k: u32) -> f64 {
-    (0..k.min(n - k.min(n))).fold(f64::from(u8::from(k <= n)), |c, i| c * f64::from(n - i) / f64::from(i + 1))
 }
 
 /// The `k` that a curve is drawn at: powers of two up to `n`, and `n`.

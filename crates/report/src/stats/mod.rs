@@ -8,4 +8,4 @@ mod power;
 
 pub use bootstrap::{Bootstrap, Estimate};
 pub use estimators::{cover, ks, maj_at_k, pass_at_k, pass_pow_k};
-pub use power::{Power, Scale, power};
+pub use power::{Ends, Power, Scale, power};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::bootstrap::TAIL;
 
 /// How large an effect this scale sees, and what scale a given effect needs. Normal approximation,
-/// 80% power at the two-sided 5% level.
+/// 80% power with 95% intervals.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Power {
@@ -25,8 +25,33 @@ pub struct Scale {
     pub seeds: u64,
 }
 
-/// z of 97.5% plus z of 80%.
-const Z: f64 = 1.959_964 + 0.841_621;
+/// Which ends of the interval a verdict rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// The one nearer to the bound: there is a difference.
+    One,
+    /// Both, each with a bound of its own: there is no difference that matters.
+    Both,
+}
+
+impl Ends {
+    /// How far off the difference may be measured in four cases of five, in its standard deviations.
+    fn room(self) -> f64 {
+        match self {
+            // z of 80%: it may be off towards the bound in one case of five.
+            Self::One => 0.841_621,
+            // z of 90%: it may be off towards either bound in one case of ten each. Exact for a true difference midway
+            // between the bounds, and more than it takes for one that is nearer to one of them.
+            Self::Both => 1.281_552,
+        }
+    }
+}
+
+/// z of 97.5%: how far the interval reaches, in standard deviations of the resamples.
+const REACH: f64 = 1.959_964;
+
+/// Beyond this no number of problems or seeds is named.
+const NEEDED_MAX: u64 = 1 << 50;
 
 /// The parts of the variance of one difference.
 struct Parts {
@@ -35,8 +60,22 @@ struct Parts {
     rest: f64,
 }
 
+impl Parts {
+    /// How far from the bound a true difference must be to be seen.
+    ///
+    /// The difference itself has the variance seeds/S + problems/P + rest/(S·P). The interval is that of the pigeonhole
+    /// bootstrap, which draws seeds and problems each by themselves. Written out for the draws of
+    /// [`Bootstrap`](super::Bootstrap), S − 1 of S seeds and P of P problems, its variance is on average
+    /// seeds/S + (1 − 1/P)·problems/P + (3 − 2/P)·rest/(S·P), whatever S ≥ 2; 1/P is left out here. One seed has no rest.
+    fn distance(&self, seeds: f64, problems: f64, ends: Ends) -> f64 {
+        let means = self.between_seeds / seeds + self.between_problems / problems;
+        let rest = self.rest / (seeds * problems);
+        REACH * (means + 3.0 * rest).sqrt() + ends.room() * (means + rest).sqrt()
+    }
+}
+
 /// The power of a comparison whose paired differences are `values_SP` (a row a seed, a column a problem).
-/// `effect` is how far from the bound the difference is that one would like to see.
+/// `effect` is how far from the bound the difference is that one would like to see, and `ends` what seeing it takes.
 ///
 /// From one seed nothing is known of how much seeds differ: then the estimate is for this seed alone. With
 /// several, the problems needed assume as many seeds as leave at most half of the variance to them.
@@ -45,7 +84,7 @@ struct Parts {
 /// [`Bootstrap::mean`](super::Bootstrap::mean)); that takes a `range`.
 ///
 /// `None` with fewer than two problems, or if all differences are alike and have no range.
-pub fn power(values_SP: &[Vec<f64>], range: Option<(f64, f64)>, effect: f64) -> Option<Power> {
+pub fn power(values_SP: &[Vec<f64>], range: Option<(f64, f64)>, effect: f64, ends: Ends) -> Option<Power> {
     let (seeds, problems) = (values_SP.len() as f64, values_SP.first()?.len() as f64);
     let first = *values_SP[0].first()?;
     if values_SP.iter().flatten().all(|v| *v == first) {
@@ -56,19 +95,42 @@ pub fn power(values_SP: &[Vec<f64>], range: Option<(f64, f64)>, effect: f64) -> 
             .then_some(Scale { problems: problems_needed as u64, seeds: values_SP.len() as u64 });
         return Some(Power { detectable: reach * (1.0 - TAIL.powf(1.0 / problems)), needed });
     }
-    let Parts { between_seeds, between_problems, rest } = parts(values_SP)?;
-    let variance = between_seeds / seeds + between_problems / problems + rest / (seeds * problems);
-    if variance <= 0.0 {
+    let parts = parts(values_SP)?;
+    let detectable = parts.distance(seeds, problems, ends);
+    if detectable <= 0.0 {
         return None;
     }
-    let allowed = (effect / Z).powi(2);
     let needed = || {
-        let seeds = (2.0 * between_seeds / allowed).ceil().max(seeds);
-        let problems = (between_problems + rest / seeds) / (allowed - between_seeds / seeds);
-        let whole = |v: f64| (v.is_finite() && v < 1e15).then_some(v.ceil().max(2.0) as u64);
-        Some(Scale { problems: whole(problems - 1e-9)?, seeds: seeds as u64 })
+        let allowed = (effect / (REACH + ends.room())).powi(2);
+        let seeds = (2.0 * parts.between_seeds / allowed).ceil().max(seeds);
+        if seeds > NEEDED_MAX as f64 {
+            return None;
+        }
+        let sees = |problems: u64| parts.distance(seeds, problems as f64, ends) <= effect;
+        Some(Scale { problems: smallest(sees)?, seeds: seeds as u64 })
     };
-    Some(Power { detectable: Z * variance.sqrt(), needed: (allowed > 0.0).then(needed).flatten() })
+    Some(Power { detectable, needed: (effect > 0.0).then(needed).flatten() })
+}
+
+/// The smallest number of problems, at least 2, that is enough; where one is enough, so are all above it.
+fn smallest(enough: impl Fn(u64) -> bool) -> Option<u64> {
+    let mut high = 2;
+    while !enough(high) {
+        if high >= NEEDED_MAX {
+            return None;
+        }
+        high *= 2;
+    }
+    let mut low = high / 2;
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if enough(middle) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    Some(high)
 }
 
 /// Analysis of variance with seeds and problems crossed.
@@ -112,7 +174,8 @@ mod tests {
     #[test]
     fn half_the_effect_needs_four_times_the_problems() {
         let at = |effect| {
-            power(&[differences(0.0)], None, effect).and_then(|p| p.needed).map_or(0, |n| n.problems)
+            let power = power(&[differences(0.0)], None, effect, Ends::One);
+            power.and_then(|p| p.needed).map_or(0, |n| n.problems)
         };
         let (large, small) = (at(0.1), at(0.05));
         assert!((small as f64 / large as f64 - 4.0).abs() < 0.3, "{small} {large}");
@@ -120,19 +183,36 @@ mod tests {
 
     #[test]
     fn the_detectable_effect_needs_the_problems_at_hand() {
-        let all = [differences(0.0)];
-        let seen = power(&all, None, 0.1).map_or(0.0, |p| p.detectable);
-        assert_eq!(power(&all, None, seen).and_then(|p| p.needed), Some(Scale { problems: 100, seeds: 1 }));
-        assert_eq!(power(&all, None, 0.0).and_then(|p| p.needed), None);
+        let noise = |seed: u64| -> Vec<f64> {
+            let mut draws = problems::stream::Stream::root(seed).fork("noise").draws();
+            (0..100).map(|_| draws.below(1000) as f64 / 1000.0).collect()
+        };
+        let seeds = [vec![differences(0.0)], vec![noise(1), noise(2)], vec![noise(3), noise(4), noise(5)]];
+        for all in &seeds {
+            for ends in [Ends::One, Ends::Both] {
+                let seen = power(all, None, 0.1, ends).map_or(0.0, |p| p.detectable);
+                let needed = power(all, None, seen, ends).and_then(|p| p.needed).unwrap();
+                // Where the seeds' share is above a half, more of them are asked for, and fewer problems.
+                assert!(needed.seeds > all.len() as u64 || needed.problems == 100, "{needed:?}");
+            }
+        }
+        assert_eq!(power(&seeds[0], None, 0.0, Ends::One).and_then(|p| p.needed), None);
+    }
+
+    #[test]
+    fn unchanged_takes_more_than_changed() {
+        // z of 97.5% plus z of 80%, and plus z of 90%.
+        let seen = |ends| power(&[differences(0.0)], None, 0.1, ends).map_or(0.0, |p| p.detectable);
+        assert!((seen(Ends::Both) / seen(Ends::One) - 3.2415 / 2.8016).abs() < 1e-4);
     }
 
     #[test]
     fn where_seeds_disagree_more_problems_do_not_help() {
         // Two seeds 20 points apart, a spread of 20/√2: 5 points take 2·(2.8·14.1/5)² seeds.
-        let apart = power(&[differences(-0.1), differences(0.1)], None, 0.05).unwrap();
+        let apart = power(&[differences(-0.1), differences(0.1)], None, 0.05, Ends::One).unwrap();
         let needed = apart.needed.unwrap();
         assert!((120..130).contains(&needed.seeds), "{needed:?}");
-        let alike = power(&[differences(0.0), differences(0.0)], None, 0.05).unwrap();
+        let alike = power(&[differences(0.0), differences(0.0)], None, 0.05, Ends::One).unwrap();
         assert_eq!(alike.needed.map(|n| n.seeds), Some(2));
         assert!(apart.detectable > 5.0 * alike.detectable);
     }
@@ -140,9 +220,9 @@ mod tests {
     #[test]
     fn what_never_happened_needs_problems_too() {
         // 0 of 100 reaches to 3.6%; for 2% it takes 183 problems.
-        let none = power(&[vec![0.0; 100]], Some((0.0, 1.0)), 0.02).unwrap();
+        let none = power(&[vec![0.0; 100]], Some((0.0, 1.0)), 0.02, Ends::One).unwrap();
         assert!((none.detectable - 0.036).abs() < 1e-3, "{none:?}");
         assert_eq!(none.needed.map(|n| n.problems), Some(183));
-        assert_eq!(power(&[vec![0.5; 100]], None, 0.1), None);
+        assert_eq!(power(&[vec![0.5; 100]], None, 0.1, Ends::One), None);
     }
 }

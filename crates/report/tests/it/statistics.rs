@@ -1,7 +1,7 @@
 //! Estimators against enumeration of every draw; intervals against what they promise.
 
 use proptest::prelude::*;
-use report::stats::{Bootstrap, cover, maj_at_k, pass_at_k, pass_pow_k};
+use report::stats::{Bootstrap, Ends, cover, maj_at_k, pass_at_k, pass_pow_k, power};
 
 /// Every subset of `k` of `n` samples, as index lists.
 fn subsets(n: usize, k: u32) -> Vec<Vec<usize>> {
@@ -71,6 +71,13 @@ fn large_counts_neither_overflow_nor_cancel() {
     assert!((p - 128.0 / 100_000.0).abs() < 1e-12, "{p}");
     let m = maj_at_k(128, 0, &[64; 8], 128).unwrap();
     assert!((0.0..=1.0).contains(&m), "{m}");
+    // As many right as wrong: a toss-up, as far as the ways to draw half of them are a number.
+    for (half, k) in [(512, 512), (5000, 3)] {
+        let m = maj_at_k(half, 0, &[half], k).unwrap();
+        assert!((m - 0.5).abs() < 1e-9, "{m}");
+    }
+    assert_eq!(maj_at_k(515, 0, &[515], 515), None);
+    assert_eq!(maj_at_k(u32::MAX, 0, &[1], 1), None);
 }
 
 /// Known chances, many problem sets drawn from them: the interval must hold the truth about 19 times in 20.
@@ -123,6 +130,41 @@ fn seeds_count_as_units() {
     let e = bootstrap.mean(&[seed(0.1), seed(0.3)], Some((0.0, 1.0))).unwrap();
     assert!(e.low < 0.14 && e.high > 0.32, "{e:?}");
     assert_eq!((e.seeds, e.problems), (2, 500));
+}
+
+/// What is printed as detectable is: pure noise of 60 problems, moved by as much, is told from 0 about four times in five
+/// (more often where chance makes seeds look different), and noise alone is told to lie within as much.
+#[test]
+fn the_detectable_difference_is_seen_four_times_in_five() {
+    let bootstrap = Bootstrap::default();
+    let mut draws = problems::stream::Stream::root(13).fork("power").draws();
+    let mut normal = |spread: f64| {
+        let sum: f64 = (0..12).map(|_| draws.below(10_000) as f64 / 10_000.0).sum();
+        (sum - 6.0) * spread
+    };
+    let trials = 300_u32;
+    for seeds in [1, 2, 3] {
+        let mut estimates = Vec::new();
+        let (mut one, mut both) = (0.0, 0.0);
+        for _ in 0..trials {
+            let problems: Vec<f64> = (0..60).map(|_| normal(0.2)).collect();
+            let values: Vec<Vec<f64>> =
+                (0..seeds).map(|_| problems.iter().map(|p| p + normal(0.4)).collect()).collect();
+            estimates.push(bootstrap.mean(&values, None).unwrap());
+            let detectable = |ends| power(&values, None, 0.1, ends).unwrap().detectable / f64::from(trials);
+            one += detectable(Ends::One);
+            both += detectable(Ends::Both);
+        }
+        let share = |seen: &dyn Fn(f64, f64) -> bool| {
+            estimates.iter().filter(|e| seen(e.low, e.high)).count() as f64 / f64::from(trials)
+        };
+        let (moved, kept) =
+            (share(&|low, _| low + one > 0.0), share(&|low, high| low > -both && high < both));
+        assert!((0.73..0.93).contains(&moved) && (0.73..0.93).contains(&kept), "{seeds}: {moved} {kept}");
+        // The price of the pigeonhole bootstrap: where seeds do not differ, too much is held.
+        let held = share(&|low, high| low <= 0.0 && 0.0 <= high);
+        assert!(if seeds == 1 { (0.90..0.98).contains(&held) } else { held > 0.96 }, "{seeds}: {held}");
+    }
 }
 
 /// Few seeds are few: where seeds differ as much as this, the interval of one holds the truth in 56% of cases, that of two

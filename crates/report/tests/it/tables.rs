@@ -58,6 +58,79 @@ fn a_broken_folder_is_one_clear_sentence() {
 }
 
 #[test]
+fn an_interval_that_ends_at_the_bound_is_on_neither_side() {
+    use report::claims::{Verdict, verdict};
+    use report::stats::Estimate;
+    use train::recipe::evaluation::Relation::{Equal, Greater, Less};
+    let of = |relation, margin, low, high| {
+        verdict(relation, margin, &Estimate { value: low, low, high, problems: 32, seeds: 1 })
+    };
+    // One problem of 32 got worse: the table calls that within noise.
+    assert_eq!(of(Greater, 0.0, -0.031, 0.0), Verdict::Inconclusive);
+    assert_eq!(of(Less, 0.0, 0.0, 0.031), Verdict::Inconclusive);
+    for (relation, low, high) in
+        [(Greater, 0.1, 0.3), (Less, -0.3, -0.1), (Equal, -0.1, 0.0), (Equal, 0.1, 0.2)]
+    {
+        assert_eq!(of(relation, 0.1, low, high), Verdict::Inconclusive, "{relation:?} {low} {high}");
+    }
+    assert_eq!(of(Greater, 0.1, -0.3, 0.09), Verdict::Fails);
+    assert_eq!(of(Equal, 0.1, 0.11, 0.2), Verdict::Fails);
+}
+
+/// Says which suite the evaluations are of: that of reinforcement learning in arm `a`, and the others.
+fn say_suites(dir: &std::path::Path, of_a: &str, of_others: &str) {
+    for stage in std::fs::read_dir(dir.join("stages")).unwrap() {
+        let stage = stage.unwrap();
+        let hash = if stage.file_name() == "rl-a-0001" { of_a } else { of_others };
+        let info = format!("{{\"suite\":\"{hash}\"}}");
+        std::fs::write(stage.path().join("evals/heldout.json"), info).unwrap();
+    }
+}
+
+#[test]
+fn evaluations_of_another_suite_are_left_out_and_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic { arms: vec!["a", "b"], ..Synthetic::default() }.write(dir.path());
+    let table = || report::table(dir.path()).unwrap();
+    let stages = |table: &report::Table| -> Vec<String> {
+        table.left_out.iter().map(|evaluation| evaluation.stage.clone()).collect()
+    };
+    let models = |table: &report::Table| -> std::collections::BTreeSet<String> {
+        table.rows.iter().map(|row| row.model.clone()).collect()
+    };
+    let before = table();
+    assert!(before.left_out.is_empty(), "a folder that says nothing is read as it is");
+    // All the same, though it is not the recipe's: an older program hashed otherwise.
+    say_suites(dir.path(), "old", "old");
+    assert_eq!(table(), before);
+
+    // None is the recipe's: most decide.
+    say_suites(dir.path(), "new", "old");
+    let most = table();
+    assert_eq!(stages(&most), ["rl-a-0001"]);
+    assert!(models(&before).contains("a · rl") && !models(&most).contains("a · rl"));
+    assert!(most.render().contains("Of another suite, left out: 1 evaluation (heldout of rl-a-0001)."));
+
+    // One is the recipe's: it is kept, be it alone.
+    let folder = report::folder::Folder::read(dir.path()).unwrap();
+    let suite = train::eval::Suite {
+        config: folder.recipe.evaluation.suites[0].clone(),
+        problems: folder.problems("heldout").unwrap(),
+        seed: folder.recipe.evaluation.seed,
+    };
+    let hash = suite.info().unwrap().suite;
+    say_suites(dir.path(), &hash, "old");
+    let recipes = table();
+    assert_eq!(stages(&recipes), ["mid-0001", "pre-0001", "rl-b-0001"]);
+    assert_eq!(models(&recipes), std::collections::BTreeSet::from(["a · rl".to_owned()]));
+    report::html::write(dir.path()).unwrap();
+    for file in ["report.html", "results.md", "results.json"] {
+        let text = std::fs::read_to_string(dir.path().join(file)).unwrap();
+        assert!(text.contains("rl-b-0001") && text.contains("left"), "{file}");
+    }
+}
+
+#[test]
 fn the_recipes_claims_get_verdicts() {
     use report::claims::Verdict;
     let dir = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use report::measure::value;
 use report::stats::Bootstrap;
 use report::words;
-use train::eval::{Evaluated, Suite, evaluate, evaluate_into, judge_again};
+use train::eval::{Evaluated, Suite, evaluate, evaluate_into, judge_again, keep_to_model};
 use train::recipe::{Metric, Recipe};
 use train::records::EvalRow;
 
@@ -93,8 +93,7 @@ fn asked(
         Some(learner) => Ok(learner),
         None => Err(train::error::RunError::Data("the model is opened once".to_owned())),
     };
-    std::fs::create_dir_all(folder)
-        .map_err(|e| anyhow::anyhow!("cannot make the folder {}: {e}", folder.display()))?;
+    keep_to_model(folder, model)?;
     if !evaluate_into(folder, &mut open, &tokenizer, suite, &mut watch, &stop)? {
         anyhow::bail!("stopped before the end: the same command goes on");
     }

@@ -9,13 +9,15 @@ use train::learner::{Learner, LearnerFactory as _};
 
 use crate::failure::Usage;
 
-/// Opens a checkpoint: a Hugging Face directory with config.json, model.safetensors and tokenizer.json.
+/// Opens a checkpoint to ask it: a Hugging Face directory with config.json, model.safetensors and tokenizer.json, of
+/// this program or of another maker.
 pub(crate) fn open(dir: &Path, threads: Option<usize>) -> anyhow::Result<(Box<dyn Learner>, Tokenizer)> {
     if !dir.join("config.json").is_file() {
         return Err(Usage::error(format!("{} is no model: it has no config.json", dir.display())));
     }
-    let tokenizer = Tokenizer::open(dir)?;
+    let tokenizer = Tokenizer::open_any(dir)?;
     let failed = || format!("cannot open the model in {}", dir.display());
-    let learner = CpuFactory::with_threads(threads).open(dir).with_context(failed)?;
+    let factory = CpuFactory { eos: Some(tokenizer.eos()), ..CpuFactory::with_threads(threads) };
+    let learner = factory.open(dir).with_context(failed)?;
     Ok((learner, tokenizer))
 }

@@ -55,7 +55,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let factory = CpuFactory { threads: args.threads.apply()?, pin: args.pin };
+    let factory = CpuFactory { pin: args.pin, ..CpuFactory::with_threads(args.threads.apply()?) };
     let recipe = args.recipe.open()?;
     let stop = interrupt::listen(interrupt::SAVING)?;
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.document.name));

@@ -81,9 +81,30 @@ struct Response {
     id: Option<String>,
     #[serde(default)]
     sample: Option<u32>,
+    /// Whether it ran into the length limit, as a run's responses say it.
+    #[serde(default)]
+    cut: bool,
+    /// The same the other way round, as `tercet sample` says it.
+    #[serde(default)]
+    ended: Option<bool>,
     /// The problem itself, as in the rollouts of a run.
     #[serde(default)]
     record: Option<Record>,
+}
+
+impl Response {
+    fn was_cut(&self) -> bool {
+        self.cut || self.ended == Some(false)
+    }
+
+    /// A response that ran into the length limit is a failure, whatever it says, as in an evaluation.
+    fn judge(&self, problem: &Problem, policy: Policy) -> Verdict {
+        let verdict = verify(&problem.gold(), &self.text, policy);
+        if self.was_cut() {
+            return Verdict { verified: false, answer_right: false, answer: None, ..verdict };
+        }
+        verdict
+    }
 }
 
 /// A line of the output.
@@ -97,6 +118,9 @@ struct Line<'a> {
     process_acc: f64,
     answer: Option<&'a str>,
     first_fault: Option<&'static str>,
+    /// Whether it ran into the length limit.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cut: bool,
     /// To the most similar graph of `--shapes-of`; 1 for a replica.
     #[serde(skip_serializing_if = "Option::is_none")]
     similarity: Option<f64>,
@@ -111,6 +135,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let policy = Policy::from(args.policy);
     let mut output = Output::stdout();
     let mut summary = Summary::default();
+    let mut cut = 0_u64;
     let lines: Vec<String> = output::lines(&args.responses)?.collect::<anyhow::Result<_>>()?;
     let mut progress = Progress::new("verify", lines.len() as u64, "responses");
     for (n, line) in (1..).zip(&lines).filter(|(_, line)| !line.trim().is_empty()) {
@@ -127,7 +152,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 .context("without --problems every response must be in its problem's record")?;
             &own
         };
-        let verdict = verify(&problem.gold(), &response.text, policy);
+        let verdict = response.judge(problem, policy);
+        cut += u64::from(response.was_cut());
         summary.add(problem.cell.op, &problem.cell.context, problem.cell.mode, &verdict);
         let similarity = shapes.as_ref().and_then(|s| s.nearest(&Topology::of_response(&response.text)));
         near.add(&verdict, similarity);
@@ -136,7 +162,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     progress.finish();
     output.finish()?;
-    say(&table(&summary, policy));
+    say(&table(&summary, policy, cut));
     if shapes.is_some() {
         near.say();
     }
@@ -156,7 +182,8 @@ fn write(
             return Ok(());
         }
         let sample = response.sample.map_or(String::new(), |s| format!(" sample {s}"));
-        writeln!(output, "{}{sample}\n{}", problem.id, explain(&response.text, verdict))?;
+        let cut = if response.was_cut() { ", cut at the length limit" } else { "" };
+        writeln!(output, "{}{sample}{cut}\n{}", problem.id, explain(&response.text, verdict))?;
         return Ok(());
     }
     let line = Line {
@@ -167,6 +194,7 @@ fn write(
         process_acc: verdict.process_acc,
         answer: verdict.answer.as_deref(),
         first_fault: verdict.first_fault.as_ref().map(|(kind, _)| kind.name()),
+        cut: response.was_cut(),
         similarity,
         verdict: args.full.then_some(verdict),
     };
@@ -246,8 +274,8 @@ impl Near {
     }
 }
 
-/// Counts by op, context and mode, and of first faults.
-fn table(summary: &Summary, policy: Policy) -> String {
+/// Counts by op, context and mode, and of first faults; below them how many were cut.
+fn table(summary: &Summary, policy: Policy, cut: u64) -> String {
     let total = summary.total();
     let mut text = format!(
         "{} responses under `{}`\n{:<24}{:>10}{:>10}{:>14}{:>9}  first faults",
@@ -262,6 +290,10 @@ fn table(summary: &Summary, policy: Policy) -> String {
     for row in summary.rows().iter().chain([&total]) {
         text.push('\n');
         text.push_str(&line_of(row));
+    }
+    if cut > 0 {
+        text.push_str("\ncut at the length limit, and wrong whatever they say: ");
+        text.push_str(&cut.to_string());
     }
     text
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use train::learner::LearnerFactory as _;
+
 use crate::{command, temporary, tercet};
 
 fn quickstart() -> String {
@@ -243,6 +245,17 @@ fn a_model_is_exported_asked_and_evaluated() {
     let read = |path: PathBuf| fs::read(path).expect("written");
     assert!(read(in_run) == read(dir.path().join("evals/main.jsonl.gz")));
 
+    // A folder is one model's: another is not answered with what this one wrote.
+    let mid = checkpoint(&dir.path().join("run"), "mid").to_string_lossy().into_owned();
+    let another = ["eval", &mid, "--recipe", &recipe, "--scale", "tiny", "--out", "evals"];
+    let another = tercet(dir.path(), &another);
+    assert_eq!(another.code, 1, "{}", another.stderr);
+    for named in
+        ["`evals` holds evaluations of the model `model` (weights ", "/mid-", "choose another folder"]
+    {
+        assert!(another.stderr.contains(named), "{}", another.stderr);
+    }
+
     // Stored responses are judged again without a model, under the same rules with the same result.
     let files =
         || ["main.jsonl.gz", "main.responses.jsonl.gz"].map(|f| read(dir.path().join("evals").join(f)));
@@ -259,6 +272,83 @@ fn a_model_is_exported_asked_and_evaluated() {
         tercet(dir.path(), &[&again[..], &["--set", "evaluation.suite.main.temperature=0.1"]].concat());
     assert_eq!(other.code, 1);
     assert!(other.stderr.contains("or were sampled otherwise"), "{}", other.stderr);
+}
+
+/// Two of three stages have an evaluation of the same name with another temperature: the suite that the recipe has is kept,
+/// though most evaluations are of the other.
+#[test]
+fn the_report_pairs_no_two_suites_of_one_name() {
+    let dir = temporary();
+    let set =
+        ["--set", "stage.pre.tokens=8000", "--set", "stage.mid.tokens=4000", "--set", "stage.rl.steps=1"];
+    let recipe = quickstart();
+    let args = [&["run", &recipe, "--scale", "tiny", "--out", "run"], &set[..]].concat();
+    assert_eq!(tercet(dir.path(), &args).code, 0);
+    let run = dir.path().join("run");
+    let whole = tercet(dir.path(), &["report", "run"]).stdout;
+    assert!(whole.contains("pass@4") && !whole.contains("left out"), "{whole}");
+
+    for stage in ["mid", "rl"] {
+        let model = checkpoint(&run, stage);
+        let name = model.to_string_lossy();
+        let warm = ["--set", "evaluation.suite.main.temperature=1.3", "--out", stage];
+        let args = [&["eval", &name, "--recipe", &recipe, "--scale", "tiny"][..], &warm].concat();
+        assert_eq!(tercet(dir.path(), &args).code, 0);
+        let evals = model.ancestors().nth(2).expect("the stage's folder").join("evals");
+        for file in ["main.json", "main.jsonl.gz", "main.responses.jsonl.gz"] {
+            fs::copy(dir.path().join(stage).join(file), evals.join(file)).expect("written");
+        }
+    }
+    let report = tercet(dir.path(), &["report", "run"]);
+    assert_eq!(report.code, 0, "{}", report.stderr);
+    let said = "Of another suite, left out: 2 evaluations (main of mid-";
+    assert!(report.stdout.contains(said) && !report.stdout.contains("within noise"), "{}", report.stdout);
+    for file in ["report.html", "results.md"] {
+        assert!(fs::read_to_string(run.join(file)).expect("written").contains(said), "{file}");
+    }
+}
+
+/// A model as the paper's are published: a tokenizer of another maker with one token more than the embedding has
+/// rows, and an end token in `config.json` that neither knows.
+fn published(dir: &Path) {
+    let model = serde_json::json!({
+        "vocab": 404, "hidden": 16, "layers": 1, "heads": 2, "kv_heads": 2, "mlp": 32, "context": 1024,
+        "rope_theta": 1e4, "tied": false, "norm_eps": 1e-6, "init_std": 0.02, "scale_residual_init": false,
+    });
+    let model: train::learner::ModelConfig = serde_json::from_value(model).expect("a model");
+    let fresh = engine::CpuFactory::with_threads(Some(1)).fresh(&model, [7; 32]).expect("a possible shape");
+    fresh.save(dir, false).expect("writable");
+    let config = fs::read_to_string(dir.join("config.json")).expect("written");
+    let changed = config.replace("\"eos_token_id\": null", "\"eos_token_id\": 151643");
+    assert_ne!(changed, config);
+    fs::write(dir.join("config.json"), changed).expect("writable");
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tokens/tests/fixtures/foreign");
+    for name in ["tokenizer.json", "tokenizer_config.json"] {
+        fs::copy(fixture.join(name), dir.join(name)).expect("the fixture is there");
+    }
+}
+
+#[test]
+fn a_published_model_with_a_tokenizer_of_its_own_is_asked_and_evaluated() {
+    let dir = temporary();
+    published(&dir.path().join("theirs"));
+    let recipe = quickstart();
+    let args = ["eval", "theirs", "--recipe", &recipe, "--scale", "tiny"];
+    let evaluated = tercet(dir.path(), &args);
+    assert_eq!(evaluated.code, 0, "{}", evaluated.stderr);
+    assert!(evaluated.stderr.contains("pass@4"), "{}", evaluated.stderr);
+    let asked = ["sample", "theirs", "--op", "2", "--context", "zoo", "--max-tokens", "4"];
+    let asked = tercet(dir.path(), &asked);
+    assert_eq!(asked.code, 0, "{}", asked.stderr);
+    // It is not handed on with files that would say something else of its tokenizer.
+    let exported = tercet(dir.path(), &["export", "hf", "theirs", "--out", "copy"]);
+    assert_eq!(exported.code, 1);
+    assert!(exported.stderr.contains("not a tokenizer of this program"), "{}", exported.stderr);
+    // Without a name for the end of a response nothing can be asked.
+    fs::remove_file(dir.path().join("theirs/tokenizer_config.json")).expect("removable");
+    let endless = tercet(dir.path(), &args);
+    assert_eq!(endless.code, 1);
+    assert!(endless.stderr.contains("end token"), "{}", endless.stderr);
 }
 
 #[cfg(unix)]

@@ -44,6 +44,34 @@ fn gold_solutions_pass_and_wrong_answers_do_not() {
     ");
 }
 
+/// As in an evaluation, however right its text is; said as a run's files say it, and as `tercet sample` does.
+#[test]
+fn a_response_that_was_cut_off_is_wrong() {
+    let dir = folder(|_, gold| gold);
+    let path = dir.path().join("r.jsonl");
+    let mut lines = String::new();
+    for (n, line) in fs::read_to_string(&path).expect("written").lines().enumerate() {
+        let mut response: Value = serde_json::from_str(line).expect("JSON");
+        match n {
+            1 => response["cut"] = json!(true),
+            2 => response["ended"] = json!(false),
+            _ => response["ended"] = json!(true),
+        }
+        lines += &(response.to_string() + "\n");
+    }
+    fs::write(&path, lines).expect("writable");
+    let judged = tercet(dir.path(), &["verify", "--problems", "p.jsonl", "--responses", "r.jsonl"]);
+    assert_eq!(judged.code, 0, "{}", judged.stderr);
+    let verdicts: Vec<Value> =
+        judged.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let said = |key: &str| verdicts.iter().map(|v| v[key] == Value::Bool(true)).collect::<Vec<_>>();
+    assert_eq!(said("verified"), [true, false, false, true]);
+    assert_eq!(said("answer_right"), [true, false, false, true]);
+    assert_eq!(said("cut"), [false, true, true, false]);
+    assert_eq!(judged.stderr.matches("50.0%         50.0%").count(), 2, "{}", judged.stderr);
+    assert!(judged.stderr.ends_with("cut at the length limit, and wrong whatever they say: 2\n"));
+}
+
 #[test]
 fn one_response_is_explained_with_marks() {
     let dir = folder(|n, gold| if n == 2 { gold.replace("<answer> ", "<answer> 9") } else { gold });

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod files;
+mod foreign;
 mod round_trip;
 mod training;
 

@@ -10,7 +10,7 @@ use serde::{
 
 use super::{
     Arm,
-    metric::Metric,
+    metric::{Metric, draws},
     mix::{bad_range, ranges},
 };
 use crate::{learner::Sampling, records::Band};
@@ -277,6 +277,15 @@ impl Claim {
         if needed > samples {
             return Err(format!("{} needs {needed} samples, and there are {samples}", self.metric));
         }
+        if let Metric::MajAt(k) = self.metric
+            && draws(samples, k).is_infinite()
+        {
+            return Err(format!(
+                "{} of {samples} samples cannot be computed, there are too many ways to draw them: take fewer samples \
+                 or a smaller k",
+                self.metric
+            ));
+        }
         if !(self.margin.is_finite() && self.margin >= 0.0) {
             return Err(format!("a margin of {} is impossible", self.margin));
         }
@@ -290,6 +299,10 @@ impl Claim {
                 if !suite.after.is_empty() && !suite.after.contains(stage) {
                     return Err(format!("suite `{}` is not run after stage `{stage}`", suite.name));
                 }
+            }
+            let place = |stage: &String| arm.stages.iter().position(|known| known.stage.name == *stage);
+            if let Some(since) = point.since.as_ref().filter(|since| place(since) >= place(&point.stage)) {
+                return Err(format!("`{since}` is no earlier stage than `{}`", point.stage));
             }
         }
         Ok(())

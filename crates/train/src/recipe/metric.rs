@@ -33,6 +33,28 @@ pub enum Metric {
     GoldNll,
 }
 
+/// In how many ways `k` of `n` samples can be drawn, C(n, k). Infinite where f64 ends: for a half of the samples that is
+/// above n = 1,029.
+///
+/// ```
+/// use train::recipe::draws;
+/// assert_eq!((draws(5, 2), draws(5, 6)), (10.0, 0.0));
+/// assert!(draws(1029, 514).is_finite() && draws(1030, 515).is_infinite() && draws(9999, 16).is_finite());
+/// ```
+pub fn draws(n: u32, k: u32) -> f64 {
+    let mut ways = f64::from(u8::from(k <= n));
+    for i in 0..k.min(n - k.min(n)) {
+        let (next, place) = (f64::from(n - i), f64::from(i + 1));
+        let product = ways * next;
+        // Multiplied first, whole numbers stay whole as long as f64 can; near its end the product does not fit.
+        ways = if product.is_finite() { product / place } else { ways / place * next };
+        if ways.is_infinite() {
+            break;
+        }
+    }
+    ways
+}
+
 /// A set of kinds of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Faults(u32);

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::resolve::suite_cells;
 pub use self::{
     evaluation::{Claim, Evaluation, Matched, SuiteConfig},
-    metric::{Faults, Metric},
+    metric::{Faults, Metric, draws},
     mix::Part,
     source::{Place, RecipeError},
     stage::{Optimizer, Policy, Rollout, Stage},

@@ -10,7 +10,7 @@ use std::{
 use problems::{
     Generator,
     context::{Context, Contexts},
-    spec::Cell,
+    spec::{Cell, OP_MAX},
     split::Split,
 };
 use toml::de::{DeTable, DeValue};
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     kl::{KlKind, KlPlace},
-    records::StageKind,
+    records::{Band, StageKind},
     supply::{self, DataFile},
 };
 
@@ -210,6 +210,7 @@ impl Checks<'_, '_> {
         self.names("stage", document.stages.iter().map(|stage| stage.name.as_str()))?;
         self.names("arm", document.arms.iter().map(|arm| arm.name.as_str()))?;
         self.names("evaluation.suite", document.evaluation.suites.iter().map(|s| s.name.as_str()))?;
+        self.bands(&document.evaluation.bands)?;
         let test = self.generator(document, contexts, Split::Test)?;
         for suite in &document.evaluation.suites {
             self.suite(document, suite, &test)?;
@@ -239,6 +240,23 @@ impl Checks<'_, '_> {
             if !seen.insert(name) {
                 return Err(self.error(&format!("{what}.{i}"), format!("two {what}s are named `{name}`")));
             }
+        }
+        Ok(())
+    }
+
+    fn bands(&self, bands: &[Band]) -> Result<(), RecipeError> {
+        let mut seen = BTreeSet::new();
+        for Band { name, from, to } in bands {
+            let message = if from > to {
+                format!("band `{name}` goes from op {from} down to {to}")
+            } else if *to > OP_MAX {
+                format!("band `{name}` goes up to op {to}, and there is none above {OP_MAX}")
+            } else if !seen.insert(name) {
+                format!("two bands are named `{name}`")
+            } else {
+                continue;
+            };
+            return Err(self.error(&format!("evaluation.bands.{name}"), message));
         }
         Ok(())
     }
@@ -288,6 +306,13 @@ impl Checks<'_, '_> {
         if let Some(k) = suite.k.iter().find(|&&k| k == 0 || k > suite.samples) {
             let message = format!("pass@{k} needs at least {k} samples, and there are {}", suite.samples);
             return Err(self.error(&at("k"), message));
+        }
+        let ops: Vec<String> = suite.ops.0.iter().map(ToString::to_string).collect();
+        for (field, names) in [("ops", &ops), ("contexts", &suite.contexts), ("modes", &suite.modes)] {
+            if let Some(name) = repeated(names) {
+                let message = format!("suite `{}` names `{name}` twice", suite.name);
+                return Err(self.error(&at(field), message));
+            }
         }
         for stage in &suite.after {
             if !document.stages.iter().any(|s| &s.name == stage) {
@@ -447,6 +472,12 @@ impl Checks<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// A name that is there twice: the same problems would be asked twice, and count as different ones.
+fn repeated(names: &[String]) -> Option<&String> {
+    let mut seen = BTreeSet::new();
+    names.iter().find(|name| !seen.insert(*name))
 }
 
 /// The cells of a suite, in the order of its problem file.

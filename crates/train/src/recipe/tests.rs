@@ -149,6 +149,12 @@ fn impossible_problems_are_found_before_anything_runs() {
     assert!(message.contains("tense"), "{message}");
     let message = error("ops = \"6-7\"", "ops = \"7-6\"");
     assert!(message.contains("`7-6` is no op or range of ops"), "{message}");
+    // Refused before it is listed.
+    for ops in ["ops = \"2-4000000000\"", "ops = { \"2-4000000000\" = 1.0 }"] {
+        let message = error("ops = \"6-7\"", ops);
+        assert!(message.contains("`2-4000000000` is no op or range of ops"), "{message}");
+        assert!(message.contains("up to 50"), "{message}");
+    }
 }
 
 #[test]
@@ -180,6 +186,34 @@ fn stages_must_make_sense() {
     assert!(message.contains("1.5 is not a whole number"), "{message}");
     let message = error("decay_share = 0.2", "decay_share = 2.0");
     assert!(message.contains("`decay_share` is 2, but must be between 0 and 1"), "{message}");
+}
+
+#[test]
+fn bands_must_make_sense() {
+    for (band, message) in [
+        ("{ name = \"edge\", from = 7, to = 6 }", "band `edge` goes from op 7 down to 6"),
+        ("{ name = \"ID\", from = 6, to = 7 }", "two bands are named `ID`"),
+        (
+            "{ name = \"edge\", from = 6, to = 4000000000 }",
+            "band `edge` goes up to op 4000000000, and there is none above 50",
+        ),
+    ] {
+        let found = error("{ name = \"edge\", from = 6, to = 7 }", band);
+        assert!(found.contains(message), "{found}");
+    }
+}
+
+/// A problem that is asked twice would count as two.
+#[test]
+fn a_suite_names_nothing_twice() {
+    for (set, message) in [
+        ("evaluation.suite.main.ops=[4,6,4]", "suite `main` names `4` twice"),
+        ("evaluation.suite.main.contexts=['terse','terse']", "suite `main` names `terse` twice"),
+        ("evaluation.suite.main.modes=['forward','forward']", "suite `main` names `forward` twice"),
+    ] {
+        let found = error_of_set(set);
+        assert!(found.contains(message), "{found}");
+    }
 }
 
 /// Every key of a recipe, the optional ones included.
@@ -218,6 +252,8 @@ fn claims_are_checked_before_anything_runs() {
         ("claim.rl-edge.metric='pass@129'", "pass@129 needs 129 samples, and there are 128"),
         ("claim.rl-edge.left={stage='post'}", "arm `main` has no stage `post`"),
         ("claim.rl-edge.left={stage='rl',since='post'}", "arm `main` has no stage `post`"),
+        ("claim.rl-edge.left={stage='mid',since='rl'}", "`rl` is no earlier stage than `mid`"),
+        ("claim.rl-edge.left={stage='rl',since='rl'}", "`rl` is no earlier stage than `rl`"),
         ("claim.rl-edge.right={arm='x',stage='mid'}", "there is no arm `x`"),
         ("claim.rl-edge.margin=-0.1", "a margin of -0.1 is impossible"),
         ("evaluation.suite.main.after=['pre','mid']", "suite `main` is not run after stage `rl`"),
@@ -231,6 +267,14 @@ fn claims_are_checked_before_anything_runs() {
     ] {
         assert!(says(set).contains(part), "{set}: {}", says(set));
     }
+    // Enough samples, and more ways to draw a half of them than a number can say.
+    let many = |k: u32| {
+        let metric = format!("claim.rl-edge.metric='maj@{k}'");
+        parse(QUICKSTART, &["evaluation.suite.main.samples=2000", &metric])
+    };
+    let message = many(1000).expect_err("too many draws").to_string();
+    assert!(message.contains("claim `rl-edge`: maj@1000 of 2000 samples cannot be computed"), "{message}");
+    assert!(many(8).is_ok());
     let number = parse(QUICKSTART, &["claim.rl-edge.right=0.5"]).expect("a number is a right side");
     assert_eq!(parse(&number.resolved(), &[]).expect("resolved").document, number.document);
 }
