@@ -31,7 +31,7 @@ use crate::threads::Threads;
   tercet eval some-model --recipe recipes/quickstart.toml --set evaluation.suite.main.samples=16 --out evals
   tercet eval --again evals --recipe recipes/quickstart.toml --set evaluation.suite.main.policy=strict")]
 pub(crate) struct Args {
-    /// A Hugging Face directory of the Qwen2 family, such as a checkpoint of a run
+    /// A Hugging Face directory of the Qwen2 family: a checkpoint of a run, or a published model
     #[arg(required_unless_present = "again")]
     model: Option<PathBuf>,
     /// The recipe that has the suite; a run's recipe.toml will do

@@ -27,7 +27,7 @@ use crate::threads::Threads;
   tercet sample MODEL --from test.jsonl -n 8 > responses.jsonl
   tercet sample MODEL --prompt '<question> owl zoo =3; owl zoo? </question> <solution>' --temperature 0")]
 pub(crate) struct Args {
-    /// A Hugging Face directory, such as a checkpoint of a run
+    /// A Hugging Face directory of the Qwen2 family: a checkpoint of a run, or a published model
     model: PathBuf,
     #[command(flatten)]
     world: WorldArgs,

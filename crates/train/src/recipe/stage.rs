@@ -222,7 +222,8 @@ pub struct Policy {
     #[serde(default = "one_u32")]
     pub epochs: u32,
     /// Weight of step-level credit: a token of a step gets, besides its response's advantage, this times
-    /// the verifier's judgement of the step against the group's other steps; 0 is off.
+    /// the verifier's judgement of the step against the group's other steps; 0 is off. A quantity said again
+    /// earns nothing more, and in a response that was cut off no step counts as right.
     #[serde(default)]
     pub step_credit: f64,
 }
