@@ -21,6 +21,15 @@ fn tiny(dir: &Path, out: &str, threads: &str) {
     assert!(ended.stdout.contains("pass@1"), "{}", ended.stdout);
 }
 
+/// The same with less of each stage, in `run`.
+fn tiniest(dir: &Path) {
+    let set =
+        ["--set", "stage.pre.tokens=8000", "--set", "stage.mid.tokens=4000", "--set", "stage.rl.steps=1"];
+    let recipe = quickstart();
+    let args = [&["run", &recipe, "--scale", "tiny", "--out", "run"], &set[..]].concat();
+    assert_eq!(tercet(dir, &args).code, 0);
+}
+
 /// How much lies in a folder: enough to see that a run has got somewhere.
 fn files(dir: &Path) -> usize {
     let Ok(entries) = fs::read_dir(dir) else { return 0 };
@@ -207,11 +216,8 @@ fn a_damaged_checkpoint_is_named_and_not_used() {
 #[test]
 fn a_model_is_exported_asked_and_evaluated() {
     let dir = temporary();
-    let set =
-        ["--set", "stage.pre.tokens=8000", "--set", "stage.mid.tokens=4000", "--set", "stage.rl.steps=1"];
     let recipe = quickstart();
-    let args = [&["run", &recipe, "--scale", "tiny", "--out", "run"], &set[..]].concat();
-    assert_eq!(tercet(dir.path(), &args).code, 0);
+    tiniest(dir.path());
     let model = checkpoint(&dir.path().join("run"), "pre");
     let exported = tercet(dir.path(), &["export", "hf", &model.to_string_lossy(), "--out", "model"]);
     assert_eq!(exported.code, 0, "{}", exported.stderr);
@@ -279,11 +285,8 @@ fn a_model_is_exported_asked_and_evaluated() {
 #[test]
 fn the_report_pairs_no_two_suites_of_one_name() {
     let dir = temporary();
-    let set =
-        ["--set", "stage.pre.tokens=8000", "--set", "stage.mid.tokens=4000", "--set", "stage.rl.steps=1"];
     let recipe = quickstart();
-    let args = [&["run", &recipe, "--scale", "tiny", "--out", "run"], &set[..]].concat();
-    assert_eq!(tercet(dir.path(), &args).code, 0);
+    tiniest(dir.path());
     let run = dir.path().join("run");
     let whole = tercet(dir.path(), &["report", "run"]).stdout;
     assert!(whole.contains("pass@4") && !whole.contains("left out"), "{whole}");
