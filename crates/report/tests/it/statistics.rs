@@ -132,16 +132,21 @@ fn seeds_count_as_units() {
     assert_eq!((e.seeds, e.problems), (2, 500));
 }
 
+/// Nearly normal numbers of a given spread around 0, from a stream of their own.
+fn normal(seed: u64, name: &str) -> impl FnMut(f64) -> f64 {
+    let mut draws = problems::stream::Stream::root(seed).fork(name).draws();
+    move |spread| {
+        let sum: f64 = (0..12).map(|_| draws.below(10_000) as f64 / 10_000.0).sum();
+        (sum - 6.0) * spread
+    }
+}
+
 /// What is printed as detectable is: pure noise of 60 problems, moved by as much, is told from 0 about four times in five
 /// (more often where chance makes seeds look different), and noise alone is told to lie within as much.
 #[test]
 fn the_detectable_difference_is_seen_four_times_in_five() {
     let bootstrap = Bootstrap::default();
-    let mut draws = problems::stream::Stream::root(13).fork("power").draws();
-    let mut normal = |spread: f64| {
-        let sum: f64 = (0..12).map(|_| draws.below(10_000) as f64 / 10_000.0).sum();
-        (sum - 6.0) * spread
-    };
+    let mut normal = normal(13, "power");
     let trials = 300_u32;
     for seeds in [1, 2, 3] {
         let mut estimates = Vec::new();
@@ -172,11 +177,7 @@ fn the_detectable_difference_is_seen_four_times_in_five() {
 #[test]
 fn how_often_the_interval_holds_the_truth_about_all_seeds() {
     let bootstrap = Bootstrap::default();
-    let mut draws = problems::stream::Stream::root(11).fork("seeds").draws();
-    let mut normal = |spread: f64| {
-        let sum: f64 = (0..12).map(|_| draws.below(10_000) as f64 / 10_000.0).sum();
-        (sum - 6.0) * spread
-    };
+    let mut normal = normal(11, "seeds");
     let trials = 200;
     let mut held = |seeds: usize| {
         let mut held = 0;
