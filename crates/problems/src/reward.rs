@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::grammar::solution_end;
 use crate::verify::Verdict;
 
 /// How a response is rewarded (paper, Sections 2 and 6).
@@ -90,6 +91,13 @@ pub fn step_credit(verdict: &Verdict) -> Vec<(Range<usize>, bool)> {
     steps.map(|step| (step.range.clone(), step.right && earned.insert(step.name.as_str()))).collect()
 }
 
+/// Ending is a choice like a step: the bytes from the last step to the closing tag, which make it, and whether it was
+/// right, that is, whether no quantity was missing.
+pub fn ending_credit(verdict: &Verdict, response: &str) -> (Range<usize>, bool) {
+    let start = verdict.steps.last().map_or(0, |step| step.range.end);
+    (start..solution_end(response, start), verdict.missing() == 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,5 +156,18 @@ mod tests {
         assert_eq!(rights(&format!("{crow}{crow}{crow}")), [true, false, false], "copies earn nothing");
         let corrected = format!("{}{crow}", crow.replace('3', "4"));
         assert_eq!(rights(&corrected), [false, true], "a correction does");
+    }
+
+    #[test]
+    fn an_ending_is_right_when_nothing_is_missing() {
+        let ending = |response: &str| {
+            let (range, right) = ending_credit(&verify(&gold(), response, Policy::Paper), response);
+            (response[range].to_owned(), right)
+        };
+        assert_eq!(ending(HALF), (" </solution>".to_owned(), true), "a wrong step is there all the same");
+        let short = "Define crow as a; so a = 3. </solution> <answer> 3 </answer>";
+        assert_eq!(ending(short), (" </solution>".to_owned(), false));
+        assert_eq!(ending("Define crow as a; so a = 3."), (String::new(), false));
+        assert_eq!(ending("</SOLUTION> 3"), ("</SOLUTION>".to_owned(), false));
     }
 }

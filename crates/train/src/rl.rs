@@ -4,7 +4,7 @@
 
 use std::{cell::RefCell, ops::Range, path::PathBuf, rc::Rc};
 
-use problems::reward::step_credit;
+use problems::reward::{ending_credit, step_credit};
 
 use crate::{
     advantage::{advantages, mean_and_std},
@@ -218,7 +218,7 @@ impl Source for Reinforcement<'_> {
         step.timings.set("timing_s/ref", watch.seconds());
         let rewards_PG = rewards(&self.policy.kl, &groups_P, &rows, step.metrics);
         let advantages_PG = advantages(self.policy.advantage, &rewards_PG);
-        let credits = step_credits(&groups_P, self.policy.step_credit, self.roller.tokenizer);
+        let credits = step_credits(&groups_P, &self.policy, self.roller.tokenizer);
         for (i, (row, advantage)) in rows.iter_mut().zip(advantages_PG.into_iter().flatten()).enumerate() {
             row.advantages_T = vec![advantage; row.response.sample.tokens.len()];
             if let Some(credits) = &credits {
@@ -268,16 +268,18 @@ fn advantage_metrics(rows: &[Row<'_>], metrics: &mut Metrics) {
 }
 
 /// Step-level credit: every token of a step gets the step's judgement, normalised over all steps of the
-/// group, times `weight`. A token belongs to the last step that it has a byte of: the blank before a name is a part
+/// group, times the policy's weight; so do those that end a solution, if the policy says so. A token belongs to the last step that it has a byte of: the blank before a name is a part
 /// of the name's token, and that token chooses the step. Tokens outside steps get none. In a response that was cut
 /// off no step counts as right. One list a row; `None` if it is off.
-fn step_credits(groups_P: &[Group], weight: f64, tokenizer: &tokens::Tokenizer) -> Option<Vec<Vec<f64>>> {
+fn step_credits(groups_P: &[Group], policy: &Policy, tokenizer: &tokens::Tokenizer) -> Option<Vec<Vec<f64>>> {
+    let weight = policy.step_credit;
     if weight == 0.0 {
         return None;
     }
     let mut credits = Vec::new();
     for group in groups_P {
-        let steps_G: Vec<Vec<(Range<usize>, f64)>> = group.responses_G.iter().map(judged_steps).collect();
+        let steps_G: Vec<Vec<(Range<usize>, f64)>> =
+            group.responses_G.iter().map(|response| judged_steps(response, policy.ending_credit)).collect();
         let judgements: Vec<f64> = steps_G.iter().flatten().map(|(_, right)| *right).collect();
         let (mean, std) = mean_and_std(&judgements);
         for (response, steps) in group.responses_G.iter().zip(steps_G) {
@@ -294,10 +296,12 @@ fn step_credits(groups_P: &[Group], weight: f64, tokenizer: &tokens::Tokenizer) 
     Some(credits)
 }
 
-/// The bytes of each step of a response, with 1 if it is right and 0 if not.
-fn judged_steps(response: &Judged) -> Vec<(Range<usize>, f64)> {
+/// The bytes of each step of a response and, if asked for, of its ending, with 1 if it is right and 0 if not.
+fn judged_steps(response: &Judged, ending: bool) -> Vec<(Range<usize>, f64)> {
+    let mut steps = step_credit(&response.verdict);
+    steps.extend(ending.then(|| ending_credit(&response.verdict, &response.text)));
     let right = |right: bool| f64::from(u8::from(right && !response.truncated));
-    step_credit(&response.verdict).into_iter().map(|(bytes, step)| (bytes, right(step))).collect()
+    steps.into_iter().map(|(bytes, step)| (bytes, right(step))).collect()
 }
 
 /// The estimated divergence of a response, summed over its tokens.
@@ -452,12 +456,16 @@ mod tests {
         assert_eq!(with(KlPlace::Reward), [[1.0 - 0.1 * 0.5, -0.1 * 2.0]]);
     }
 
+    fn credit(weight: f64) -> Policy {
+        Policy { step_credit: weight, ..toml::from_str("").expect("defaults") }
+    }
+
     #[test]
     fn credit_goes_to_every_word_of_the_steps_that_earned_it() {
         let (group, tokenizer) = group();
         let mut groups = [group];
-        assert_eq!(step_credits(&groups, 0.0, &tokenizer), None);
-        let credits = step_credits(&groups, 0.5, &tokenizer).expect("it is on");
+        assert_eq!(step_credits(&groups, &credit(0.0), &tokenizer), None);
+        let credits = step_credits(&groups, &credit(0.5), &tokenizer).expect("it is on");
         for (is_wrong, (response, credit_T)) in
             [false, true].into_iter().zip(groups[0].responses_G.iter().zip(&credits))
         {
@@ -477,7 +485,39 @@ mod tests {
         }
         // Cut off, the right response is as wrong as the other: nothing is left to tell steps apart by.
         groups[0].responses_G.iter_mut().for_each(|response| response.truncated = true);
-        let credits = step_credits(&groups, 0.5, &tokenizer).expect("it is on");
+        let credits = step_credits(&groups, &credit(0.5), &tokenizer).expect("it is on");
         assert!(credits.iter().flatten().all(|credit| *credit == 0.0));
+    }
+
+    #[test]
+    fn ending_too_early_is_charged_where_it_is_chosen() {
+        let (Group { cell, prompt, problem, responses_G }, tokenizer) = group();
+        let right = responses_G[0].text.clone();
+        let ending = right.find(" </solution>").expect("a tag");
+        let last_step = right[..ending - 1].rfind(". ").expect("steps") + 1;
+        let early = format!("{}{}", &right[..last_step], &right[ending..]);
+        let responses_G = [right, early].map(|text| judged(&text, &problem, &tokenizer)).into();
+        let group = [Group { cell, prompt, problem, responses_G }];
+        let policy = Policy { ending_credit: true, ..credit(0.5) };
+        let credits = step_credits(&group, &policy, &tokenizer).expect("it is on");
+        for (is_early, (response, credit_T)) in
+            [false, true].into_iter().zip(group[0].responses_G.iter().zip(credits))
+        {
+            let ending = response.text.find(" </solution>").expect("a tag");
+            let (_, bytes_T) = tokenizer.decode_with_offsets(&response.sample.tokens);
+            for (bytes, credit) in bytes_T.into_iter().zip(credit_T) {
+                let (start, word) = (bytes.start, &response.text[bytes]);
+                let chosen = start >= ending && start < ending + " </solution>".len();
+                match (chosen, is_early) {
+                    (true, true) => assert!(credit < -0.5, "{word:?}: {credit}"),
+                    (true, false) => assert!(credit > 0.0, "{word:?}: {credit}"),
+                    (false, _) => {
+                        assert!(credit == 0.0 || start < ending && credit > 0.0, "{word:?}: {credit}")
+                    }
+                }
+            }
+        }
+        let without = step_credits(&group, &credit(0.5), &tokenizer).expect("it is on");
+        assert!(without.iter().flatten().all(|credit| *credit == 0.0), "every step written is right");
     }
 }

@@ -129,6 +129,18 @@ pub(super) fn split(text: &str) -> (Span, Tags) {
     (Span::new(0, body_end), tags)
 }
 
+/// Where the solution that goes on at `from` ends, its closing tag included; the end of the text where it has none.
+pub(crate) fn solution_end(text: &str, from: usize) -> usize {
+    let mut at = from;
+    while let Some((start, length, tag)) = next_tag(text, at) {
+        at = start + length;
+        if tag == Tag::SolutionEnd {
+            return at;
+        }
+    }
+    text.len()
+}
+
 fn without_end_mark(text: &str) -> &str {
     let text = text.trim_end();
     END_MARKS.iter().find_map(|mark| text.strip_suffix(mark)).unwrap_or(text)

@@ -17,6 +17,7 @@ mod terse;
 
 use std::ops::Range;
 
+pub(crate) use answer::solution_end;
 pub use answer::{Answer, Tags, normalise_answer};
 pub(crate) use lexer::folded;
 pub use symbol::Symbol;

@@ -447,6 +447,9 @@ impl Checks<'_, '_> {
         if policy.clip_low < 0.0 || policy.clip_low > 1.0 || policy.clip_high < 0.0 {
             return wrong("policy.clip_low", "`clip_low` must be between 0 and 1 and `clip_high` at least 0");
         }
+        if policy.ending_credit && policy.step_credit == 0.0 {
+            return wrong("policy.ending_credit", "it is weighed by `step_credit`, which is 0");
+        }
         if policy.kl.kind == KlKind::Exact && policy.kl.place == KlPlace::Reward {
             let message = "the exact divergence belongs in the loss: every token that could have been written \
                            instead would change a reward by the same";
