@@ -7,7 +7,7 @@ use super::{Axis, Scale};
 /// Width of every chart in drawing units; the page scales it.
 pub(super) const WIDTH: f64 = 420.0;
 /// How many different colours, dashes and markers there are.
-pub(super) const SLOTS: usize = 8;
+pub(super) const SLOTS: usize = 12;
 /// Average width of a character at the legend's size.
 const CHARACTER: f64 = 6.3;
 
@@ -120,38 +120,47 @@ impl Canvas {
     }
 }
 
-/// The marker of a slot, centred at a point.
+const SQUARE: [(f64, f64); 4] = [(-3.2, -3.2), (3.2, -3.2), (3.2, 3.2), (-3.2, 3.2)];
+const UP: [(f64, f64); 3] = [(0.0, -4.2), (4.0, 3.0), (-4.0, 3.0)];
+const DOWN: [(f64, f64); 3] = [(0.0, 4.2), (4.0, -3.0), (-4.0, -3.0)];
+const LEFT: [(f64, f64); 3] = [(-4.0, 0.0), (3.0, -4.0), (3.0, 4.0)];
+const DIAMOND: [(f64, f64); 4] = [(0.0, -4.4), (4.4, 0.0), (0.0, 4.4), (-4.4, 0.0)];
+const PLUS: [(f64, f64); 12] = [
+    (-4.0, -1.3),
+    (-1.3, -1.3),
+    (-1.3, -4.0),
+    (1.3, -4.0),
+    (1.3, -1.3),
+    (4.0, -1.3),
+    (4.0, 1.3),
+    (1.3, 1.3),
+    (1.3, 4.0),
+    (-1.3, 4.0),
+    (-1.3, 1.3),
+    (-4.0, 1.3),
+];
+
+/// The marker of a slot, centred at a point: filled in slots 0 to 4, 6 and 7, open in the others.
 pub(super) fn marker(slot: usize, x: f64, y: f64) -> String {
-    let path = |points: &[(f64, f64)]| {
-        let mut d = String::new();
-        for (i, (dx, dy)) in points.iter().enumerate() {
-            let _ = write!(d, "{}{} {}", if i == 0 { 'M' } else { 'L' }, n(x + dx), n(y + dy));
+    let slot = slot % SLOTS;
+    let class = if slot == 5 || slot > 7 { "tc-mark tc-open" } else { "tc-mark" };
+    let points: &[(f64, f64)] = match slot {
+        0 | 5 => {
+            let (r, x, y) = (if slot == 0 { 3.4 } else { 3.2 }, n(x), n(y));
+            return format!(r#"<circle class="{class} tc-s{slot}" cx="{x}" cy="{y}" r="{r}"/>"#);
         }
-        format!(r#"<path class="tc-mark tc-s{slot}" d="{d}Z"/>"#)
+        1 | 8 => &SQUARE,
+        2 | 9 => &UP,
+        3 | 10 => &DIAMOND,
+        4 | 11 => &DOWN,
+        6 => &LEFT,
+        _ => &PLUS,
     };
-    match slot % SLOTS {
-        0 => format!(r#"<circle class="tc-mark tc-s{slot}" cx="{}" cy="{}" r="3.4"/>"#, n(x), n(y)),
-        1 => path(&[(-3.2, -3.2), (3.2, -3.2), (3.2, 3.2), (-3.2, 3.2)]),
-        2 => path(&[(0.0, -4.2), (4.0, 3.0), (-4.0, 3.0)]),
-        3 => path(&[(0.0, -4.4), (4.4, 0.0), (0.0, 4.4), (-4.4, 0.0)]),
-        4 => path(&[(0.0, 4.2), (4.0, -3.0), (-4.0, -3.0)]),
-        5 => format!(r#"<circle class="tc-mark tc-open tc-s{slot}" cx="{}" cy="{}" r="3.2"/>"#, n(x), n(y)),
-        6 => path(&[(-4.0, 0.0), (3.0, -4.0), (3.0, 4.0)]),
-        _ => path(&[
-            (-4.0, -1.3),
-            (-1.3, -1.3),
-            (-1.3, -4.0),
-            (1.3, -4.0),
-            (1.3, -1.3),
-            (4.0, -1.3),
-            (4.0, 1.3),
-            (1.3, 1.3),
-            (1.3, 4.0),
-            (-1.3, 4.0),
-            (-1.3, 1.3),
-            (-4.0, 1.3),
-        ]),
+    let mut d = String::new();
+    for (i, (dx, dy)) in points.iter().enumerate() {
+        let _ = write!(d, "{}{} {}", if i == 0 { 'M' } else { 'L' }, n(x + dx), n(y + dy));
     }
+    format!(r#"<path class="{class} tc-s{slot}" d="{d}Z"/>"#)
 }
 
 /// Where numbers fall between two ends of the drawing.
