@@ -19,8 +19,9 @@ use crate::threads::Threads;
 ///
 /// Stages with their steps, tokens and floating-point operations, then time, memory and disk. `nominal` are
 /// the paper's token equivalents, which charge every rollout for its full length; `real` are the same with the
-/// tokens that will be processed if responses are as long as gold solutions. The time is an estimate from a
-/// second of training and sampling on this machine at the recipe's size.
+/// tokens that will be processed if responses are as long as gold solutions and all are trained on (without a
+/// KL term, groups with equal rewards are not, and reinforcement learning costs less). The time is an estimate
+/// from a second of training and sampling on this machine at the recipe's size.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet plan recipes/quickstart.toml
