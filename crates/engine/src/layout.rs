@@ -150,38 +150,13 @@ impl Builder {
 /// Refuses impossible shapes with a sentence.
 fn check(c: &ModelConfig) -> Result<(), LearnerError> {
     let no = |what: String| Err(LearnerError::Request(what));
-    for (name, value) in [
-        ("vocab", c.vocab),
-        ("hidden", c.hidden),
-        ("layers", c.layers),
-        ("heads", c.heads),
-        ("kv_heads", c.kv_heads),
-        ("mlp", c.mlp),
-        ("context", c.context),
-    ] {
-        if value == 0 {
-            return no(format!("the model's {name} must be at least 1"));
-        }
-        if value > 1 << 24 {
-            return no(format!("the model's {name} = {value} is beyond any use"));
-        }
+    if c.vocab == 0 {
+        return no("the model's vocab must be at least 1".to_owned());
     }
-    if !c.hidden.is_multiple_of(c.heads) {
-        return no(format!("{} heads do not divide a width of {}", c.heads, c.hidden));
+    if c.vocab > 1 << 24 {
+        return no(format!("the model's vocab = {} is beyond any use", c.vocab));
     }
-    if !(c.hidden / c.heads).is_multiple_of(2) {
-        return no(format!(
-            "heads of width {} cannot be rotated: RoPE needs an even width",
-            c.hidden / c.heads
-        ));
-    }
-    if !c.heads.is_multiple_of(c.kv_heads) {
-        return no(format!("{} key/value heads do not divide {} query heads", c.kv_heads, c.heads));
-    }
-    let numbers = [c.rope_theta, c.norm_eps, c.init_std];
-    if numbers.iter().any(|x| !x.is_finite() || *x < 0.0) || c.rope_theta == 0.0 || c.norm_eps == 0.0 {
-        return no("rope_theta and norm_eps must be positive and init_std must not be negative".to_owned());
-    }
+    c.check().map_err(|(_, what)| LearnerError::Request(what))?;
     if [c.eos, c.pad].into_iter().flatten().any(|id| id as usize >= c.vocab) {
         return no(format!("the end or padding token is outside the vocabulary of {}", c.vocab));
     }

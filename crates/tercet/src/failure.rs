@@ -60,9 +60,11 @@ fn is_usage(error: &anyhow::Error) -> bool {
 
 /// Whoever read our output has closed it (`tercet problems … | head`): that is no failure of ours.
 fn reader_is_gone(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
+    error.chain().any(|cause| {
+        let plain = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        let kind = plain.or_else(|| cause.downcast_ref::<serde_json::Error>()?.io_error_kind());
+        kind == Some(io::ErrorKind::BrokenPipe)
+    })
 }
 
 #[cfg(test)]
@@ -77,6 +79,22 @@ mod tests {
         assert_eq!(sentence(&error.expect_err("an error")), "cannot write a.jsonl: disk full");
         let quoted = Err::<(), _>(io::Error::other("disk full")).context("cannot write: disk full");
         assert_eq!(sentence(&quoted.expect_err("an error")), "cannot write: disk full");
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_recognised_through_json_as_well() {
+        struct Gone;
+        impl io::Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let error = serde_json::to_writer(Gone, "text").expect_err("nobody reads");
+        assert!(reader_is_gone(&anyhow::Error::new(error)));
+        assert!(!reader_is_gone(&anyhow::anyhow!("Broken pipe")));
     }
 
     #[test]

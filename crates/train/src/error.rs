@@ -31,7 +31,9 @@ pub enum RunError {
         what: String,
     },
     /// A checkpoint does not fit the stage it lies in.
-    #[error("the checkpoint `{checkpoint}` cannot be used: {reason}; remove it to go on from the one before")]
+    #[error(
+        "the checkpoint `{checkpoint}` cannot be used: {reason}; remove it to go on from the one before, or the stage's folder to begin the stage again"
+    )]
     Checkpoint {
         /// The checkpoint's folder.
         checkpoint: PathBuf,

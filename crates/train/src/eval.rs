@@ -319,14 +319,18 @@ pub fn evaluate_into(
     let stored = Stored::new(folder, &suite.config.name);
     let chunks = folder.join(format!(".{}-{}", suite.config.name, &info.suite[..10]));
     if let Some(known) = stored.info()? {
-        if known == info {
+        let whole = stored.rows.exists() && stored.responses.exists();
+        if whole && known == info {
             // There only if the process was killed between the last two lines of this function.
             files::remove_folder(&chunks)?;
             return Ok(true);
         }
-        if known.samples == info.samples {
+        if whole && known.samples == info.samples {
             judge_again(folder, suite)?;
             return Ok(true);
+        }
+        if whole {
+            watch.on(Event::EvaluationReplaced { suite: &suite.config.name });
         }
     }
     files::make_folder(&chunks)?;

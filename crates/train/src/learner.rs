@@ -292,3 +292,52 @@ pub struct ModelConfig {
     #[serde(default)]
     pub pad: Option<u32>,
 }
+
+impl ModelConfig {
+    /// Whether a model can have this shape; its vocabulary and special tokens are not looked at.
+    ///
+    /// # Errors
+    /// The field that is wrong, and a sentence about it.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        for (name, value) in [
+            ("hidden", self.hidden),
+            ("layers", self.layers),
+            ("heads", self.heads),
+            ("kv_heads", self.kv_heads),
+            ("mlp", self.mlp),
+            ("context", self.context),
+        ] {
+            if value == 0 {
+                return Err((name, format!("the model's {name} must be at least 1")));
+            }
+            if value > 1 << 24 {
+                return Err((name, format!("the model's {name} = {value} is beyond any use")));
+            }
+        }
+        let width = self.hidden / self.heads;
+        if !self.hidden.is_multiple_of(self.heads) {
+            return Err(("heads", format!("{} heads do not divide a width of {}", self.heads, self.hidden)));
+        }
+        if !width.is_multiple_of(2) {
+            return Err((
+                "heads",
+                format!("heads of width {width} cannot be rotated: RoPE needs an even width"),
+            ));
+        }
+        if !self.heads.is_multiple_of(self.kv_heads) {
+            let (kv, heads) = (self.kv_heads, self.heads);
+            return Err(("kv_heads", format!("{kv} key/value heads do not divide {heads} query heads")));
+        }
+        for (name, value, least) in [
+            ("rope_theta", self.rope_theta, f64::MIN_POSITIVE),
+            ("norm_eps", self.norm_eps, f64::MIN_POSITIVE),
+            ("init_std", self.init_std, 0.0),
+        ] {
+            if !(value.is_finite() && value >= least) {
+                let must = if least > 0.0 { "positive" } else { "at least 0" };
+                return Err((name, format!("the model's {name} is {value}, but must be {must}")));
+            }
+        }
+        Ok(())
+    }
+}

@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, TryLockError},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::atomic::AtomicBool,
 };
 
@@ -102,8 +102,23 @@ impl<'a> Run<'a> {
         }
         let run = Self { recipe, folder: folder.to_owned(), factory, options, _lock: lock };
         files::write(&folder.join("recipe.toml"), run.recipe.resolved().as_bytes())?;
+        run.keep_contexts()?;
         files::write_json(&manifest_path, &run.manifest()?)?;
         Ok(run)
+    }
+
+    /// Puts the contexts of the recipe's own beside `recipe.toml`, where it looks for them. (A path that is absolute or
+    /// climbs leads elsewhere from the run folder, too: what lies there stays as it is.)
+    fn keep_contexts(&self) -> Result<(), RunError> {
+        for (name, text) in self.recipe.document.context_files.iter().zip(&self.recipe.context_texts) {
+            let path = Path::new(name);
+            if path.components().all(|part| matches!(part, Component::Normal(_))) {
+                let path = self.folder.join(path);
+                files::make_folder(path.parent().unwrap_or(&self.folder))?;
+                files::write(&path, text.as_bytes())?;
+            }
+        }
+        Ok(())
     }
 
     /// The run folder.

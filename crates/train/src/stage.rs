@@ -182,7 +182,7 @@ impl Job<'_> {
         };
         match checkpoint::last(parent)? {
             Some(path) => self.factory.open(&path).map_err(|e| checkpoint::unusable(&path, &e)),
-            None => Err(RunError::Data(format!("`{}` has no checkpoint", parent.display()))),
+            None => Err(no_checkpoint(parent)),
         }
     }
 
@@ -276,8 +276,7 @@ impl Job<'_> {
     }
 
     fn last_checkpoint(&self) -> Result<PathBuf, RunError> {
-        checkpoint::last(self.folder)?
-            .ok_or_else(|| RunError::Data(format!("`{}` has no checkpoint", self.folder.display())))
+        checkpoint::last(self.folder)?.ok_or_else(|| no_checkpoint(self.folder))
     }
 
     fn info(&self, parameters: u64) -> StageInfo {
@@ -295,6 +294,13 @@ impl Job<'_> {
             parameters,
         }
     }
+}
+
+fn no_checkpoint(stage: &Path) -> RunError {
+    RunError::Data(format!(
+        "`{}` has no checkpoint: remove the folder to train the stage again",
+        stage.display()
+    ))
 }
 
 /// The cells whose held-out loss a stage measures: those that it trains on and those that a suite asks for.

@@ -27,6 +27,12 @@ impl DataFile {
     /// # Errors
     /// The line and what is wrong with it, or why the file cannot be read.
     pub fn index(path: &Path) -> Result<Self, String> {
+        if path.extension().is_some_and(|extension| extension == "gz" || extension == "zst") {
+            return Err(format!(
+                "`{}` is compressed: unpack it, problems are read from their places in the file",
+                path.display()
+            ));
+        }
         let unreadable = |e| format!("cannot read `{}`: {e}", path.display());
         let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
         let mut hasher = blake3::Hasher::new();
@@ -178,6 +184,9 @@ mod tests {
         let (_, files) = files(&[records(5, 1)]);
         let message = check(&files.expect("whole"), [&cell(6)].into_iter()).expect_err("another op");
         assert_eq!(message, "the files have no problem of op 6 in `zoo` (forward)");
+        let message =
+            DataFile::index(&folder.path().join("0.jsonl.gz")).expect_err("not to be read in places");
+        assert!(message.contains("is compressed: unpack it"), "{message}");
         let path = folder.path().join("0.jsonl");
         fs::write(&path, records(6, 2)).expect("writable");
         let supply = Supply::of_files(&[Arc::new(DataFile::index(&path).expect("whole"))]).expect("readable");

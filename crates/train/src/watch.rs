@@ -62,6 +62,11 @@ pub enum Event<'a> {
         /// All samples.
         total: usize,
     },
+    /// A suite asks for something else than what was measured: it is measured again, in the place of the old.
+    EvaluationReplaced {
+        /// The suite.
+        suite: &'a str,
+    },
     /// A suite is being sampled.
     Evaluating {
         /// The suite.

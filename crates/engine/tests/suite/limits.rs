@@ -135,6 +135,6 @@ fn impossible_shapes_are_refused() {
     assert_eq!(refused(&|c| c.kv_heads = 4), "4 key/value heads do not divide 6 query heads");
     assert_eq!(refused(&|c| c.heads = 12), "heads of width 3 cannot be rotated: RoPE needs an even width");
     assert_eq!(refused(&|c| c.vocab = 0), "the model's vocab must be at least 1");
-    assert!(refused(&|c| c.rope_theta = f64::NAN).starts_with("rope_theta and norm_eps must be positive"));
+    assert_eq!(refused(&|c| c.rope_theta = f64::NAN), "the model's rope_theta is NaN, but must be positive");
     assert!(refused(&|c| c.eos = Some(61)).contains("outside the vocabulary"));
 }

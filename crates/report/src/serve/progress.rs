@@ -11,6 +11,11 @@ use crate::folder::{Folder, Stage, list, series};
 /// Steps that the rate is taken over.
 const RECENT: usize = 20;
 
+/// So many times the usual time without news is silence, …
+const PATIENCE: f64 = 10.0;
+/// … and never less than so many seconds.
+const LEAST_SILENCE: f64 = 120.0;
+
 /// How far one stage is.
 #[derive(Serialize)]
 pub(super) struct Progress {
@@ -48,7 +53,9 @@ fn of_stage(folder: &Folder, name: &str, stage: &Stage) -> Progress {
         let seconds = series(&stage.timings, "timing_s/step");
         let recent = &seconds[seconds.len().saturating_sub(RECENT)..];
         let mean = recent.iter().map(|(_, s)| s).sum::<f64>() / recent.len().max(1) as f64;
-        let left = if recent.is_empty() {
+        let left = if let Some(silence) = silence(&[stage.path.join("metrics.jsonl")], mean) {
+            silence
+        } else if recent.is_empty() {
             String::new()
         } else {
             format!(", about {} left", duration(mean * (steps - step) as f64))
@@ -82,11 +89,25 @@ fn evaluating(folder: &Folder, stage: &Stage) -> Option<String> {
     let left = match span {
         Some(span) if written.len() > 1 => {
             let each = span.as_secs_f64() / (written.len() - 1) as f64;
-            format!(", about {} left", duration(each * all.saturating_sub(done) as f64))
+            let left = || format!(", about {} left", duration(each * all.saturating_sub(done) as f64));
+            silence(&files, each).unwrap_or_else(left)
         }
         _ => String::new(),
     };
     Some(format!("evaluating {suite}: part {done} of {all} done{left}"))
+}
+
+/// What to say instead of the time left where nothing was written for much longer than each time takes: the process may
+/// have been stopped.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a page about what goes on is an edge where the clock is wanted"
+)]
+fn silence(files: &[PathBuf], each: f64) -> Option<String> {
+    let written = files.iter().filter_map(|file| fs::metadata(file).ok()?.modified().ok()).max()?;
+    let seconds = SystemTime::now().duration_since(written).ok()?.as_secs_f64();
+    let long = seconds > (PATIENCE * each).max(LEAST_SILENCE);
+    long.then(|| format!(", nothing new for {}", duration(seconds)))
 }
 
 fn duration(seconds: f64) -> String {
@@ -100,4 +121,24 @@ fn duration(seconds: f64) -> String {
 /// How far the run is, every stage counting the same.
 pub(super) fn overall(progress: &[Progress]) -> f64 {
     progress.iter().map(|p| p.share).sum::<f64>() / progress.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stopped_process_is_silent_and_a_slow_one_is_not() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        file.as_file().set_modified(SystemTime::UNIX_EPOCH).expect("settable");
+        // Long ago for steps of a second, …
+        let said = silence(&[file.path().to_owned()], 1.0).expect("silent");
+        assert!(said.starts_with(", nothing new for "), "{said}");
+        // … and not for one that takes centuries, …
+        assert_eq!(silence(&[file.path().to_owned()], 1e10), None);
+        // … nor for a file that was written just now.
+        fs::write(file.path(), "news").expect("writable");
+        assert_eq!(silence(&[file.path().to_owned()], 1.0), None);
+        assert_eq!(silence(&[], 1.0), None);
+    }
 }

@@ -87,8 +87,8 @@ fn an_evaluation_under_way_says_how_far_it_is() {
     std::fs::create_dir(&parts).unwrap();
     for i in 0..3 {
         let file = std::fs::File::create(parts.join(format!("{i:05}.responses.jsonl.gz"))).unwrap();
-        let at = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000 + 60 * i);
-        file.set_modified(at).unwrap();
+        let now = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(now - std::time::Duration::from_secs(60 * (2 - i))).unwrap();
     }
     // 8 ops × 2 contexts × 2 modes × 20 problems in parts of 50.
     let page = Live::of(dir.path()).get("/run/r/live").1;

@@ -25,7 +25,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut output = Output::stdout();
     for run in &args.runs {
         if !run.join("manifest.json").is_file() {
-            return Err(Usage::error(format!("{} is no run folder: it has no manifest.json", run.display())));
+            let message = format!("{} is no run folder: it has no manifest.json", run.display());
+            if args.runs.len() == 1 {
+                return Err(Usage::error(message));
+            }
+            say(&format!("{message}; left out"));
+            continue;
         }
         let report = report::html::write(run)?;
         write!(output, "{}", report::table(run)?.render())?;

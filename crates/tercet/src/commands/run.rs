@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         reuse: args.reuse.clone(),
     };
     let run = Run::open(recipe, &folder, &factory, options)?;
-    let outcome = execute(&run, &stop, args.tensorboard)?;
+    let outcome = execute(&run, &stop, args)?;
     if outcome == Outcome::Stopped {
         anyhow::bail!("stopped before the end, everything so far is saved: go on with `{}`", command());
     }
@@ -87,9 +87,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn execute(run: &Run<'_>, stop: &AtomicBool, tensorboard: bool) -> anyhow::Result<Outcome> {
-    let mut terminal = watch::Terminal::default();
-    if !tensorboard {
+fn execute(run: &Run<'_>, stop: &AtomicBool, args: &Args) -> anyhow::Result<Outcome> {
+    let mut terminal = watch::Terminal::new(!args.reuse.is_empty());
+    if !args.tensorboard {
         return Ok(run.execute(&mut terminal, stop)?);
     }
     let mut board = TensorBoard::new(run.folder(), &mut terminal);

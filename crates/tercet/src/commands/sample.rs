@@ -12,6 +12,7 @@ use train::learner::{Learner, Prompt, Sample, Sampling, StopReason};
 use super::model;
 use super::verify::record_on;
 use super::world::WorldArgs;
+use crate::failure::Usage;
 use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::threads::Threads;
@@ -23,7 +24,7 @@ use crate::threads::Threads;
 /// With `--prompt`, the model continues any text.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  tercet sample MODEL --op 4 --recipe recipes/quickstart.toml
+  tercet sample MODEL --op 4 --context terse --recipe recipes/quickstart.toml
   tercet sample MODEL --from test.jsonl -n 8 > responses.jsonl
   tercet sample MODEL --prompt '<question> owl zoo =3; owl zoo? </question> <solution>' --temperature 0")]
 pub(crate) struct Args {
@@ -64,6 +65,12 @@ const AT_ONCE: usize = 64;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.threads.apply()?;
+    if !(args.temperature.is_finite() && args.temperature >= 0.0) {
+        return Err(Usage::error("--temperature must be at least 0"));
+    }
+    if !(args.top_p > 0.0 && args.top_p <= 1.0) {
+        return Err(Usage::error("--top-p must be above 0 and at most 1"));
+    }
     let (mut learner, tokenizer) = model::open(&args.model, threads)?;
     let mut asker = Asker { learner: &mut *learner, tokenizer: &tokenizer, args };
     let mut output = Output::stdout();

@@ -30,6 +30,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if !args.runs.is_dir() {
         return Err(Usage::error(format!("there is no folder {}", args.runs.display())));
     }
+    if args.runs.join("manifest.json").is_file() {
+        let run = args.runs.display();
+        return Err(Usage::error(format!("{run} is a run folder: serve the folder that it lies in")));
+    }
     let stop = interrupt::listen("closing the page")?;
     let ready = |address: SocketAddr| say(&format!("http://{address}/   (Ctrl-C ends)"));
     report::serve::serve(&args.runs, SocketAddr::new(args.address, args.port), &stop, ready)?;

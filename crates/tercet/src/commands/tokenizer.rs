@@ -26,7 +26,7 @@ pub(crate) enum Command {
   tercet problems --op 2-8 --context zoo -n 2000 | tercet tokenizer train - --vocab 2200 --out tok
   tercet tokenizer train corpus.jsonl.gz --vocab 2200 --out tok")]
 pub(crate) struct TrainArgs {
-    /// Texts: lines or JSONL, `.gz` or not; `-` is stdin
+    /// Texts: lines or JSONL, `.gz` and `.zst` too; `-` is stdin
     #[arg(required = true)]
     texts: Vec<PathBuf>,
     /// Largest vocabulary, specials and single bytes included

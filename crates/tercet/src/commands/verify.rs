@@ -19,7 +19,8 @@ use crate::progress::{Progress, say};
 /// Every step of every response is compared with the problem's graph. Responses are JSONL: each line has the
 /// `text` after `<solution>` (or `response`) and says which problem it answers by `id` or by `problem`, the
 /// line of the problem's file counted from 0, as the response files of a run do. A line that is a problem's
-/// record with a `response`, or that holds one as `record`, needs no problem file. Verdicts go to stdout in the
+/// record with a `response`, or that holds one as `record`, needs no problem file, and neither do the lines after it
+/// with the same `problem`: so it is in the rollouts of a run. Verdicts go to stdout in the
 /// order of the responses, a table by op, context and mode to stderr.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -136,15 +137,23 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut output = Output::stdout();
     let mut summary = Summary::default();
     let mut cut = 0_u64;
+    let mut explained = false;
+    let mut told: Option<(serde_json::Value, Problem)> = None;
     let lines: Vec<String> = output::lines(&args.responses)?.collect::<anyhow::Result<_>>()?;
     let mut progress = Progress::new("verify", lines.len() as u64, "responses");
     for (n, line) in (1..).zip(&lines).filter(|(_, line)| !line.trim().is_empty()) {
         let place = || format!("line {n} of {}", args.responses.display());
         let response: Response = serde_json::from_str(line).with_context(place)?;
         let own;
-        let problem = if let Some(record) = &response.record {
-            own = Problem::from_record(record).with_context(place)?;
-            &own
+        if let Some(record) = &response.record {
+            let number = response.problem.clone().unwrap_or_default();
+            told = Some((number, Problem::from_record(record).with_context(place)?));
+        }
+        let same = told.as_ref().filter(|(number, _)| {
+            response.record.is_some() || response.id.is_none() && response.problem.as_ref() == Some(number)
+        });
+        let problem = if let Some((_, problem)) = same {
+            problem
         } else if let Some(problems) = &problems {
             problems.find(&response).with_context(place)?
         } else {
@@ -157,11 +166,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         summary.add(problem.cell.op, &problem.cell.context, problem.cell.mode, &verdict);
         let similarity = shapes.as_ref().and_then(|s| s.nearest(&Topology::of_response(&response.text)));
         near.add(&verdict, similarity);
+        explained |= args.explain.as_ref().is_none_or(|wanted| wanted == "all" || *wanted == problem.id);
         write(&mut output, args, problem, &response, &verdict, similarity)?;
         progress.add(1);
     }
     progress.finish();
     output.finish()?;
+    if let Some(id) = args.explain.as_ref().filter(|id| !explained && *id != "all") {
+        return Err(Usage::error(format!("there is no response to a problem `{id}`")));
+    }
     say(&table(&summary, policy, cut));
     if shapes.is_some() {
         near.say();

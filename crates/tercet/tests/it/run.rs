@@ -210,7 +210,7 @@ fn a_damaged_checkpoint_is_named_and_not_used() {
     let again = tercet(dir.path(), &args);
     let shown = again.stderr.lines().last().unwrap_or_default().replace(relative, "CHECKPOINT");
     assert_eq!(again.code, 1);
-    insta::assert_snapshot!(shown, @"error: the checkpoint `CHECKPOINT` cannot be used: CHECKPOINT/model.safetensors: not a whole safetensors file (incomplete metadata, file not fully covered); remove it to go on from the one before");
+    insta::assert_snapshot!(shown, @"error: the checkpoint `CHECKPOINT` cannot be used: CHECKPOINT/model.safetensors: not a whole safetensors file (incomplete metadata, file not fully covered); remove it to go on from the one before, or the stage's folder to begin the stage again");
 }
 
 #[test]
@@ -289,6 +289,16 @@ fn the_report_pairs_no_two_suites_of_one_name() {
     tiniest(dir.path());
     let run = dir.path().join("run");
     let whole = tercet(dir.path(), &["report", "run"]).stdout;
+    fs::create_dir(dir.path().join("other")).expect("writable");
+    let with_another = tercet(dir.path(), &["report", "other", "run"]);
+    assert_eq!((with_another.code, &with_another.stdout), (0, &whole), "{}", with_another.stderr);
+    assert!(with_another.stderr.contains("other is no run folder"), "{}", with_another.stderr);
+    let served = tercet(dir.path(), &["serve", "run"]);
+    assert!(
+        served.code == 2 && served.stderr.contains("serve the folder that it lies in"),
+        "{}",
+        served.stderr
+    );
     assert!(whole.contains("pass@4") && !whole.contains("left out"), "{whole}");
 
     for stage in ["mid", "rl"] {

@@ -83,6 +83,8 @@ fn one_response_is_explained_with_marks() {
     assert!(one.starts_with(id) && one.contains("wrong-answer") && one.contains('^'), "{one}");
     let all = tercet(dir.path(), &[&args[..], &["all"]].concat()).stdout;
     assert!(all.contains(&one) && all.matches("sample 0").count() == 4, "{all}");
+    let none = tercet(dir.path(), &[&args[..], &["none"]].concat());
+    assert_eq!((none.code, &*none.stderr), (2, "error: there is no response to a problem `none`\n"));
 }
 
 #[test]
@@ -124,6 +126,35 @@ fn a_response_may_carry_its_problem() {
         assert!(judged.stderr.starts_with("4 responses under `paper`\n"), "{}", judged.stderr);
         assert_eq!(judged.stderr.matches("100.0%        100.0%").count(), 2, "{}", judged.stderr);
     }
+}
+
+/// The first of a group carries the record, as in the rollouts of a run.
+#[test]
+fn the_others_of_a_group_are_to_the_problem_that_the_first_carries() {
+    let dir = folder(|_, gold| gold);
+    let read = |name: &str| fs::read_to_string(dir.path().join(name)).expect("written");
+    let mut lines = String::new();
+    for (i, (problem, response)) in read("p.jsonl").lines().zip(read("r.jsonl").lines()).enumerate() {
+        let mut rollout: Value = serde_json::from_str(response).expect("JSON");
+        rollout["problem"] = i.into();
+        let mut first = rollout.clone();
+        first["record"] = serde_json::from_str(problem).expect("JSON");
+        lines += &format!("{first}\n{rollout}\n");
+    }
+    fs::write(dir.path().join("r.jsonl"), &lines).expect("writable");
+    let judged = tercet(dir.path(), &["verify", "--responses", "r.jsonl"]);
+    assert!(judged.stderr.starts_with("8 responses under `paper`\n"), "{}", judged.stderr);
+    assert_eq!(judged.stderr.matches("100.0%        100.0%").count(), 2, "{}", judged.stderr);
+    // Without its first the group is to no problem that is known.
+    let orphan: String =
+        lines.lines().enumerate().filter(|(i, _)| *i != 2).map(|(_, l)| format!("{l}\n")).collect();
+    fs::write(dir.path().join("r.jsonl"), orphan).expect("writable");
+    let judged = tercet(dir.path(), &["verify", "--responses", "r.jsonl"]);
+    assert!(
+        judged.code == 1 && judged.stderr.contains("line 3 of r.jsonl is no problem"),
+        "{}",
+        judged.stderr
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod count;
 pub mod evaluation;
+mod limits;
 mod metric;
 pub mod mix;
 mod resolve;

@@ -10,7 +10,7 @@ use std::{
 use problems::{
     Generator,
     context::{Context, Contexts},
-    spec::{Cell, OP_MAX},
+    spec::{Cell, OP_MAX, SpecError},
     split::Split,
 };
 use toml::de::{DeTable, DeValue};
@@ -21,7 +21,6 @@ use super::{
     source::{Source, apply, span_of},
 };
 use crate::{
-    kl::{KlKind, KlPlace},
     records::{Band, StageKind},
     supply::{self, DataFile},
 };
@@ -195,6 +194,7 @@ impl Checks<'_, '_> {
 
     /// What all arms have in common.
     fn shared(&self, document: &Document, contexts: &Contexts) -> Result<(), RecipeError> {
+        self.names("name", std::iter::once(document.name.as_str()))?;
         let seeds: BTreeSet<u64> = document.seeds.iter().copied().collect();
         if seeds.is_empty() || seeds.len() < document.seeds.len() {
             return Err(self.error("seeds", "`seeds` must name at least one seed and none twice"));
@@ -278,7 +278,7 @@ impl Checks<'_, '_> {
                 let part = parts.iter().position(|part| {
                     part.ops.0.contains_key(&cell.op) && part.contexts.0.contains_key(&cell.context)
                 });
-                let path = format!("mix.{name}.{}.ops", part.unwrap_or(0));
+                let path = format!("mix.{name}.{}.{}", part.unwrap_or(0), field_of(&e));
                 self.error(&path, format!("mix `{name}`: {e}"))
             })?;
         }
@@ -292,21 +292,7 @@ impl Checks<'_, '_> {
         generator: &Generator,
     ) -> Result<(), RecipeError> {
         let at = |field: &str| format!("evaluation.suite.{}.{field}", suite.name);
-        let positive = [
-            ("problems", suite.problems),
-            ("samples", u64::from(suite.samples)),
-            ("max_tokens", u64::from(suite.max_tokens)),
-            ("chunk", suite.chunk as u64),
-        ];
-        for (field, value) in positive {
-            if value == 0 {
-                return Err(self.error(&at(field), format!("`{field}` must be at least 1")));
-            }
-        }
-        if let Some(k) = suite.k.iter().find(|&&k| k == 0 || k > suite.samples) {
-            let message = format!("pass@{k} needs at least {k} samples, and there are {}", suite.samples);
-            return Err(self.error(&at("k"), message));
-        }
+        suite.check().map_err(|(field, message)| self.error(&at(field), message))?;
         let ops: Vec<String> = suite.ops.0.iter().map(ToString::to_string).collect();
         for (field, names) in [("ops", &ops), ("contexts", &suite.contexts), ("modes", &suite.modes)] {
             if let Some(name) = repeated(names) {
@@ -323,7 +309,7 @@ impl Checks<'_, '_> {
         {
             generator
                 .check(&cell)
-                .map_err(|e| self.error(&at("ops"), format!("suite `{}`: {e}", suite.name)))?;
+                .map_err(|e| self.error(&at(field_of(&e)), format!("suite `{}`: {e}", suite.name)))?;
         }
         Ok(())
     }
@@ -336,6 +322,8 @@ impl Checks<'_, '_> {
         contexts: &Contexts,
         files: &mut Files<'_>,
     ) -> Result<Arm, RecipeError> {
+        let model = document.model.check();
+        model.map_err(|(field, message)| self.error(&format!("model.{field}"), message))?;
         let train = self.generator(document, contexts, Split::Train)?;
         let rl = self.generator(document, contexts, Split::Rl)?;
         let mut stages = Vec::new();
@@ -380,24 +368,14 @@ impl Checks<'_, '_> {
         if !document.mix.contains_key(&stage.mix) {
             return wrong("mix", format!("there is no mix `{}`", stage.mix));
         }
-        let shares =
-            [("prompt_loss_weight", stage.prompt_loss_weight), ("optimizer.beta1", stage.optimizer.beta1)];
-        for (field, value) in shares {
-            if !(0.0..=1.0).contains(&value) {
-                return wrong(field, format!("`{field}` is {value}, but must be between 0 and 1"));
-            }
+        if let Err((field, message)) = stage.check() {
+            return wrong(field, message);
         }
-        if !(stage.optimizer.lr.is_finite() && stage.optimizer.lr >= 0.0) {
-            return wrong("optimizer.lr", format!("a learning rate of {} is impossible", stage.optimizer.lr));
+        if let Err((field, message)) = stage.optimizer.check() {
+            return wrong(&format!("optimizer.{field}"), message);
         }
         if let Err((field, message)) = stage.schedule.check() {
             return wrong(&format!("schedule.{field}"), message);
-        }
-        if stage.batch_tokens == 0 || stage.micro_tokens == 0 {
-            return wrong("batch_tokens", "a batch must hold at least 1 token".to_owned());
-        }
-        if stage.keep == 0 {
-            return wrong("keep", "`keep` must be at least 1".to_owned());
         }
         match stage.kind {
             StageKind::PreTraining | StageKind::MidTraining => self.corpus_stage(stage),
@@ -429,34 +407,11 @@ impl Checks<'_, '_> {
         if stage.steps.is_none() || stage.tokens.is_some() {
             return wrong("tokens", "reinforcement learning is measured in `steps`");
         }
-        if rollout.prompts == 0 || rollout.samples == 0 || rollout.max_tokens == 0 {
-            return wrong("rollout", "`prompts`, `samples` and `max_tokens` must be at least 1");
+        if let Err((field, message)) = rollout.check(document.model.context) {
+            return wrong(&format!("rollout.{field}"), &message);
         }
-        if rollout.max_tokens as usize >= document.model.context {
-            return wrong("rollout.max_tokens", "`max_tokens` must leave room for the prompt in the context");
-        }
-        if rollout.overlong_buffer >= rollout.max_tokens {
-            return wrong("rollout.overlong_buffer", "`overlong_buffer` must be below `max_tokens`");
-        }
-        if policy.mini_batches == 0 || policy.epochs == 0 {
-            return wrong("policy", "`mini_batches` and `epochs` must be at least 1");
-        }
-        if policy.mini_batches > rollout.prompts {
-            return wrong("policy.mini_batches", "there are fewer prompts than mini-batches");
-        }
-        if policy.clip_low < 0.0 || policy.clip_low > 1.0 || policy.clip_high < 0.0 {
-            return wrong("policy.clip_low", "`clip_low` must be between 0 and 1 and `clip_high` at least 0");
-        }
-        if policy.ending_credit && policy.step_credit == 0.0 {
-            return wrong("policy.ending_credit", "it is weighed by `step_credit`, which is 0");
-        }
-        if policy.kl.kind == KlKind::Exact && policy.kl.place == KlPlace::Reward {
-            let message = "the exact divergence belongs in the loss: every token that could have been written \
-                           instead would change a reward by the same";
-            return wrong("policy.kl.place", message);
-        }
-        if let Some(curriculum) = &rollout.curriculum {
-            curriculum.check().map_err(|message| self.error(&at("rollout.curriculum"), message))?;
+        if let Err((field, message)) = policy.check(rollout.prompts) {
+            return wrong(&format!("policy.{field}"), &message);
         }
         Ok(())
     }
@@ -475,6 +430,11 @@ impl Checks<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// The field of a mix or suite that makes a cell impossible.
+fn field_of(error: &SpecError) -> &'static str {
+    if matches!(error, SpecError::Context { .. }) { "contexts" } else { "ops" }
 }
 
 /// A name that is there twice: the same problems would be asked twice, and count as different ones.

@@ -96,7 +96,9 @@ impl Source {
         let whole = Spanned::new(0..0, table);
         T::deserialize(toml::Deserializer::from(whole)).map_err(|e| {
             let span = e.span().filter(|span| span.end > 0);
-            let message = e.message().split('\n').next().unwrap_or_default().to_owned();
+            let message = e.message().split('\n').next().unwrap_or_default();
+            let message =
+                if span.is_some() { message.to_owned() } else { format!("{}: {message}", self.file) };
             self.error(message, span)
         })
     }
@@ -128,7 +130,8 @@ impl Source {
         }
         let line = text.trim_start();
         let column = start.saturating_sub(text.len() - line.len()) + 1;
-        Place { file: "--set".to_owned(), line: 0, column, text: line.to_owned(), width }
+        let option = if line.starts_with("\"scale\"") { "--scale" } else { "--set" };
+        Place { file: option.to_owned(), line: 0, column, text: line.to_owned(), width }
     }
 }
 

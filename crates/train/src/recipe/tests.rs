@@ -173,6 +173,51 @@ fn wrong_overrides_show_what_was_given() {
 }
 
 #[test]
+fn numbers_have_limits_and_the_field_is_pointed_at() {
+    for (given, why) in [
+        ("name=../evil", "`../evil` is no name"),
+        ("model.heads=5", "5 heads do not divide a width of"),
+        ("model.kv_heads=3", "3 key/value heads do not divide"),
+        ("model.layers=0", "the model's layers must be at least 1"),
+        ("model.init_std=-1", "the model's init_std is -1, but must be at least 0"),
+        ("model.rope_theta=0", "the model's rope_theta is 0, but must be positive"),
+        ("stage.mid.tokens=1", "1 tokens are less than half a batch of"),
+        ("stage.rl.steps=0", "`steps` must be at least 1"),
+        ("stage.pre.optimizer.weight_decay=-1", "`weight_decay` is -1"),
+        ("stage.rl.rollout.samples=1", "judged against the others of its group"),
+        ("stage.rl.rollout.temperature=0", "`temperature` is 0, but must be above 0"),
+        ("stage.rl.rollout.top_p=7", "`top_p` is 7"),
+        ("stage.rl.rollout.reward={kind=\"blend\",alpha=3}", "`reward.alpha` is 3"),
+        ("stage.rl.policy.kl.coefficient=-1", "`kl.coefficient` is -1"),
+        ("stage.rl.policy.step_credit=-2", "`step_credit` is -2"),
+        ("stage.rl.policy.ending_credit=true", "weighed by `step_credit`, which is 0"),
+        ("evaluation.suite.main.temperature=-1", "`temperature` is -1, but must be at least 0"),
+        ("evaluation.suite.main.top_p=0", "`top_p` is 0"),
+    ] {
+        let message = error_of_set(given);
+        let (path, _) = given.split_once('=').expect("a value");
+        assert!(message.contains(why), "{given}: {message}");
+        assert!(message.contains(&format!("\"{path}\" =")), "{given} is not pointed at: {message}");
+    }
+    // Greedy evaluation is a way of asking.
+    parse(QUICKSTART, &["evaluation.suite.main.temperature=0"]).expect("right");
+}
+
+#[test]
+fn a_wrong_context_is_pointed_at_and_not_its_ops() {
+    let message = error("contexts = \"terse\"", "contexts = \"tersed\"");
+    assert!(
+        message.contains("there is no context `tersed`") && message.contains("| contexts = "),
+        "{message}"
+    );
+    let message = error("contexts = [\"terse\"]", "contexts = [\"tersed\"]");
+    assert!(
+        message.contains("there is no context `tersed`") && message.contains("| contexts = "),
+        "{message}"
+    );
+}
+
+#[test]
 fn stages_must_make_sense() {
     let message = error("tokens = 4e6", "tokens = 4e6\nsteps = 5");
     assert!(message.contains("stage `pre` needs either `tokens` or `steps`"), "{message}");

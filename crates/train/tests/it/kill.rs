@@ -45,7 +45,9 @@ impl Watch for Diary<'_> {
             }
             Event::Sampling { .. } => "sampling rollouts",
             Event::Step { .. } | Event::Checkpoint { .. } => "training",
-            Event::EvaluationStarted { .. } | Event::Evaluating { .. } => "evaluating",
+            Event::EvaluationStarted { .. } | Event::EvaluationReplaced { .. } | Event::Evaluating { .. } => {
+                "evaluating"
+            }
             Event::EvaluationDone { .. } | Event::StageDone { .. } => "ending",
         };
         fs::write(self.file, format!("{} {doing}", self.stage)).expect("writable");

@@ -266,6 +266,34 @@ fn a_suite_added_later_is_evaluated_without_training_again() {
     assert!(contents(folder.path()).keys().any(|name| name.ends_with("evals/new.jsonl.gz")));
 }
 
+#[test]
+fn an_evaluation_whose_file_was_lost_is_made_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stop = AtomicBool::new(false);
+    work(folder.path(), &Fuse::never(), &mut (), &stop).expect("the run ends");
+    let expected = contents(folder.path());
+    let lost = expected.keys().find(|name| name.ends_with("evals/main.jsonl.gz")).expect("an evaluation");
+    fs::remove_file(folder.path().join(lost)).expect("removable");
+    work(folder.path(), &Fuse::never(), &mut (), &stop).expect("the run ends");
+    assert_eq!(contents(folder.path()), expected);
+}
+
+#[test]
+fn the_recipe_of_a_run_has_its_contexts_beside_it() {
+    let (recipes, folder) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let wide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes/contexts/terse-wide.toml");
+    fs::create_dir(recipes.path().join("own")).expect("writable");
+    fs::copy(wide, recipes.path().join("own/wide.toml")).expect("there");
+    let path = recipes.path().join("r.toml");
+    fs::write(&path, format!("context_files = [\"own/wide.toml\"]\n{RECIPE}")).expect("writable");
+    let recipe = Recipe::open(&path, &[]).expect("the recipe is right");
+    let factory = Factory::new(Fuse::never());
+    Run::open(recipe.clone(), folder.path(), &factory, Options::default()).expect("the folder opens");
+    drop(recipes);
+    let again = Recipe::open(&folder.path().join("recipe.toml"), &[]).expect("all is there");
+    assert_eq!(again.hash(), recipe.hash());
+}
+
 /// Which stages began from their beginning; asks to stop after the first step of the fourth.
 #[derive(Default)]
 struct Begun<'a> {

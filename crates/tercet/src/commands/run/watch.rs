@@ -15,6 +15,8 @@ pub(crate) struct Terminal {
     /// When the stage started or went on.
     since: Option<Instant>,
     remark: String,
+    /// Whether stages may come from other run folders.
+    reuses: bool,
 }
 
 impl Watch for Terminal {
@@ -29,6 +31,8 @@ impl Watch for Terminal {
             Event::StageStarted { info, done } => {
                 if done > 0 {
                     self.tell(&format!("{}: goes on after step {done}", info.name));
+                } else if self.reuses {
+                    self.tell(&format!("{}: no folder of --reuse has it, so it is run here", info.name));
                 }
                 self.since = Some(now());
                 self.begin(info.name.clone(), info.steps, "steps", done);
@@ -38,6 +42,9 @@ impl Watch for Terminal {
             Event::Checkpoint { .. } => {}
             Event::EvaluationStarted { suite, done, total } => {
                 self.begin(format!("eval {suite}"), total as u64, "samples", done as u64);
+            }
+            Event::EvaluationReplaced { suite } => {
+                self.tell(&format!("  {suite} has changed: it is measured again, in the place of the old"));
             }
             Event::Evaluating { done, .. } => {
                 if let Some(bar) = &mut self.bar {
@@ -51,6 +58,10 @@ impl Watch for Terminal {
 }
 
 impl Terminal {
+    pub(crate) fn new(reuses: bool) -> Self {
+        Self { reuses, ..Self::default() }
+    }
+
     fn begin(&mut self, what: String, total: u64, unit: &str, done: u64) {
         // The old bar goes before the new one comes.
         self.bar = None;

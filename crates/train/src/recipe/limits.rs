@@ -1,0 +1,133 @@
+//! What the numbers of a recipe may be. Every check names the field that is wrong and says why.
+
+use problems::reward::Reward;
+
+use super::{Optimizer, Policy, Rollout, Stage, SuiteConfig};
+use crate::kl::{KlKind, KlPlace};
+
+/// The field, and what is wrong with it.
+pub(super) type Limit = Result<(), (&'static str, String)>;
+
+fn is(name: &'static str, value: f64, fits: bool, must: &str) -> Limit {
+    if fits { Ok(()) } else { Err((name, format!("`{name}` is {value}, but must be {must}"))) }
+}
+
+pub(super) fn share(name: &'static str, value: f64) -> Limit {
+    is(name, value, (0.0..=1.0).contains(&value), "between 0 and 1")
+}
+
+fn not_negative(name: &'static str, value: f64) -> Limit {
+    is(name, value, value.is_finite() && value >= 0.0, "at least 0")
+}
+
+fn at_least_one(name: &'static str, value: u64) -> Limit {
+    if value > 0 { Ok(()) } else { Err((name, format!("`{name}` must be at least 1"))) }
+}
+
+fn nucleus(top_p: f32) -> Limit {
+    is("top_p", f64::from(top_p), top_p > 0.0 && top_p <= 1.0, "above 0 and at most 1 (1: off)")
+}
+
+impl Optimizer {
+    pub(super) fn check(&self) -> Limit {
+        if !(self.lr.is_finite() && self.lr >= 0.0) {
+            return Err(("lr", format!("a learning rate of {} is impossible", self.lr)));
+        }
+        share("beta1", self.beta1)?;
+        share("beta2", self.beta2)?;
+        not_negative("eps", self.eps)?;
+        not_negative("weight_decay", self.weight_decay)?;
+        not_negative("clip_norm", self.clip_norm)
+    }
+}
+
+impl Stage {
+    pub(super) fn check(&self) -> Limit {
+        share("prompt_loss_weight", self.prompt_loss_weight)?;
+        at_least_one("batch_tokens", self.batch_tokens as u64)?;
+        at_least_one("micro_tokens", self.micro_tokens as u64)?;
+        at_least_one("keep", self.keep as u64)?;
+        let batch = self.batch_tokens as u64;
+        match (self.tokens, self.steps) {
+            (Some(tokens), _) if tokens < batch / 2 => {
+                let message =
+                    format!("{tokens} tokens are less than half a batch of {batch} (`batch_tokens`)");
+                Err(("tokens", message))
+            }
+            (None, Some(0)) => Err(("steps", "`steps` must be at least 1".to_owned())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl SuiteConfig {
+    pub(super) fn check(&self) -> Limit {
+        at_least_one("problems", self.problems)?;
+        at_least_one("samples", u64::from(self.samples))?;
+        at_least_one("max_tokens", u64::from(self.max_tokens))?;
+        at_least_one("chunk", self.chunk as u64)?;
+        not_negative("temperature", f64::from(self.temperature))?;
+        nucleus(self.top_p)?;
+        match self.k.iter().find(|&&k| k == 0 || k > self.samples) {
+            Some(k) => {
+                Err(("k", format!("pass@{k} needs at least {k} samples, and there are {}", self.samples)))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Rollout {
+    pub(super) fn check(&self, context: usize) -> Limit {
+        at_least_one("prompts", u64::from(self.prompts))?;
+        at_least_one("max_tokens", u64::from(self.max_tokens))?;
+        if self.samples < 2 {
+            let message =
+                "`samples` must be at least 2: a response is judged against the others of its group";
+            return Err(("samples", message.to_owned()));
+        }
+        let temperature = f64::from(self.temperature);
+        let fits = temperature.is_finite() && temperature > 0.0;
+        is("temperature", temperature, fits, "above 0: the responses of a group would be the same")?;
+        nucleus(self.top_p)?;
+        match self.reward {
+            Reward::Blend { alpha } => share("reward.alpha", alpha)?,
+            Reward::Reference { answer_weight } => share("reward.answer_weight", answer_weight)?,
+            Reward::Outcome {} | Reward::Strict {} => {}
+        }
+        not_negative("overlong_penalty", self.overlong_penalty)?;
+        not_negative("format_bonus", self.format_bonus)?;
+        if self.max_tokens as usize >= context {
+            let message = "`max_tokens` must leave room for the prompt in the context";
+            return Err(("max_tokens", message.to_owned()));
+        }
+        if self.overlong_buffer >= self.max_tokens {
+            return Err(("overlong_buffer", "`overlong_buffer` must be below `max_tokens`".to_owned()));
+        }
+        self.curriculum.as_ref().map_or(Ok(()), |c| c.check().map_err(|message| ("curriculum", message)))
+    }
+}
+
+impl Policy {
+    pub(super) fn check(&self, prompts: u32) -> Limit {
+        at_least_one("mini_batches", u64::from(self.mini_batches))?;
+        at_least_one("epochs", u64::from(self.epochs))?;
+        if self.mini_batches > prompts {
+            return Err(("mini_batches", "there are fewer prompts than mini-batches".to_owned()));
+        }
+        share("clip_low", self.clip_low)?;
+        not_negative("clip_high", self.clip_high)?;
+        not_negative("dual_clip", self.dual_clip)?;
+        not_negative("kl.coefficient", self.kl.coefficient)?;
+        not_negative("step_credit", self.step_credit)?;
+        if self.ending_credit && self.step_credit == 0.0 {
+            return Err(("ending_credit", "it is weighed by `step_credit`, which is 0".to_owned()));
+        }
+        if self.kl.kind == KlKind::Exact && self.kl.place == KlPlace::Reward {
+            let message = "the exact divergence belongs in the loss: every token that could have been written \
+                           instead would change a reward by the same";
+            return Err(("kl.place", message.to_owned()));
+        }
+        Ok(())
+    }
+}
