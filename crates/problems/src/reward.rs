@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::gold::Mode;
 use crate::grammar::solution_end;
-use crate::verify::Verdict;
+use crate::verify::{EQUATION, Verdict};
 
 /// How a response is rewarded (paper, Sections 2 and 6).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -91,19 +92,24 @@ pub fn step_credit(verdict: &Verdict) -> Vec<(Range<usize>, bool)> {
     steps.map(|step| (step.range.clone(), step.right && earned.insert(step.name.as_str()))).collect()
 }
 
-/// Ending is a choice like a step: the bytes from the last step to the closing tag, which make it, and whether it was
-/// right, that is, whether no quantity was missing.
-pub fn ending_credit(verdict: &Verdict, response: &str) -> (Range<usize>, bool) {
+/// Ending is a choice like a step: the bytes from the last step to the closing tag, which make it (to the end of the response
+/// where it has no tag), and whether it was right, that is, closed by its tag with no quantity and, in a reverse
+/// problem, no equation missing.
+pub fn ending_credit(verdict: &Verdict, response: &str, mode: Mode) -> (Range<usize>, bool) {
     let start = verdict.steps.last().map_or(0, |step| step.range.end);
-    (start..solution_end(response, start), verdict.missing() == 0)
+    let closed = solution_end(response, start);
+    let whole = mode == Mode::Forward || verdict.steps.iter().any(|step| step.name == EQUATION);
+    let right = closed.is_some() && whole && verdict.missing() == 0;
+    (start..closed.unwrap_or(response.len()), right)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gold::{Gold, GoldNode, Mode};
+    use crate::gold::{Gold, GoldNode};
     use crate::linear::Linear;
     use crate::verify::{Policy, verify};
+    use crate::{Cell, Contexts, Generator, World};
 
     /// crow = 3, owl = crow.
     fn gold() -> Gold {
@@ -161,13 +167,34 @@ mod tests {
     #[test]
     fn an_ending_is_right_when_nothing_is_missing() {
         let ending = |response: &str| {
-            let (range, right) = ending_credit(&verify(&gold(), response, Policy::Paper), response);
+            let verdict = verify(&gold(), response, Policy::Paper);
+            let (range, right) = ending_credit(&verdict, response, Mode::Forward);
             (response[range].to_owned(), right)
         };
         assert_eq!(ending(HALF), (" </solution>".to_owned(), true), "a wrong step is there all the same");
         let short = "Define crow as a; so a = 3. </solution> <answer> 3 </answer>";
         assert_eq!(ending(short), (" </solution>".to_owned(), false));
         assert_eq!(ending("Define crow as a; so a = 3."), (String::new(), false));
+        let unclosed = HALF.split(" </solution>").next().expect("a text");
+        assert_eq!(ending(unclosed), (String::new(), false), "nothing is missing but the tag");
         assert_eq!(ending("</SOLUTION> 3"), ("</SOLUTION>".to_owned(), false));
+    }
+
+    #[test]
+    fn the_ending_of_a_reverse_solution_is_right_after_its_equation() {
+        let world = World { distractors: 0.0, ..World::default() };
+        let generator = Generator::new(&world, &Contexts::builtin(), 3, None).expect("a world");
+        let cell = Cell { op: 4, context: "zoo".to_owned(), mode: Mode::Reverse };
+        let problem = generator.problem(&cell, 0);
+        let ending = |response: &str| {
+            let verdict = verify(&problem.gold(), response, Policy::Paper);
+            assert_eq!(verdict.missing(), 0);
+            ending_credit(&verdict, response, Mode::Reverse).1
+        };
+        let whole = problem.response();
+        assert!(ending(&whole));
+        let verdict = verify(&problem.gold(), &whole, Policy::Paper);
+        let equation = verdict.steps.iter().find(|step| step.name == EQUATION).expect("an equation");
+        assert!(!ending(&format!("{}{}", &whole[..equation.range.start], &whole[equation.range.end..])));
     }
 }

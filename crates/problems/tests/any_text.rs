@@ -39,7 +39,7 @@ fn check(text: &str) {
                 assert!(step.fault_range.clone().is_none_or(|range| text.get(range).is_some()), "{text:?}");
             }
             assert!(step_credit(verdict).is_sorted_by_key(|(range, _)| range.start), "{text:?}");
-            assert!(text.get(ending_credit(verdict, text).0).is_some(), "{text:?}");
+            assert!(text.get(ending_credit(verdict, text, mode).0).is_some(), "{text:?}");
             let reward = Reward::Reference { answer_weight: 0.2 }.score(verdict).reward;
             assert!((0.0..=1.0).contains(&reward), "{text:?}");
         }

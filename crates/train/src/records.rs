@@ -4,7 +4,7 @@
 //! ```text
 //! RUN/
 //!   manifest.json            Manifest: recipe hash, code revision, arms × seeds → stages
-//!   recipe.toml              the recipe, resolved
+//!   recipe.toml              the recipe, resolved; context files of its own lie beside it
 //!   data/tokenizer/          tokenizer.json, tokenizer_config.json
 //!   data/suites/NAME.jsonl   the held-out problems of a suite (problems::Record a line)
 //!   stages/NAME-KEY/         one stage; KEY is the hash of all that determines it

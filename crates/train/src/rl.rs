@@ -4,7 +4,10 @@
 
 use std::{cell::RefCell, ops::Range, path::PathBuf, rc::Rc};
 
-use problems::reward::{ending_credit, step_credit};
+use problems::{
+    gold::Mode,
+    reward::{ending_credit, step_credit},
+};
 
 use crate::{
     advantage::{advantages, mean_and_std},
@@ -268,7 +271,8 @@ fn advantage_metrics(rows: &[Row<'_>], metrics: &mut Metrics) {
 }
 
 /// Step-level credit: every token of a step gets the step's judgement, normalised over all steps of the
-/// group, times the policy's weight; so do those that end a solution, if the policy says so. A token belongs to the last step that it has a byte of: the blank before a name is a part
+/// group, times the policy's weight. If the policy says so, endings are judged like steps, and the tokens that end a
+/// solution get theirs. A token belongs to the last step that it has a byte of: the blank before a name is a part
 /// of the name's token, and that token chooses the step. Tokens outside steps get none. In a response that was cut
 /// off no step counts as right. One list a row; `None` if it is off.
 fn step_credits(groups_P: &[Group], policy: &Policy, tokenizer: &tokens::Tokenizer) -> Option<Vec<Vec<f64>>> {
@@ -278,16 +282,22 @@ fn step_credits(groups_P: &[Group], policy: &Policy, tokenizer: &tokens::Tokeniz
     }
     let mut credits = Vec::new();
     for group in groups_P {
-        let steps_G: Vec<Vec<(Range<usize>, f64)>> =
-            group.responses_G.iter().map(|response| judged_steps(response, policy.ending_credit)).collect();
+        let judged =
+            |response| judged_steps(response, policy.ending_credit.then_some(group.problem.cell.mode));
+        let steps_G: Vec<Vec<(Range<usize>, f64)>> = group.responses_G.iter().map(judged).collect();
         let judgements: Vec<f64> = steps_G.iter().flatten().map(|(_, right)| *right).collect();
         let (mean, std) = mean_and_std(&judgements);
         for (response, steps) in group.responses_G.iter().zip(steps_G) {
             let (_, bytes_T) = tokenizer.decode_with_offsets(&response.sample.tokens);
+            // The end token has no byte. It ends a solution where there was no tag to do it.
+            let end = response.text.len();
+            let unclosed = |(step, right): &&(Range<usize>, f64)| step.end == end && *right == 0.0;
+            let last = steps.last().filter(|_| policy.ending_credit).filter(unclosed);
             let credit = |bytes: Range<usize>| {
                 let mut within =
                     steps.iter().rev().filter(|(step, _)| bytes.start < step.end && step.start < bytes.end);
-                let right = within.next().filter(|_| std > 0.0).map(|(_, right)| right);
+                let judged = if bytes.is_empty() && bytes.end == end { last } else { within.next() };
+                let right = judged.filter(|_| std > 0.0).map(|(_, right)| right);
                 right.map_or(0.0, |right| weight * (right - mean) / (std + 1e-6))
             };
             credits.push(bytes_T.into_iter().map(credit).collect());
@@ -296,10 +306,11 @@ fn step_credits(groups_P: &[Group], policy: &Policy, tokenizer: &tokens::Tokeniz
     Some(credits)
 }
 
-/// The bytes of each step of a response and, if asked for, of its ending, with 1 if it is right and 0 if not.
-fn judged_steps(response: &Judged, ending: bool) -> Vec<(Range<usize>, f64)> {
+/// The bytes of each step of a response and, if the problem's mode is given, of its ending, with 1 if it is right and 0
+/// if not.
+fn judged_steps(response: &Judged, ending_in: Option<Mode>) -> Vec<(Range<usize>, f64)> {
     let mut steps = step_credit(&response.verdict);
-    steps.extend(ending.then(|| ending_credit(&response.verdict, &response.text)));
+    steps.extend(ending_in.map(|mode| ending_credit(&response.verdict, &response.text, mode)));
     let right = |right: bool| f64::from(u8::from(right && !response.truncated));
     steps.into_iter().map(|(bytes, step)| (bytes, right(step))).collect()
 }
@@ -401,7 +412,6 @@ impl Piece for PolicyPiece {
 mod tests {
     use problems::{
         Cell, Contexts, Generator, World,
-        gold::Mode,
         reward::{Reward, RewardParts},
         verify::{Policy as VerdictPolicy, verify},
     };
@@ -496,10 +506,17 @@ mod tests {
         let ending = right.find(" </solution>").expect("a tag");
         let last_step = right[..ending - 1].rfind(". ").expect("steps") + 1;
         let early = format!("{}{}", &right[..last_step], &right[ending..]);
-        let responses_G = [right, early].map(|text| judged(&text, &problem, &tokenizer)).into();
+        let bare = right[..last_step].trim_end().to_owned();
+        let responses_G = [right, early, bare].map(|text| judged(&text, &problem, &tokenizer)).into();
         let group = [Group { cell, prompt, problem, responses_G }];
         let policy = Policy { ending_credit: true, ..credit(0.5) };
         let credits = step_credits(&group, &policy, &tokenizer).expect("it is on");
+        let (bare, bare_T) = (&group[0].responses_G[2], &credits[2]);
+        assert!(
+            !bare.text.contains("</solution>") && *bare_T.last().expect("the end token") < -0.5,
+            "{bare_T:?}"
+        );
+        assert!(bare_T[..bare_T.len() - 1].iter().all(|credit| *credit >= 0.0), "{bare_T:?}");
         for (is_early, (response, credit_T)) in
             [false, true].into_iter().zip(group[0].responses_G.iter().zip(credits))
         {

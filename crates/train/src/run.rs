@@ -112,7 +112,7 @@ impl<'a> Run<'a> {
     fn keep_contexts(&self) -> Result<(), RunError> {
         for (name, text) in self.recipe.document.context_files.iter().zip(&self.recipe.context_texts) {
             let path = Path::new(name);
-            if path.components().all(|part| matches!(part, Component::Normal(_))) {
+            if path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
                 let path = self.folder.join(path);
                 files::make_folder(path.parent().unwrap_or(&self.folder))?;
                 files::write(&path, text.as_bytes())?;

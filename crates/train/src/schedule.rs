@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::recipe::limits::share;
+
 /// The learning rate over the steps of a stage: a warm-up from 0 to the peak, then one of four shapes.
 ///
 /// Example: WSD over 100 steps, 10 of warm-up, decay over the last 20%, down to 0:
@@ -63,13 +65,6 @@ impl Schedule {
     /// # Errors
     /// A field's name and a sentence about it.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let share = |name, value: f64| {
-            if (0.0..=1.0).contains(&value) {
-                Ok(())
-            } else {
-                Err((name, format!("`{name}` is {value}, but must be between 0 and 1")))
-            }
-        };
         share("warmup_share", self.warmup_share)?;
         share("decay_share", self.decay_share)?;
         share("minimum", self.minimum)?;

@@ -129,16 +129,16 @@ pub(super) fn split(text: &str) -> (Span, Tags) {
     (Span::new(0, body_end), tags)
 }
 
-/// Where the solution that goes on at `from` ends, its closing tag included; the end of the text where it has none.
-pub(crate) fn solution_end(text: &str, from: usize) -> usize {
+/// Where the closing tag of the solution that goes on at `from` ends; `None` where it has none.
+pub(crate) fn solution_end(text: &str, from: usize) -> Option<usize> {
     let mut at = from;
-    while let Some((start, length, tag)) = next_tag(text, at) {
+    loop {
+        let (start, length, tag) = next_tag(text, at)?;
         at = start + length;
         if tag == Tag::SolutionEnd {
-            return at;
+            return Some(at);
         }
     }
-    text.len()
 }
 
 fn without_end_mark(text: &str) -> &str {

@@ -13,8 +13,10 @@ const RECENT: usize = 20;
 
 /// So many times the usual time without news is silence, …
 const PATIENCE: f64 = 10.0;
-/// … and never less than so many seconds.
+/// … never less than so many seconds, …
 const LEAST_SILENCE: f64 = 120.0;
+/// … and so many where the usual time is not known yet.
+const SILENCE_AT_FIRST: f64 = 1800.0;
 
 /// How far one stage is.
 #[derive(Serialize)]
@@ -52,14 +54,11 @@ fn of_stage(folder: &Folder, name: &str, stage: &Stage) -> Progress {
     } else {
         let seconds = series(&stage.timings, "timing_s/step");
         let recent = &seconds[seconds.len().saturating_sub(RECENT)..];
-        let mean = recent.iter().map(|(_, s)| s).sum::<f64>() / recent.len().max(1) as f64;
-        let left = if let Some(silence) = silence(&[stage.path.join("metrics.jsonl")], mean) {
-            silence
-        } else if recent.is_empty() {
-            String::new()
-        } else {
-            format!(", about {} left", duration(mean * (steps - step) as f64))
-        };
+        let mean = recent.iter().map(|(_, s)| s).sum::<f64>() / recent.len() as f64;
+        let mean = (!recent.is_empty()).then_some(mean);
+        let left = || mean.map(|mean| format!(", about {} left", duration(mean * (steps - step) as f64)));
+        let said = silence(&["stage.json", "metrics.jsonl"].map(|file| stage.path.join(file)), mean);
+        let left = said.or_else(left).unwrap_or_default();
         format!("step {step} of {steps}{left}")
     };
     Progress {
@@ -86,14 +85,11 @@ fn evaluating(folder: &Folder, stage: &Stage) -> Option<String> {
     let written: Vec<SystemTime> =
         files.iter().filter_map(|file| fs::metadata(file).ok()?.modified().ok()).collect();
     let span = written.iter().max().zip(written.iter().min()).and_then(|(a, b)| a.duration_since(*b).ok());
-    let left = match span {
-        Some(span) if written.len() > 1 => {
-            let each = span.as_secs_f64() / (written.len() - 1) as f64;
-            let left = || format!(", about {} left", duration(each * all.saturating_sub(done) as f64));
-            silence(&files, each).unwrap_or_else(left)
-        }
-        _ => String::new(),
-    };
+    let each = span.filter(|_| done > 1).map(|span| span.as_secs_f64() / (done - 1) as f64);
+    let left =
+        || each.map(|each| format!(", about {} left", duration(each * all.saturating_sub(done) as f64)));
+    files.push(parts);
+    let left = silence(&files, each).or_else(left).unwrap_or_default();
     Some(format!("evaluating {suite}: part {done} of {all} done{left}"))
 }
 
@@ -103,10 +99,10 @@ fn evaluating(folder: &Folder, stage: &Stage) -> Option<String> {
     clippy::disallowed_methods,
     reason = "a page about what goes on is an edge where the clock is wanted"
 )]
-fn silence(files: &[PathBuf], each: f64) -> Option<String> {
+fn silence(files: &[PathBuf], each: Option<f64>) -> Option<String> {
     let written = files.iter().filter_map(|file| fs::metadata(file).ok()?.modified().ok()).max()?;
     let seconds = SystemTime::now().duration_since(written).ok()?.as_secs_f64();
-    let long = seconds > (PATIENCE * each).max(LEAST_SILENCE);
+    let long = seconds > each.map_or(SILENCE_AT_FIRST, |each| (PATIENCE * each).max(LEAST_SILENCE));
     long.then(|| format!(", nothing new for {}", duration(seconds)))
 }
 
@@ -132,13 +128,13 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a file");
         file.as_file().set_modified(SystemTime::UNIX_EPOCH).expect("settable");
         // Long ago for steps of a second, …
-        let said = silence(&[file.path().to_owned()], 1.0).expect("silent");
+        let said = silence(&[file.path().to_owned()], Some(1.0)).expect("silent");
         assert!(said.starts_with(", nothing new for "), "{said}");
         // … and not for one that takes centuries, …
-        assert_eq!(silence(&[file.path().to_owned()], 1e10), None);
+        assert_eq!(silence(&[file.path().to_owned()], Some(1e10)), None);
         // … nor for a file that was written just now.
         fs::write(file.path(), "news").expect("writable");
-        assert_eq!(silence(&[file.path().to_owned()], 1.0), None);
-        assert_eq!(silence(&[], 1.0), None);
+        assert_eq!(silence(&[file.path().to_owned()], Some(1.0)), None);
+        assert_eq!(silence(&[], None), None);
     }
 }

@@ -1,7 +1,7 @@
 //! `tercet report`
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::failure::Usage;
 use crate::output::Output;
@@ -11,6 +11,7 @@ use crate::progress::say;
 ///
 /// The report is one HTML file that needs no network; beside it `results.md` holds the tables and verdicts as
 /// Markdown, `results.json` and `figures/` the same numbers for programs. Unfinished runs are reported as far as they are.
+/// Of several folders, those that are no runs are left out.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet report runs/quickstart
@@ -22,14 +23,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let is_run = |run: &Path| run.join("manifest.json").is_file();
+    let no_run = |run: &Path| format!("{} is no run folder: it has no manifest.json", run.display());
+    if !args.runs.iter().any(|run| is_run(run)) {
+        let all: Vec<String> = args.runs.iter().map(|run| no_run(run)).collect();
+        return Err(Usage::error(all.join("; ")));
+    }
     let mut output = Output::stdout();
     for run in &args.runs {
-        if !run.join("manifest.json").is_file() {
-            let message = format!("{} is no run folder: it has no manifest.json", run.display());
-            if args.runs.len() == 1 {
-                return Err(Usage::error(message));
-            }
-            say(&format!("{message}; left out"));
+        if !is_run(run) {
+            say(&format!("{}; left out", no_run(run)));
             continue;
         }
         let report = report::html::write(run)?;

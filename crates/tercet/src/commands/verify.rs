@@ -19,8 +19,8 @@ use crate::progress::{Progress, say};
 /// Every step of every response is compared with the problem's graph. Responses are JSONL: each line has the
 /// `text` after `<solution>` (or `response`) and says which problem it answers by `id` or by `problem`, the
 /// line of the problem's file counted from 0, as the response files of a run do. A line that is a problem's
-/// record with a `response`, or that holds one as `record`, needs no problem file, and neither do the lines after it
-/// with the same `problem`: so it is in the rollouts of a run. Verdicts go to stdout in the
+/// record with a `response`, or that holds one as `record`, needs no problem file, and neither do the lines that follow
+/// with the same `problem`, as in the rollouts of a run. Verdicts go to stdout in the
 /// order of the responses, a table by op, context and mode to stderr.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -158,7 +158,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             problems.find(&response).with_context(place)?
         } else {
             own = record_on(line, &args.responses, n)
-                .context("without --problems every response must be in its problem's record")?;
+                .context("without --problems every response must be in its problem's record, or follow a line with the same `problem` that holds one")?;
             &own
         };
         let verdict = response.judge(problem, policy);

@@ -280,6 +280,40 @@ fn a_model_is_exported_asked_and_evaluated() {
     assert!(other.stderr.contains("or were sampled otherwise"), "{}", other.stderr);
 }
 
+#[test]
+fn of_several_folders_those_that_are_no_runs_are_left_out_of_the_report() {
+    let dir = temporary();
+    tiniest(dir.path());
+    fs::create_dir(dir.path().join("other")).expect("writable");
+    let alone = tercet(dir.path(), &["report", "run"]).stdout;
+    let with_another = tercet(dir.path(), &["report", "other", "run"]);
+    assert_eq!((with_another.code, &with_another.stdout), (0, &alone), "{}", with_another.stderr);
+    assert!(with_another.stderr.contains("other is no run folder"), "{}", with_another.stderr);
+    let neither = tercet(dir.path(), &["report", "other", "none"]);
+    assert_eq!(neither.code, 2);
+    assert!(neither.stderr.contains("other is no run") && neither.stderr.contains("none is no run"));
+}
+
+#[test]
+fn a_run_folder_is_not_served_as_a_folder_of_runs() {
+    let dir = temporary();
+    fs::write(dir.path().join("manifest.json"), "{}").expect("writable");
+    let said = fs::File::create(dir.path().join("said")).expect("writable");
+    let mut child = command(dir.path(), &["serve", ".", "--port", "0"])
+        .stdout(Stdio::null())
+        .stderr(said)
+        .spawn()
+        .expect("the program starts");
+    let said = || fs::read_to_string(dir.path().join("said")).unwrap_or_default();
+    while said().is_empty() && child.try_wait().expect("can be asked").is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // If it listens, it does so for ever.
+    let _ = child.kill();
+    child.wait().expect("it ended");
+    assert!(said().contains("serve the folder that it lies in"), "{}", said());
+}
+
 /// Two of three stages have an evaluation of the same name with another temperature: the suite that the recipe has is kept,
 /// though most evaluations are of the other.
 #[test]
@@ -289,16 +323,6 @@ fn the_report_pairs_no_two_suites_of_one_name() {
     tiniest(dir.path());
     let run = dir.path().join("run");
     let whole = tercet(dir.path(), &["report", "run"]).stdout;
-    fs::create_dir(dir.path().join("other")).expect("writable");
-    let with_another = tercet(dir.path(), &["report", "other", "run"]);
-    assert_eq!((with_another.code, &with_another.stdout), (0, &whole), "{}", with_another.stderr);
-    assert!(with_another.stderr.contains("other is no run folder"), "{}", with_another.stderr);
-    let served = tercet(dir.path(), &["serve", "run"]);
-    assert!(
-        served.code == 2 && served.stderr.contains("serve the folder that it lies in"),
-        "{}",
-        served.stderr
-    );
     assert!(whole.contains("pass@4") && !whole.contains("left out"), "{whole}");
 
     for stage in ["mid", "rl"] {

@@ -187,7 +187,7 @@ fn what_is_no_response_is_an_error_and_not_skipped() {
     exit 1
     --- stdout
     --- stderr
-    error: without --problems every response must be in its problem's record: line 1 of r.jsonl is no problem: missing field `problem` at line 1 column 12
+    error: without --problems every response must be in its problem's record, or follow a line with the same `problem` that holds one: line 1 of r.jsonl is no problem: missing field `problem` at line 1 column 12
     ");
     insta::assert_snapshot!(check("", &["--problems", "none.jsonl"]), @r"
     exit 1

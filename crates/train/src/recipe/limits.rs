@@ -1,18 +1,20 @@
 //! What the numbers of a recipe may be. Every check names the field that is wrong and says why.
 
+use std::fmt::Display;
+
 use problems::reward::Reward;
 
 use super::{Optimizer, Policy, Rollout, Stage, SuiteConfig};
 use crate::kl::{KlKind, KlPlace};
 
 /// The field, and what is wrong with it.
-pub(super) type Limit = Result<(), (&'static str, String)>;
+pub(crate) type Limit = Result<(), (&'static str, String)>;
 
-fn is(name: &'static str, value: f64, fits: bool, must: &str) -> Limit {
+fn is(name: &'static str, value: impl Display, fits: bool, must: &str) -> Limit {
     if fits { Ok(()) } else { Err((name, format!("`{name}` is {value}, but must be {must}"))) }
 }
 
-pub(super) fn share(name: &'static str, value: f64) -> Limit {
+pub(crate) fn share(name: &'static str, value: f64) -> Limit {
     is(name, value, (0.0..=1.0).contains(&value), "between 0 and 1")
 }
 
@@ -20,12 +22,17 @@ fn not_negative(name: &'static str, value: f64) -> Limit {
     is(name, value, value.is_finite() && value >= 0.0, "at least 0")
 }
 
+/// A decay of moments: 1 divides by zero, in the engine's own numbers.
+fn decay(name: &'static str, value: f64) -> Limit {
+    is(name, value, value >= 0.0 && (value as f32) < 1.0, "at least 0 and below 1")
+}
+
 fn at_least_one(name: &'static str, value: u64) -> Limit {
     if value > 0 { Ok(()) } else { Err((name, format!("`{name}` must be at least 1"))) }
 }
 
 fn nucleus(top_p: f32) -> Limit {
-    is("top_p", f64::from(top_p), top_p > 0.0 && top_p <= 1.0, "above 0 and at most 1 (1: off)")
+    is("top_p", top_p, top_p > 0.0 && top_p <= 1.0, "above 0 and at most 1 (1: off)")
 }
 
 impl Optimizer {
@@ -33,9 +40,9 @@ impl Optimizer {
         if !(self.lr.is_finite() && self.lr >= 0.0) {
             return Err(("lr", format!("a learning rate of {} is impossible", self.lr)));
         }
-        share("beta1", self.beta1)?;
-        share("beta2", self.beta2)?;
-        not_negative("eps", self.eps)?;
+        decay("beta1", self.beta1)?;
+        decay("beta2", self.beta2)?;
+        is("eps", self.eps, self.eps.is_finite() && self.eps as f32 > 0.0, "above 0")?;
         not_negative("weight_decay", self.weight_decay)?;
         not_negative("clip_norm", self.clip_norm)
     }
@@ -47,14 +54,25 @@ impl Stage {
         at_least_one("batch_tokens", self.batch_tokens as u64)?;
         at_least_one("micro_tokens", self.micro_tokens as u64)?;
         at_least_one("keep", self.keep as u64)?;
+        if self.steps == Some(0) {
+            return Err(("steps", "`steps` must be at least 1".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// A corpus is cut into batches of about `batch_tokens`: one much smaller than that would be a batch that holds no
+    /// problem.
+    pub(super) fn check_corpus(&self) -> Limit {
+        if self.tokens.is_some() == self.steps.is_some() {
+            return Err(("tokens", format!("stage `{}` needs either `tokens` or `steps`", self.name)));
+        }
         let batch = self.batch_tokens as u64;
-        match (self.tokens, self.steps) {
-            (Some(tokens), _) if tokens < batch / 2 => {
+        match self.tokens {
+            Some(tokens) if tokens == 0 || tokens.saturating_mul(2) < batch => {
                 let message =
                     format!("{tokens} tokens are less than half a batch of {batch} (`batch_tokens`)");
                 Err(("tokens", message))
             }
-            (None, Some(0)) => Err(("steps", "`steps` must be at least 1".to_owned())),
             _ => Ok(()),
         }
     }
@@ -66,7 +84,8 @@ impl SuiteConfig {
         at_least_one("samples", u64::from(self.samples))?;
         at_least_one("max_tokens", u64::from(self.max_tokens))?;
         at_least_one("chunk", self.chunk as u64)?;
-        not_negative("temperature", f64::from(self.temperature))?;
+        let greedy_or_warmer = self.temperature.is_finite() && self.temperature >= 0.0;
+        is("temperature", self.temperature, greedy_or_warmer, "at least 0")?;
         nucleus(self.top_p)?;
         match self.k.iter().find(|&&k| k == 0 || k > self.samples) {
             Some(k) => {
@@ -86,9 +105,8 @@ impl Rollout {
                 "`samples` must be at least 2: a response is judged against the others of its group";
             return Err(("samples", message.to_owned()));
         }
-        let temperature = f64::from(self.temperature);
-        let fits = temperature.is_finite() && temperature > 0.0;
-        is("temperature", temperature, fits, "above 0: the responses of a group would be the same")?;
+        let fits = self.temperature.is_finite() && self.temperature > 0.0;
+        is("temperature", self.temperature, fits, "above 0: the responses of a group would be the same")?;
         nucleus(self.top_p)?;
         match self.reward {
             Reward::Blend { alpha } => share("reward.alpha", alpha)?,
@@ -117,7 +135,13 @@ impl Policy {
         }
         share("clip_low", self.clip_low)?;
         not_negative("clip_high", self.clip_high)?;
-        not_negative("dual_clip", self.dual_clip)?;
+        let dual = self.dual_clip == 0.0 || self.dual_clip.is_finite() && self.dual_clip > 1.0;
+        is(
+            "dual_clip",
+            self.dual_clip,
+            dual,
+            "above 1, or 0 (off): below, no bad response would be learned from",
+        )?;
         not_negative("kl.coefficient", self.kl.coefficient)?;
         not_negative("step_credit", self.step_credit)?;
         if self.ending_credit && self.step_credit == 0.0 {

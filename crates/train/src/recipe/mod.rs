@@ -6,7 +6,7 @@
 
 mod count;
 pub mod evaluation;
-mod limits;
+pub(crate) mod limits;
 mod metric;
 pub mod mix;
 mod resolve;

@@ -391,11 +391,7 @@ impl Checks<'_, '_> {
                 return Err(self.error(&at(field), message));
             }
         }
-        if stage.tokens.is_some() == stage.steps.is_some() {
-            let message = format!("stage `{}` needs either `tokens` or `steps`", stage.name);
-            return Err(self.error(&at("tokens"), message));
-        }
-        Ok(())
+        stage.check_corpus().map_err(|(field, message)| self.error(&at(field), message))
     }
 
     fn rl_stage(&self, stage: &Stage, document: &Document) -> Result<(), RecipeError> {

@@ -226,8 +226,8 @@ pub struct Policy {
     /// earns nothing more, and in a response that was cut off no step counts as right.
     #[serde(default)]
     pub step_credit: f64,
-    /// Whether ending a solution is judged like one of its steps, right if no quantity is missing: without it,
-    /// leaving out hard steps pays.
+    /// Whether ending a solution is judged like one of its steps, right if nothing is missing: without it, leaving
+    /// out hard steps pays.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ending_credit: bool,
 }

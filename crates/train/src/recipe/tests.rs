@@ -186,7 +186,10 @@ fn numbers_have_limits_and_the_field_is_pointed_at() {
         ("stage.pre.optimizer.weight_decay=-1", "`weight_decay` is -1"),
         ("stage.rl.rollout.samples=1", "judged against the others of its group"),
         ("stage.rl.rollout.temperature=0", "`temperature` is 0, but must be above 0"),
-        ("stage.rl.rollout.top_p=7", "`top_p` is 7"),
+        ("stage.rl.rollout.top_p=1.1", "`top_p` is 1.1, but"),
+        ("stage.rl.policy.dual_clip=0.2", "`dual_clip` is 0.2, but must be above 1, or 0 (off)"),
+        ("stage.pre.optimizer.beta2=0.9999999999", "`beta2` is 0.9999999999"),
+        ("stage.pre.optimizer.eps=0", "`eps` is 0"),
         ("stage.rl.rollout.reward={kind=\"blend\",alpha=3}", "`reward.alpha` is 3"),
         ("stage.rl.policy.kl.coefficient=-1", "`kl.coefficient` is -1"),
         ("stage.rl.policy.step_credit=-2", "`step_credit` is -2"),
@@ -329,6 +332,9 @@ fn the_reference_names_every_key() {
     let reference = include_str!("../../../../docs/recipes.md");
     let everything = [
         "stage.rl.rollout.curriculum={k=4}",
+        "stage.rl.rollout.format_bonus=0.1",
+        "stage.rl.policy.step_credit=1",
+        "stage.rl.policy.ending_credit=true",
         "context_files=[]",
         "matched=[{arms=['main']}]",
         "claim.rl-edge.paper=0.1",

@@ -285,7 +285,7 @@ fn the_recipe_of_a_run_has_its_contexts_beside_it() {
     fs::create_dir(recipes.path().join("own")).expect("writable");
     fs::copy(wide, recipes.path().join("own/wide.toml")).expect("there");
     let path = recipes.path().join("r.toml");
-    fs::write(&path, format!("context_files = [\"own/wide.toml\"]\n{RECIPE}")).expect("writable");
+    fs::write(&path, format!("context_files = [\"./own/wide.toml\"]\n{RECIPE}")).expect("writable");
     let recipe = Recipe::open(&path, &[]).expect("the recipe is right");
     let factory = Factory::new(Fuse::never());
     Run::open(recipe.clone(), folder.path(), &factory, Options::default()).expect("the folder opens");

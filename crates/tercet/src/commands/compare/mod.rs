@@ -112,7 +112,8 @@ fn files(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
 fn rank(file: &Path, stages: &[&String]) -> (usize, usize, usize, PathBuf) {
     let parts: Vec<String> = file.iter().map(|part| part.to_string_lossy().into_owned()).collect();
     let place = match parts.first().map(String::as_str) {
-        Some("recipe.toml") => 0,
+        // Contexts of the recipe's own are TOML as well.
+        _ if file.extension().is_some_and(|extension| extension == "toml") => 0,
         Some("data") => 1,
         Some("stages") => 2,
         _ => 3,
