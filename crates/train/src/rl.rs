@@ -501,14 +501,14 @@ mod tests {
 
     #[test]
     fn ending_too_early_is_charged_where_it_is_chosen() {
-        let (Group { cell, prompt, problem, responses_G }, tokenizer) = group();
-        let right = responses_G[0].text.clone();
+        let (mut group, tokenizer) = group();
+        let right = group.responses_G[0].text.clone();
         let ending = right.find(" </solution>").expect("a tag");
         let last_step = right[..ending - 1].rfind(". ").expect("steps") + 1;
         let early = format!("{}{}", &right[..last_step], &right[ending..]);
         let bare = right[..last_step].trim_end().to_owned();
-        let responses_G = [right, early, bare].map(|text| judged(&text, &problem, &tokenizer)).into();
-        let group = [Group { cell, prompt, problem, responses_G }];
+        group.responses_G = [right, early, bare].map(|text| judged(&text, &group.problem, &tokenizer)).into();
+        let group = [group];
         let policy = Policy { ending_credit: true, ..credit(0.5) };
         let credits = step_credits(&group, &policy, &tokenizer).expect("it is on");
         let (bare, bare_T) = (&group[0].responses_G[2], &credits[2]);
@@ -525,13 +525,12 @@ mod tests {
             for (bytes, credit) in bytes_T.into_iter().zip(credit_T) {
                 let (start, word) = (bytes.start, &response.text[bytes]);
                 let chosen = start >= ending && start < ending + " </solution>".len();
-                match (chosen, is_early) {
-                    (true, true) => assert!(credit < -0.5, "{word:?}: {credit}"),
-                    (true, false) => assert!(credit > 0.0, "{word:?}: {credit}"),
-                    (false, _) => {
-                        assert!(credit == 0.0 || start < ending && credit > 0.0, "{word:?}: {credit}")
-                    }
-                }
+                let as_it_should = match (chosen, is_early) {
+                    (true, true) => credit < -0.5,
+                    (true, false) => credit > 0.0,
+                    (false, _) => credit == 0.0 || start < ending && credit > 0.0,
+                };
+                assert!(as_it_should, "{word:?}: {credit}");
             }
         }
         let without = step_credits(&group, &credit(0.5), &tokenizer).expect("it is on");

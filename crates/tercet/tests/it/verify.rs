@@ -133,22 +133,21 @@ fn a_response_may_carry_its_problem() {
 fn the_others_of_a_group_are_to_the_problem_that_the_first_carries() {
     let dir = folder(|_, gold| gold);
     let read = |name: &str| fs::read_to_string(dir.path().join(name)).expect("written");
-    let mut lines = String::new();
+    let mut lines: Vec<String> = Vec::new();
     for (i, (problem, response)) in read("p.jsonl").lines().zip(read("r.jsonl").lines()).enumerate() {
         let mut rollout: Value = serde_json::from_str(response).expect("JSON");
         rollout["problem"] = i.into();
         let mut first = rollout.clone();
         first["record"] = serde_json::from_str(problem).expect("JSON");
-        lines += &format!("{first}\n{rollout}\n");
+        lines.extend([first.to_string(), rollout.to_string()]);
     }
-    fs::write(dir.path().join("r.jsonl"), &lines).expect("writable");
+    fs::write(dir.path().join("r.jsonl"), lines.join("\n")).expect("writable");
     let judged = tercet(dir.path(), &["verify", "--responses", "r.jsonl"]);
     assert!(judged.stderr.starts_with("8 responses under `paper`\n"), "{}", judged.stderr);
     assert_eq!(judged.stderr.matches("100.0%        100.0%").count(), 2, "{}", judged.stderr);
     // Without its first the group is to no problem that is known.
-    let orphan: String =
-        lines.lines().enumerate().filter(|(i, _)| *i != 2).map(|(_, l)| format!("{l}\n")).collect();
-    fs::write(dir.path().join("r.jsonl"), orphan).expect("writable");
+    lines.remove(2);
+    fs::write(dir.path().join("r.jsonl"), lines.join("\n")).expect("writable");
     let judged = tercet(dir.path(), &["verify", "--responses", "r.jsonl"]);
     assert!(
         judged.code == 1 && judged.stderr.contains("line 3 of r.jsonl is no problem"),
