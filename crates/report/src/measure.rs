@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use problems::verify::FaultKind;
 use serde::{Deserialize, Serialize};
 use train::recipe::Metric;
-use train::records::{EvalRow, StageKind};
+use train::records::{ArmRun, EvalRow, StageKind};
 
 use crate::folder::{Folder, Stage};
 use crate::stats::{self, Bootstrap, Estimate};
@@ -219,20 +219,15 @@ impl<'a> Measure<'a> {
         Self { folder, models: models(folder), bootstrap: Bootstrap::default() }
     }
 
-    /// The last model of every arm, in the order of the manifest, each once.
+    /// The last model of every arm, in the order of the arms, each once.
     pub fn last_models(&self) -> Vec<&Model> {
-        let mut last: Vec<&Model> = Vec::new();
-        for run in &self.folder.manifest.runs {
-            let name = run.stages.last();
-            let of_run =
-                |m: &&Model| m.folders.iter().any(|(seed, folder)| *seed == run.seed && Some(folder) == name);
-            if let Some(model) = self.models.iter().find(of_run)
-                && !last.contains(&model)
-            {
-                last.push(model);
-            }
-        }
-        last
+        let runs = &self.folder.manifest.runs;
+        let is_last = |m: &&Model| {
+            let ends =
+                |run: &ArmRun| m.folders.iter().any(|(s, f)| *s == run.seed && run.stages.last() == Some(f));
+            runs.iter().any(ends)
+        };
+        self.models.iter().filter(is_last).collect()
     }
 
     /// The stage of a model at each of its seeds.

@@ -227,3 +227,37 @@ fn even(low: f64, high: f64, most: usize, smallest: f64) -> Vec<f64> {
     let count = ((high / step + 1e-9).floor() - first).max(-1.0) as usize;
     (0..=count).map(|i| (first + i as f64) * step).take(most + 2).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::chart::STYLE;
+
+    /// The part of the style sheet from a name to the next brace.
+    fn style(name: &str) -> &'static str {
+        let at = STYLE.find(name).unwrap_or_else(|| panic!("no {name}")) + name.len();
+        STYLE[at..].split('}').next().unwrap_or_default()
+    }
+
+    #[test]
+    fn every_slot_has_a_colour_and_a_dash_or_marker_of_its_own() {
+        let drawn = |slot| marker(slot, 0.0, 0.0).replace(&format!("tc-s{slot}"), "");
+        let markers: BTreeSet<String> = (0..SLOTS).map(drawn).collect();
+        assert_eq!(markers.len(), SLOTS);
+        let mut dashes = BTreeSet::new();
+        for slot in 0..SLOTS {
+            let lines = style(&format!(".tc-s{slot}{{"));
+            assert!(lines.contains(&format!("--c:var(--s{slot})")), "{slot}: {lines}");
+            dashes.insert(lines.split_once("--d:").map(|(_, dash)| dash));
+            assert_eq!(
+                STYLE.matches(&format!("--s{slot}:#")).count(),
+                2,
+                "a colour for day and one for night"
+            );
+        }
+        // Two lines are solid, and told apart by their markers.
+        assert_eq!(dashes.len(), SLOTS - 1);
+    }
+}

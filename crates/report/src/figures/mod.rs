@@ -130,7 +130,8 @@ fn suites(measure: &Measure) -> Vec<(String, String)> {
     suites.iter().map(|suite| (suite.clone(), suffix(suite))).collect()
 }
 
-/// Writes every figure under `RUN/figures/`: `ID.csv`, and `ID.svg` or `ID-1.svg`, `ID-2.svg`, ….
+/// Writes every figure under `RUN/figures/`: `ID.csv`, and `ID.svg` or `ID-1.svg`, `ID-2.svg`, …. Figures of an earlier
+/// report that are no more are removed: a run that has grown has other panels.
 ///
 /// # Errors
 /// If a file cannot be written.
@@ -148,6 +149,13 @@ pub fn export(run_dir: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>, Report
         write(format!("{}.csv", figure.id), figure.csv())?;
         for (name, panel) in figure.drawings().into_iter().zip(&figure.panels) {
             write(name, panel.standalone())?;
+        }
+    }
+    for entry in fs::read_dir(&dir).map_err(ReportError::file(&dir))? {
+        let path = entry.map_err(ReportError::file(&dir))?.path();
+        let drawn = path.extension().is_some_and(|extension| extension == "svg" || extension == "csv");
+        if drawn && !written.contains(&path) {
+            fs::remove_file(&path).map_err(ReportError::file(&path))?;
         }
     }
     Ok(written)

@@ -33,6 +33,11 @@ fn the_same_folder_gives_the_same_bytes() {
     };
     let first = read();
     assert!(first.len() > 15 && first == read());
+    // A panel of an earlier report goes, what others have put there stays.
+    std::fs::write(dir.path().join("figures/pass-at-k-99.svg"), "").unwrap();
+    assert!(first == read());
+    std::fs::write(dir.path().join("figures/notes.txt"), "").unwrap();
+    assert_eq!(read().len(), first.len() + 1);
 }
 
 #[test]
@@ -160,6 +165,12 @@ fn arms_stand_side_by_side() {
     let page = std::fs::read_to_string(report::html::write(dir.path()).unwrap()).unwrap();
     assert!(page.contains("The arms side by side") && page.contains("edge · rl"));
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
+    // The arms keep their order where a seed has not all of them.
+    std::fs::remove_dir_all(dir.path().join("stages/rl-easy-0001")).unwrap();
+    report::html::write(dir.path()).unwrap();
+    let numbers = std::fs::read_to_string(dir.path().join("figures/arms.csv")).unwrap();
+    let at = |row: &str| numbers.find(row).unwrap_or_else(|| panic!("no {row} in {numbers}"));
+    assert!(at("easy · rl") < at("edge · rl") && at("edge · rl") < at("hard · rl"), "{numbers}");
     if let Ok(keep) = std::env::var("REPORT_KEEP") {
         std::fs::copy(dir.path().join("report.html"), keep).unwrap();
     }
