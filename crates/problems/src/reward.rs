@@ -92,9 +92,9 @@ pub fn step_credit(verdict: &Verdict) -> Vec<(Range<usize>, bool)> {
     steps.map(|step| (step.range.clone(), step.right && earned.insert(step.name.as_str()))).collect()
 }
 
-/// Ending is a choice like a step: the bytes from the last step to the closing tag, which make it (to the end of the response
-/// where it has no tag), and whether it was right, that is, closed by its tag with no quantity and, in a reverse
-/// problem, no equation missing.
+/// Ending is a choice like a step: the bytes from the last step to the closing tag, which make it (to the end of the
+/// response where it has no tag), and whether it was right, that is, closed by its tag with no quantity and, in a
+/// reverse problem, no equation missing.
 pub fn ending_credit(verdict: &Verdict, response: &str, mode: Mode) -> (Range<usize>, bool) {
     let start = verdict.steps.last().map_or(0, |step| step.range.end);
     let closed = solution_end(response, start);

@@ -16,7 +16,7 @@ use crate::{
     advantage::{GroupKind, group_kind, mean_and_std},
     batches::Step,
     error::RunError,
-    learner::{Learner, Prompt, Sample, Sampling, StopReason},
+    learner::{Learner, Prompt, Sample, StopReason},
     metrics::Metrics,
     mixture::Mixture,
     recipe::Rollout,
@@ -155,7 +155,7 @@ impl Roller<'_> {
         let total = n * self.config.samples as usize;
         let (mut done, mut tokens) = (0, 0);
         let watch = &mut *step.watch;
-        let samples_PG = learner.sample(&prompts, &self.sampling(), &mut |length| {
+        let samples_PG = learner.sample(&prompts, &self.config.sampling(), &mut |length| {
             done += 1;
             tokens += length as u64;
             watch.on(Event::Sampling { done, total, tokens });
@@ -168,11 +168,6 @@ impl Roller<'_> {
             group.responses_G = samples.into_iter().map(|sample| self.judge(&gold, sample)).collect();
         }
         Ok(groups)
-    }
-
-    fn sampling(&self) -> Sampling {
-        let Rollout { temperature, top_p, top_k, max_tokens, .. } = self.config;
-        Sampling { temperature, top_p, top_k, max_tokens }
     }
 
     fn judge(&self, gold: &problems::gold::Gold, sample: Sample) -> Judged {

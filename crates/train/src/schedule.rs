@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::limits::share;
-
 /// The learning rate over the steps of a stage: a warm-up from 0 to the peak, then one of four shapes.
 ///
 /// Example: WSD over 100 steps, 10 of warm-up, decay over the last 20%, down to 0:
@@ -60,20 +58,6 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// What is wrong with the numbers, with the name of the field.
-    ///
-    /// # Errors
-    /// A field's name and a sentence about it.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
-        share("warmup_share", self.warmup_share)?;
-        share("decay_share", self.decay_share)?;
-        share("minimum", self.minimum)?;
-        if self.warmup_steps > 0 && self.warmup_share > 0.0 {
-            return Err(("warmup_share", "give the warm-up in steps or as a share, not both".to_owned()));
-        }
-        Ok(())
-    }
-
     /// The learning rate of `step` (from 1) of `steps`, as a share of the peak.
     pub fn at(&self, step: u64, steps: u64) -> f64 {
         let warmup = if self.warmup_share > 0.0 {

@@ -54,8 +54,8 @@ fn of_stage(folder: &Folder, name: &str, stage: &Stage) -> Progress {
     } else {
         let seconds = series(&stage.timings, "timing_s/step");
         let recent = &seconds[seconds.len().saturating_sub(RECENT)..];
-        let mean = recent.iter().map(|(_, s)| s).sum::<f64>() / recent.len() as f64;
-        let mean = (!recent.is_empty()).then_some(mean);
+        let mean = || recent.iter().map(|(_, s)| s).sum::<f64>() / recent.len() as f64;
+        let mean = (!recent.is_empty()).then(mean);
         let left = || mean.map(|mean| format!(", about {} left", duration(mean * (steps - step) as f64)));
         let said = silence(&["stage.json", "metrics.jsonl"].map(|file| stage.path.join(file)), mean);
         let left = said.or_else(left).unwrap_or_default();

@@ -65,12 +65,7 @@ const AT_ONCE: usize = 64;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.threads.apply()?;
-    if !(args.temperature.is_finite() && args.temperature >= 0.0) {
-        return Err(Usage::error("--temperature must be at least 0"));
-    }
-    if !(args.top_p > 0.0 && args.top_p <= 1.0) {
-        return Err(Usage::error("--top-p must be above 0 and at most 1"));
-    }
+    args.sampling().check().map_err(|(_, message)| Usage::error(message))?;
     let (mut learner, tokenizer) = model::open(&args.model, threads)?;
     let mut asker = Asker { learner: &mut *learner, tokenizer: &tokenizer, args };
     let mut output = Output::stdout();
@@ -89,6 +84,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     output.finish()
 }
 
+impl Args {
+    fn sampling(&self) -> Sampling {
+        let Self { temperature, top_p, top_k, max_tokens, .. } = *self;
+        Sampling { temperature, top_p, top_k, max_tokens }
+    }
+}
+
 struct Asker<'a> {
     learner: &'a mut dyn Learner,
     tokenizer: &'a Tokenizer,
@@ -99,12 +101,6 @@ impl Asker<'_> {
     /// Samples of each prompt; prompt `first + i` draws from its own stream.
     fn ask(&mut self, prompts: &[String], first: u64) -> anyhow::Result<Vec<Vec<Sample>>> {
         let args = self.args;
-        let sampling = Sampling {
-            temperature: args.temperature,
-            top_p: args.top_p,
-            top_k: args.top_k,
-            max_tokens: args.max_tokens,
-        };
         let stream = Stream::root(args.world.seed()).fork("sample");
         let prompt = |(i, text): (u64, &String)| Prompt {
             tokens: self.tokenizer.encode(text),
@@ -115,7 +111,7 @@ impl Asker<'_> {
         let prompts: Vec<Prompt> = (first..).zip(prompts).map(prompt).collect();
         let total = prompts.len() as u64 * u64::from(args.number);
         let mut progress = Progress::new("sample", total, "samples");
-        let samples = self.learner.sample(&prompts, &sampling, &mut |_| progress.add(1))?;
+        let samples = self.learner.sample(&prompts, &args.sampling(), &mut |_| progress.add(1))?;
         Ok(samples)
     }
 

@@ -19,9 +19,9 @@ use crate::progress::{Progress, say};
 /// Every step of every response is compared with the problem's graph. Responses are JSONL: each line has the
 /// `text` after `<solution>` (or `response`) and says which problem it answers by `id` or by `problem`, the
 /// line of the problem's file counted from 0, as the response files of a run do. A line that is a problem's
-/// record with a `response`, or that holds one as `record`, needs no problem file, and neither do the lines that follow
-/// with the same `problem`, as in the rollouts of a run. Verdicts go to stdout in the
-/// order of the responses, a table by op, context and mode to stderr.
+/// record with a `response`, or that holds one as `record`, needs no problem file, and neither do the lines that
+/// follow with the same `problem`, as in the rollouts of a run. Verdicts go to stdout in the order of the
+/// responses, a table by op, context and mode to stderr.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet verify --problems runs/q/data/suites/main.jsonl --responses runs/q/stages/rl-1a2b/evals/main.responses.jsonl.gz
@@ -157,8 +157,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         } else if let Some(problems) = &problems {
             problems.find(&response).with_context(place)?
         } else {
-            own = record_on(line, &args.responses, n)
-                .context("without --problems every response must be in its problem's record, or follow a line with the same `problem` that holds one")?;
+            own = record_on(line, &args.responses, n).context(
+                "without --problems every response must be in its problem's record, or follow a line with \
+                     the same `problem` that holds one",
+            )?;
             &own
         };
         let verdict = response.judge(problem, policy);

@@ -5,16 +5,20 @@ use std::fmt::Display;
 use problems::reward::Reward;
 
 use super::{Optimizer, Policy, Rollout, Stage, SuiteConfig};
-use crate::kl::{KlKind, KlPlace};
+use crate::{
+    kl::{KlKind, KlPlace},
+    learner::Sampling,
+    schedule::Schedule,
+};
 
 /// The field, and what is wrong with it.
-pub(crate) type Limit = Result<(), (&'static str, String)>;
+type Limit = Result<(), (&'static str, String)>;
 
 fn is(name: &'static str, value: impl Display, fits: bool, must: &str) -> Limit {
     if fits { Ok(()) } else { Err((name, format!("`{name}` is {value}, but must be {must}"))) }
 }
 
-pub(crate) fn share(name: &'static str, value: f64) -> Limit {
+fn share(name: &'static str, value: f64) -> Limit {
     is(name, value, (0.0..=1.0).contains(&value), "between 0 and 1")
 }
 
@@ -31,8 +35,29 @@ fn at_least_one(name: &'static str, value: u64) -> Limit {
     if value > 0 { Ok(()) } else { Err((name, format!("`{name}` must be at least 1"))) }
 }
 
-fn nucleus(top_p: f32) -> Limit {
-    is("top_p", top_p, top_p > 0.0 && top_p <= 1.0, "above 0 and at most 1 (1: off)")
+impl Sampling {
+    /// Whether tokens can be drawn like this.
+    ///
+    /// # Errors
+    /// The field that is wrong, and a sentence about it.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let warm = self.temperature.is_finite() && self.temperature >= 0.0;
+        is("temperature", self.temperature, warm, "at least 0")?;
+        let nucleus = self.top_p > 0.0 && self.top_p <= 1.0;
+        is("top_p", self.top_p, nucleus, "above 0 and at most 1 (1: off)")
+    }
+}
+
+impl Schedule {
+    pub(crate) fn check(&self) -> Limit {
+        share("warmup_share", self.warmup_share)?;
+        share("decay_share", self.decay_share)?;
+        share("minimum", self.minimum)?;
+        if self.warmup_steps > 0 && self.warmup_share > 0.0 {
+            return Err(("warmup_share", "give the warm-up in steps or as a share, not both".to_owned()));
+        }
+        Ok(())
+    }
 }
 
 impl Optimizer {
@@ -54,10 +79,7 @@ impl Stage {
         at_least_one("batch_tokens", self.batch_tokens as u64)?;
         at_least_one("micro_tokens", self.micro_tokens as u64)?;
         at_least_one("keep", self.keep as u64)?;
-        if self.steps == Some(0) {
-            return Err(("steps", "`steps` must be at least 1".to_owned()));
-        }
-        Ok(())
+        at_least_one("steps", self.steps.unwrap_or(1))
     }
 
     /// A corpus is cut into batches of about `batch_tokens`: one much smaller than that would be a batch that holds no
@@ -84,9 +106,7 @@ impl SuiteConfig {
         at_least_one("samples", u64::from(self.samples))?;
         at_least_one("max_tokens", u64::from(self.max_tokens))?;
         at_least_one("chunk", self.chunk as u64)?;
-        let greedy_or_warmer = self.temperature.is_finite() && self.temperature >= 0.0;
-        is("temperature", self.temperature, greedy_or_warmer, "at least 0")?;
-        nucleus(self.top_p)?;
+        self.sampling().check()?;
         match self.k.iter().find(|&&k| k == 0 || k > self.samples) {
             Some(k) => {
                 Err(("k", format!("pass@{k} needs at least {k} samples, and there are {}", self.samples)))
@@ -105,9 +125,9 @@ impl Rollout {
                 "`samples` must be at least 2: a response is judged against the others of its group";
             return Err(("samples", message.to_owned()));
         }
-        let fits = self.temperature.is_finite() && self.temperature > 0.0;
-        is("temperature", self.temperature, fits, "above 0: the responses of a group would be the same")?;
-        nucleus(self.top_p)?;
+        self.sampling().check()?;
+        let must = "above 0: the responses of a group would be the same";
+        is("temperature", self.temperature, self.temperature > 0.0, must)?;
         match self.reward {
             Reward::Blend { alpha } => share("reward.alpha", alpha)?,
             Reward::Reference { answer_weight } => share("reward.answer_weight", answer_weight)?,

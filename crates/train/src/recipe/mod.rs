@@ -6,7 +6,7 @@
 
 mod count;
 pub mod evaluation;
-pub(crate) mod limits;
+mod limits;
 mod metric;
 pub mod mix;
 mod resolve;

@@ -8,7 +8,7 @@ use crate::{
     advantage::Advantage,
     curriculum::Curriculum,
     kl::Kl,
-    learner::AdamW,
+    learner::{AdamW, Sampling},
     policy::{Aggregation, Clip, Surrogate},
     records::StageKind,
     schedule::Schedule,
@@ -188,6 +188,14 @@ pub struct Rollout {
     /// Steers the prompts to the edge of competence; off if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub curriculum: Option<Curriculum>,
+}
+
+impl Rollout {
+    /// The sampling of the responses.
+    pub fn sampling(&self) -> Sampling {
+        let Self { temperature, top_p, top_k, max_tokens, .. } = *self;
+        Sampling { temperature, top_p, top_k, max_tokens }
+    }
 }
 
 /// How rollouts become a gradient.
