@@ -3,13 +3,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use problems::gold::{Gold, GoldNode, Mode};
-use problems::linear::Linear;
-use problems::mutate::{Harmless, Material, Wrong};
-use problems::reward::{Reward, step_credit};
-use problems::stream::Stream;
-use problems::topology::Topology;
-use problems::verify::{Policy, explain, normalise_answer, verify, verify_bytes};
+use tercet_problems::gold::{Gold, GoldNode, Mode};
+use tercet_problems::linear::Linear;
+use tercet_problems::mutate::{Harmless, Material, Wrong};
+use tercet_problems::reward::{Reward, step_credit};
+use tercet_problems::stream::Stream;
+use tercet_problems::topology::Topology;
+use tercet_problems::verify::{Policy, explain, normalise_answer, verify, verify_bytes};
 
 /// crow, owl = 2 * crow, total = crow + owl; forward crow = 3, reverse crow = x.
 fn gold(mode: Mode) -> Gold {

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use engine::CpuFactory;
+use tercet_engine::CpuFactory;
 use serde::Serialize;
-use tokens::Tokenizer;
-use train::learner::{Batch, Learner as _, ModelConfig, Prompt, Sampling};
+use tercet_tokens::Tokenizer;
+use tercet_train::learner::{Batch, Learner as _, ModelConfig, Prompt, Sampling};
 
 /// New tokens of the greedy continuations.
 const NEW: u32 = 24;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use engine::CpuFactory;
+use tercet_engine::CpuFactory;
 
 use crate::shapes;
 
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let shape = shapes::shape(&args.shape)?;
-    let mut batch = train::learner::Batch::default();
+    let mut batch = tercet_train::learner::Batch::default();
     for row in shapes::tokens(shape.train.rows, shape.train.length, shape.model.vocab()) {
         batch.push(&row);
     }
@@ -30,18 +30,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let now = || start.elapsed().as_secs_f64();
     let factory = CpuFactory::with_threads(args.threads);
     let config = shape.model.config(shape.train.length);
-    let profile = engine::profile(factory, &config, &batch, args.steps, &now)?;
+    let profile = tercet_engine::profile(factory, &config, &batch, args.steps, &now)?;
     let (giga, steps) = (1e-9, args.steps as f64);
     println!(
         "Shape {}, {} tokens a step, {}; ceiling of the matrix kernel {:.0} GFLOP/s\n",
         args.shape,
         batch.len(),
-        engine::instruction_set(),
+        tercet_engine::instruction_set(),
         profile.ceiling * giga
     );
     println!("| operation | ms a step | share | GFLOP/s | of the ceiling |");
     println!("|---|--:|--:|--:|--:|");
-    let total = engine::Operation {
+    let total = tercet_engine::Operation {
         name: "all",
         seconds: profile.seconds,
         flops: profile.operations.iter().map(|o| o.flops).sum(),

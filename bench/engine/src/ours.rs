@@ -4,9 +4,9 @@ use std::io::{BufRead as _, Write as _, stdin, stdout};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use engine::{CpuFactory, CpuLearner};
+use tercet_engine::{CpuFactory, CpuLearner};
 use serde::Serialize;
-use train::learner::{AdamW, Batch, Learner as _, Objective, Prompt, Sampling};
+use tercet_train::learner::{AdamW, Batch, Learner as _, Objective, Prompt, Sampling};
 
 use crate::child::{Built, Round, Warm};
 use crate::memory;
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let base = memory::now();
     let factory = CpuFactory::with_threads(Some(args.threads));
     let mut job = Job::new(args, factory)?;
-    let versions = format!("Tercet engine, {}", engine::instruction_set());
+    let versions = format!("Tercet engine, {}", tercet_engine::instruction_set());
     say(&Built { parameters: job.learner().parameters(), base, versions })?;
     let start = Instant::now();
     let mut loss = None;
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let seconds = start.elapsed().as_secs_f64();
         let core_seconds = memory::core_seconds().zip(busy).map(|(now, then)| now - then);
         let peak = memory::peak();
-        let ceiling = engine::ceiling(factory, &|| start.elapsed().as_secs_f64())?;
+        let ceiling = tercet_engine::ceiling(factory, &|| start.elapsed().as_secs_f64())?;
         say(&Round { seconds, core_seconds, tokens, ceiling: Some(ceiling), peak })?;
     }
     Ok(())

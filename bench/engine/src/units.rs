@@ -6,8 +6,8 @@ use std::time::Instant;
 pub(crate) fn run() {
     let start = Instant::now();
     let now = || start.elapsed().as_secs_f64();
-    let measured: Vec<engine::Units> = (0..9).map(|_| engine::units(&now)).collect();
-    let line = |name: &str, of: fn(&engine::Units) -> Option<f64>| {
+    let measured: Vec<tercet_engine::Units> = (0..9).map(|_| tercet_engine::units(&now)).collect();
+    let line = |name: &str, of: fn(&tercet_engine::Units) -> Option<f64>| {
         let mut rates: Vec<f64> = measured.iter().filter_map(of).map(|rate| rate * 1e-9).collect();
         rates.sort_by(f64::total_cmp);
         match rates.get(rates.len() / 2) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use problems::verify::{Policy, verify};
+use tercet_problems::verify::{Policy, verify};
 use serde_json::Value;
 
 use crate::published::{answer_of, gold, rows, text};

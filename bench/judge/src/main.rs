@@ -16,12 +16,12 @@ mod speed;
 use std::path::Path;
 use std::process::ExitCode;
 
-use problems::gold::{Gold, Mode};
-use problems::mutate::{Harmless, Material, Wrong};
-use problems::spec::Variables;
-use problems::stream::{Draws, Stream};
-use problems::verify::{Policy, explain, verify};
-use problems::{Cell, Contexts, Generator, World};
+use tercet_problems::gold::{Gold, Mode};
+use tercet_problems::mutate::{Harmless, Material, Wrong};
+use tercet_problems::spec::Variables;
+use tercet_problems::stream::{Draws, Stream};
+use tercet_problems::verify::{Policy, explain, verify};
+use tercet_problems::{Cell, Contexts, Generator, World};
 
 const SEED: u64 = 2026;
 

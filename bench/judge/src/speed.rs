@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use problems::gold::Mode;
-use problems::verify::{Policy, verify};
-use problems::{Cell, Contexts, Generator, World};
+use tercet_problems::gold::Mode;
+use tercet_problems::verify::{Policy, verify};
+use tercet_problems::{Cell, Contexts, Generator, World};
 
 /// Fastest of some repetitions, in seconds. Each is short, so that on a busy machine some are not interrupted;
 /// another thread on the same physical core still slows all of them.

@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use flate2::read::MultiGzDecoder;
-use problems::gold::Mode;
-use problems::{Cell, Contexts, Generator, World};
+use tercet_problems::gold::Mode;
+use tercet_problems::{Cell, Contexts, Generator, World};
 
 type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -116,7 +116,7 @@ fn solve(count: u64) -> Fallible<()> {
     let contexts = Contexts::builtin();
     let mut generators = Vec::new();
     for d in [2, 3] {
-        for style in [None, Some(problems::context::Style::Terse), Some(problems::context::Style::Prose)] {
+        for style in [None, Some(tercet_problems::context::Style::Terse), Some(tercet_problems::context::Style::Prose)] {
             let small = World {
                 d,
                 style,

@@ -1,7 +1,7 @@
 //! What a set of problems holds, and what two sets share.
 //!
 //! ```
-//! use problems::{Cell, Contexts, Generator, Split, SplitRule, World, audit::Audit, gold::Mode};
+//! use tercet_problems::{Cell, Contexts, Generator, Split, SplitRule, World, audit::Audit, gold::Mode};
 //! let contexts = Contexts::builtin();
 //! let cell = Cell { op: 7, context: "zoo".into(), mode: Mode::Forward };
 //! let mut audit = Audit::default();
@@ -11,7 +11,7 @@
 //! }
 //! let report = audit.report();
 //! assert!(report.overlaps.iter().all(|o| o.structures == 0));
-//! # Ok::<(), problems::SpecError>(())
+//! # Ok::<(), tercet_problems::SpecError>(())
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,7 @@
 //! Contexts: the stories that problems are told in. Each is a data file with names and phrases, checked on loading.
 //!
 //! ```
-//! use problems::context::Context;
+//! use tercet_problems::context::Context;
 //! let context = Context::from_toml(r#"
 //!     name = "library"
 //!     [names]
@@ -18,7 +18,7 @@
 //!     plurals = ["novels", "atlases", "plays", "guides", "diaries"]
 //! "#)?;
 //! assert_eq!(context.name, "library");
-//! # Ok::<(), problems::context::ContextError>(())
+//! # Ok::<(), tercet_problems::context::ContextError>(())
 //! ```
 
 use std::collections::BTreeSet;

@@ -1,14 +1,14 @@
 //! The problem world: dependency graphs, contexts, rendering, and the judge that verifies solutions.
 //!
 //! ```
-//! use problems::{Cell, Contexts, Generator, World, gold::Mode};
+//! use tercet_problems::{Cell, Contexts, Generator, World, gold::Mode};
 //! let generator = Generator::new(&World::default(), &Contexts::builtin(), 7, None)?;
 //! let cell = Cell { op: 6, context: "zoo".into(), mode: Mode::Forward };
 //! generator.check(&cell)?;
 //! let problem = generator.problem(&cell, 41);
 //! assert_eq!(problem.stats().op, 6);
 //! assert!(problem.solution.ends_with(&format!("Answer: {}.", problem.answer)));
-//! # Ok::<(), problems::SpecError>(())
+//! # Ok::<(), tercet_problems::SpecError>(())
 //! ```
 
 pub mod audit;

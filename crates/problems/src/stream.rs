@@ -14,7 +14,7 @@ impl Stream {
     /// The stream at the top of a run.
     ///
     /// ```
-    /// use problems::stream::Stream;
+    /// use tercet_problems::stream::Stream;
     /// let problem = Stream::root(7).fork("problems").index(41);
     /// assert_eq!(problem.draws().below(1000), problem.draws().below(1000));
     /// ```

@@ -4,12 +4,12 @@
 
 use std::time::{Duration, Instant};
 
-use problems::gold::{Gold, GoldNode, Mode};
-use problems::linear::Linear;
-use problems::reward::{Reward, ending_credit, step_credit};
-use problems::stream::{Draws, Stream};
-use problems::topology::Topology;
-use problems::verify::{Policy, explain, normalise_answer, verify, verify_bytes};
+use tercet_problems::gold::{Gold, GoldNode, Mode};
+use tercet_problems::linear::Linear;
+use tercet_problems::reward::{Reward, ending_credit, step_credit};
+use tercet_problems::stream::{Draws, Stream};
+use tercet_problems::topology::Topology;
+use tercet_problems::verify::{Policy, explain, normalise_answer, verify, verify_bytes};
 
 /// crow, owl = 2 * crow, total = crow + owl; forward crow = 3, reverse crow = x.
 fn gold(mode: Mode) -> Gold {
@@ -183,7 +183,7 @@ fn repetition_takes_time_in_proportion() {
 
 #[test]
 fn text_beyond_the_limit_is_not_read() {
-    let text = format!("{}{}", " ".repeat(problems::grammar::TEXT_MAX), RIGHT[0]);
+    let text = format!("{}{}", " ".repeat(tercet_problems::grammar::TEXT_MAX), RIGHT[0]);
     let verdict = verify(&gold(Mode::Forward), &text, Policy::Paper);
     assert!(verdict.truncated && !verdict.verified);
 }

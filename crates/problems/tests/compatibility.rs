@@ -9,8 +9,8 @@ mod published;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use problems::reward::Reward;
-use problems::verify::{Policy, Verdict, explain, verify};
+use tercet_problems::reward::Reward;
+use tercet_problems::verify::{Policy, Verdict, explain, verify};
 use serde_json::Value;
 
 use published::{answer_of, gold, text};

@@ -3,9 +3,9 @@
 
 use std::fmt::Write as _;
 
-use problems::gold::Mode;
-use problems::spec::{Preset, Variables};
-use problems::{Cell, Contexts, Generator, Split, SplitRule, World};
+use tercet_problems::gold::Mode;
+use tercet_problems::spec::{Preset, Variables};
+use tercet_problems::{Cell, Contexts, Generator, Split, SplitRule, World};
 
 fn golden(world: &World, split: Option<Split>, cells: &[(u32, &str, Mode)]) -> String {
     let split = split.map(|split| (split, SplitRule::Structure));

@@ -1,10 +1,10 @@
 //! The generator and the judge know nothing of each other; here they meet.
 
-use problems::context::Style;
-use problems::gold::Mode;
-use problems::spec::Variables;
-use problems::verify::{Policy, verify};
-use problems::{Cell, Contexts, Generator, World};
+use tercet_problems::context::Style;
+use tercet_problems::gold::Mode;
+use tercet_problems::spec::Variables;
+use tercet_problems::verify::{Policy, verify};
+use tercet_problems::{Cell, Contexts, Generator, World};
 
 /// Every gold response is right in every respect, in every style and under every policy.
 #[test]

@@ -1,12 +1,12 @@
 //! The judge against generated solutions, harmlessly different ones, and wrong ones.
 
-use problems::context::Style;
-use problems::gold::Mode;
-use problems::mutate::{Harmless, Material, Wrong};
-use problems::spec::Variables;
-use problems::stream::{Draws, Stream};
-use problems::verify::{Policy, explain, verify};
-use problems::{Cell, Contexts, Generator, Problem, World};
+use tercet_problems::context::Style;
+use tercet_problems::gold::Mode;
+use tercet_problems::mutate::{Harmless, Material, Wrong};
+use tercet_problems::spec::Variables;
+use tercet_problems::stream::{Draws, Stream};
+use tercet_problems::verify::{Policy, explain, verify};
+use tercet_problems::{Cell, Contexts, Generator, Problem, World};
 
 /// A few problems of every op in every world that changes how solutions are written.
 fn for_each_problem(mut check: impl FnMut(&Problem, &mut Draws)) {

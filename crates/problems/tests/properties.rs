@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use problems::context::Style;
-use problems::gold::Mode;
-use problems::parse;
-use problems::render;
-use problems::spec::{Forms, Sentences, Variables};
-use problems::stream::Stream;
-use problems::{Cell, Contexts, Generator, Problem, Split, SplitRule, World};
+use tercet_problems::context::Style;
+use tercet_problems::gold::Mode;
+use tercet_problems::parse;
+use tercet_problems::render;
+use tercet_problems::spec::{Forms, Sentences, Variables};
+use tercet_problems::stream::Stream;
+use tercet_problems::{Cell, Contexts, Generator, Problem, Split, SplitRule, World};
 use proptest::prelude::*;
 
 prop_compose! {
@@ -85,11 +85,11 @@ fn check_text(contexts: &Contexts, problem: &Problem) {
     let texts = render::texts(&parsed.graph, &parsed.layout, context).unwrap();
     let again = (texts.problem.as_str(), texts.question.as_str(), texts.solution.as_str());
     assert_eq!(again, (problem.problem.as_str(), problem.question.as_str(), problem.solution.as_str()));
-    let hash = problems::identity::structure_hash(&parsed.graph);
+    let hash = tercet_problems::identity::structure_hash(&parsed.graph);
     assert_eq!(hash, problem.structure_hash());
     // Read without its solution, the text gives the same structure.
     let parsed = parse::parse(&problem.problem, &problem.question, None, context).unwrap();
-    assert_eq!(problems::identity::structure_hash(&parsed.graph), hash);
+    assert_eq!(tercet_problems::identity::structure_hash(&parsed.graph), hash);
     assert_eq!(parsed.graph.answer(), problem.answer);
     for text in [problem.prompt(), problem.response()] {
         assert!(!text.contains("  "), "{text}");
@@ -190,7 +190,7 @@ fn threads_do_not_matter() {
 fn splits_are_disjoint() {
     let contexts = Contexts::builtin();
     let tiny = World { max_value: 20, places: (1, 3), kinds: (1, 4), max_operands: 3, ..World::default() };
-    let mut audit = problems::audit::Audit::default();
+    let mut audit = tercet_problems::audit::Audit::default();
     for (seed, world) in [(1, World::default()), (2, tiny)] {
         for split in Split::ALL {
             let generator =
@@ -272,7 +272,7 @@ fn impossible_wishes_are_refused_with_a_reason() {
 fn records_that_contradict_themselves_are_refused() {
     let generator = Generator::new(&World::default(), &Contexts::builtin(), 1, None).unwrap();
     let problem = generator.problem(&Cell { op: 8, context: "zoo".into(), mode: Mode::Reverse }, 0);
-    let check = |change: &dyn Fn(&mut problems::Record), expected: &str| {
+    let check = |change: &dyn Fn(&mut tercet_problems::Record), expected: &str| {
         let mut record = problem.record();
         change(&mut record);
         let error = Problem::from_record(&record).unwrap_err().to_string();

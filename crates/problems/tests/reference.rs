@@ -9,10 +9,10 @@ mod rows;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use problems::Contexts;
-use problems::compare::{FORMS, METRICS, compare_reference};
-use problems::graph::{Act, Join, Node, Rule};
-use problems::parse::{ParseError, Parser};
+use tercet_problems::Contexts;
+use tercet_problems::compare::{FORMS, METRICS, compare_reference};
+use tercet_problems::graph::{Act, Join, Node, Rule};
+use tercet_problems::parse::{ParseError, Parser};
 use serde_json::Value;
 
 use rows::text;
@@ -72,7 +72,7 @@ fn graphs_of_all_forward_problems_are_recovered() {
         let parsed = Parser::new(context)
             .parse(text(problem, "problem"), text(problem, "question"), Some(text(problem, "solution")))
             .unwrap_or_else(|e| panic!("{e}: {problem}"));
-        let names: Vec<String> = problems::render::names(&parsed.graph, &parsed.layout, context);
+        let names: Vec<String> = tercet_problems::render::names(&parsed.graph, &parsed.layout, context);
         let mine: Vec<Row> = parsed
             .graph
             .path_nodes()
@@ -127,7 +127,7 @@ fn graphs_of_well_posed_reverse_problems_are_recovered() {
         else {
             continue;
         };
-        let names = problems::render::names(&parsed.graph, &parsed.layout, context);
+        let names = tercet_problems::render::names(&parsed.graph, &parsed.layout, context);
         let mine: Vec<Row> = parsed
             .graph
             .path_nodes()
@@ -154,7 +154,7 @@ fn reference_texts_are_reproduced_to_the_letter() {
             // Sentences in a circle, and sentences that the reference dropped, cannot come back.
             Ok(parsed) if parsed.left_out > 0 => left_out += 1,
             Ok(parsed) if parsed.repeated == 0 => {
-                let texts = problems::render::texts(&parsed.graph, &parsed.layout, context).unwrap();
+                let texts = tercet_problems::render::texts(&parsed.graph, &parsed.layout, context).unwrap();
                 assert_eq!([texts.problem.as_str(), &texts.question, &texts.solution], fields);
                 same += 1;
             }

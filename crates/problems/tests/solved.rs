@@ -2,10 +2,10 @@
 
 mod solver;
 
-use problems::context::Style;
-use problems::gold::Mode;
-use problems::verify::{Policy, verify};
-use problems::{Cell, Contexts, Generator, World};
+use tercet_problems::context::Style;
+use tercet_problems::gold::Mode;
+use tercet_problems::verify::{Policy, verify};
+use tercet_problems::{Cell, Contexts, Generator, World};
 
 #[test]
 fn text_determines_the_answer_in_every_cell() {

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let texts: Vec<String> = (0..20_000).map(text).collect();
     let start = Instant::now();
-    let tokenizer = tokens::Tokenizer::train(texts.iter().cloned(), 2200)?;
+    let tokenizer = tercet_tokens::Tokenizer::train(texts.iter().cloned(), 2200)?;
     println!(
         "trained on {} texts in {:.2?}: {} tokens",
         texts.len(),

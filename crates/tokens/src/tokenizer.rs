@@ -21,10 +21,10 @@ const LONG: usize = 64;
 ///
 /// ```
 /// let texts = ["owl zoo =2 * crow zoo;".to_owned(), "owl zoo =3;".to_owned()];
-/// let tokenizer = tokens::Tokenizer::train(texts.into_iter(), 300)?;
+/// let tokenizer = tercet_tokens::Tokenizer::train(texts.into_iter(), 300)?;
 /// let ids = tokenizer.encode("owl zoo =23;");
 /// assert_eq!(tokenizer.decode(&ids), "owl zoo =23;");
-/// # Ok::<(), tokens::TokenizerError>(())
+/// # Ok::<(), tercet_tokens::TokenizerError>(())
 /// ```
 pub struct Tokenizer {
     /// The crate's tokenizer: the judge of what an id is, and the way for text beyond ASCII.

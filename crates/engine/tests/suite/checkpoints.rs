@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use engine::CpuFactory;
+use tercet_engine::CpuFactory;
 use train::learner::{Learner, LearnerError, LearnerFactory};
 
 use crate::fixture::{ADAMW, CrossEntropy, batch, dir, odd, odd_config, open, tokens};

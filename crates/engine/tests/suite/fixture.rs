@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use engine::{CpuFactory, CpuLearner};
+use tercet_engine::{CpuFactory, CpuLearner};
 use safetensors::tensor::{Dtype, SafeTensors};
 use train::learner::{AdamW, Batch, ModelConfig, Objective};
 

@@ -1,6 +1,6 @@
 //! What happens where numbers or shapes run out.
 
-use engine::{CpuFactory, CpuLearner};
+use tercet_engine::{CpuFactory, CpuLearner};
 use train::learner::{Batch, Learner, LearnerError, ModelConfig, Objective};
 
 use crate::fixture::{ADAMW, CrossEntropy, batch, odd, odd_config, tokens};
@@ -108,7 +108,7 @@ fn a_profile_accounts_for_the_whole_step() {
     let now = || f64::from(ticks.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
     let batch = batch(&[tokens(1, 40, 61), tokens(2, 7, 61)]);
     let factory = CpuFactory::with_threads(Some(1));
-    let profile = engine::profile(factory, &odd_config(), &batch, 2, &now).unwrap();
+    let profile = tercet_engine::profile(factory, &odd_config(), &batch, 2, &now).unwrap();
     let calls = |name: &str| {
         let operation = profile.operations.iter().find(|o| o.name == name);
         operation.map_or(0.0, |o| o.seconds)

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::{CpuFactory, CpuLearner};
+use tercet_engine::{CpuFactory, CpuLearner};
 use train::learner::{Batch, Learner, ModelConfig, Objective, Pull};
 
 use crate::fixture::{CrossEntropy, batch, distance, tokens};

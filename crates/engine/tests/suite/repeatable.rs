@@ -1,6 +1,6 @@
 //! The same bytes, whatever the threads, the batch, the cache or an interruption.
 
-use engine::{CpuFactory, CpuLearner};
+use tercet_engine::{CpuFactory, CpuLearner};
 use train::learner::{Learner, Prompt, Sampling};
 
 use crate::fixture::{ADAMW, CrossEntropy, batch, odd, odd_config, tokens};

@@ -4,8 +4,8 @@
 //! response through the grammar; it knows neither the problem's graph nor the renderer.
 //!
 //! ```
-//! use problems::mutate::{Material, Wrong};
-//! use problems::stream::Stream;
+//! use tercet_problems::mutate::{Material, Wrong};
+//! use tercet_problems::stream::Stream;
 //! let response = " Define crow in Zoo as a; so a = 3. </solution> <answer> 3 </answer>";
 //! let mutant = Wrong::WrongAnswer.apply(&Material::new(response), &mut Stream::root(1).draws());
 //! assert_ne!(mutant.as_deref(), Some(response));

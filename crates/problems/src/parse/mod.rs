@@ -1,7 +1,7 @@
 //! From text back to the graph, and the finding that a text has no answer.
 //!
 //! ```
-//! use problems::{Contexts, parse};
+//! use tercet_problems::{Contexts, parse};
 //! let contexts = Contexts::builtin();
 //! let terse = contexts.get("terse").unwrap();
 //! let parsed = parse::parse("crow zoo =3; owl zoo =2 * crow zoo;", "total zoo?", None, terse)?;

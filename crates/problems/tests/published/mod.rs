@@ -4,8 +4,8 @@ mod rows;
 
 use std::collections::HashMap;
 
-use problems::gold::{Gold, GoldNode, Mode};
-use problems::linear::Linear;
+use tercet_problems::gold::{Gold, GoldNode, Mode};
+use tercet_problems::linear::Linear;
 use serde_json::Value;
 
 pub(crate) use rows::{rows, text};

@@ -60,7 +60,7 @@ pub struct Ruling {
 /// is on neither side of it, as one that ends at 0 is within noise in the table.
 ///
 /// ```
-/// use report::{claims::{verdict, Verdict}, stats::Estimate};
+/// use tercet_report::{claims::{verdict, Verdict}, stats::Estimate};
 /// use train::recipe::evaluation::Relation;
 /// let gain = Estimate { value: 0.05, low: 0.01, high: 0.09, problems: 100, seeds: 1 };
 /// assert_eq!(verdict(Relation::Greater, 0.0, &gain), Verdict::Holds);

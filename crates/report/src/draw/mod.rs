@@ -66,8 +66,8 @@ impl Dag {
     /// use problems::{Cell, Contexts, Generator, World, gold::Mode};
     /// let generator = Generator::new(&World::default(), &Contexts::builtin(), 7, None)?;
     /// let cell = Cell { op: 4, context: "terse".into(), mode: Mode::Forward };
-    /// let dag = report::draw::Dag::of_problem(&generator.problem(&cell, 0));
-    /// assert!(report::draw::text(&dag).contains("asked"));
+    /// let dag = tercet_report::draw::Dag::of_problem(&generator.problem(&cell, 0));
+    /// assert!(tercet_report::draw::text(&dag).contains("asked"));
     /// # Ok::<(), problems::SpecError>(())
     /// ```
     pub fn of_problem(problem: &Problem) -> Self {

@@ -8,7 +8,7 @@ use super::{Dag, Role};
 /// The graph as lines of text: one layer after the other, distractors last.
 ///
 /// ```
-/// use report::draw::{text, Dag, Node, Role};
+/// use tercet_report::draw::{text, Dag, Node, Role};
 /// let node = |name: &str, formula: &str, value: &str, role, parents: &[usize]| Node {
 ///     name: name.into(), formula: formula.into(), value: value.into(), role, parents: parents.to_vec(), implied: false,
 /// };

@@ -7,9 +7,9 @@ use train::recipe::draws;
 /// than `n`, or `c` is more than `n`.
 ///
 /// ```
-/// assert_eq!(report::stats::pass_at_k(4, 1, 1), Some(0.25));
-/// assert_eq!(report::stats::pass_at_k(4, 1, 4), Some(1.0));
-/// assert_eq!(report::stats::pass_at_k(4, 1, 5), None);
+/// assert_eq!(tercet_report::stats::pass_at_k(4, 1, 1), Some(0.25));
+/// assert_eq!(tercet_report::stats::pass_at_k(4, 1, 4), Some(1.0));
+/// assert_eq!(tercet_report::stats::pass_at_k(4, 1, 5), None);
 /// ```
 pub fn pass_at_k(n: u32, c: u32, k: u32) -> Option<f64> {
     if k == 0 || k > n || c > n {
@@ -46,8 +46,8 @@ pub fn cover(n: u32, c: u32, tau: f64) -> Option<f64> {
 ///
 /// ```
 /// // Two right and one wrong: every pair has the right answer in front or level.
-/// assert_eq!(report::stats::maj_at_k(2, 0, &[1], 3), Some(1.0));
-/// assert!((report::stats::maj_at_k(2, 0, &[1], 2).unwrap() - 2.0 / 3.0).abs() < 1e-12);
+/// assert_eq!(tercet_report::stats::maj_at_k(2, 0, &[1], 3), Some(1.0));
+/// assert!((tercet_report::stats::maj_at_k(2, 0, &[1], 2).unwrap() - 2.0 / 3.0).abs() < 1e-12);
 /// ```
 pub fn maj_at_k(right: u32, missing: u32, others: &[u32], k: u32) -> Option<f64> {
     let wrong = others.iter().try_fold(0_u32, |sum, &count| sum.checked_add(count))?;
@@ -95,7 +95,7 @@ fn with_answer(ways_TK: &[Vec<f64>], count: u32, r: usize) -> Vec<Vec<f64>> {
 /// The `k` that a curve is drawn at: powers of two up to `n`, and `n`.
 ///
 /// ```
-/// assert_eq!(report::stats::ks(12), [1, 2, 4, 8, 12]);
+/// assert_eq!(tercet_report::stats::ks(12), [1, 2, 4, 8, 12]);
 /// ```
 pub fn ks(n: u32) -> Vec<u32> {
     let mut ks: Vec<u32> = (0..32).map(|i| 1_u32 << i).take_while(|&k| k < n).collect();

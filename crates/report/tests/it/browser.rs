@@ -64,7 +64,7 @@ fn a_reader_of_the_report_finds_nothing_wrong() {
     let Some(chromium) = chromium() else { return };
     let dir = tempfile::tempdir().unwrap();
     Synthetic { problems_per_op: 8, ..Synthetic::default() }.write(dir.path());
-    let report = std::fs::read_to_string(report::html::write(dir.path()).unwrap()).unwrap();
+    let report = std::fs::read_to_string(tercet_report::html::write(dir.path()).unwrap()).unwrap();
     let page = dir.path().join("visited.html");
     std::fs::write(&page, report.replace("</body>", &format!("<script>{VISITOR}</script></body>"))).unwrap();
     nothing_is_wrong(&chromium, &format!("file://{}", page.display()), &dir.path().join("profile"));

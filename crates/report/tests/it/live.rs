@@ -23,7 +23,7 @@ impl Live {
         let flag = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
-            report::serve::serve(&runs, any, &flag, |address| send.send(address).unwrap()).unwrap();
+            tercet_report::serve::serve(&runs, any, &flag, |address| send.send(address).unwrap()).unwrap();
         });
         Self { address: receive.recv().unwrap(), stop, thread: Some(thread) }
     }

@@ -6,7 +6,7 @@ use crate::fixture::Synthetic;
 fn the_report_needs_nothing_but_itself() {
     let dir = tempfile::tempdir().unwrap();
     Synthetic::default().write(dir.path());
-    let path = report::html::write(dir.path()).unwrap();
+    let path = tercet_report::html::write(dir.path()).unwrap();
     let page = std::fs::read_to_string(&path).unwrap();
     assert!(page.len() < 5_000_000, "{} bytes", page.len());
     // The only addresses are XML's namespace and data of the page itself.
@@ -24,7 +24,7 @@ fn the_same_folder_gives_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     Synthetic { arms: vec!["a", "b"], seeds: vec![1, 2], ..Synthetic::default() }.write(dir.path());
     let read = || {
-        report::html::write(dir.path()).unwrap();
+        tercet_report::html::write(dir.path()).unwrap();
         let mut files: Vec<_> =
             std::fs::read_dir(dir.path().join("figures")).unwrap().map(|e| e.unwrap().path()).collect();
         files.extend(["report.html", "results.json", "results.md"].map(|name| dir.path().join(name)));
@@ -44,7 +44,7 @@ fn the_same_folder_gives_the_same_bytes() {
 fn the_results_can_be_read_without_the_page() {
     let dir = tempfile::tempdir().unwrap();
     Synthetic { arms: vec!["a", "b"], ..Synthetic::default() }.write(dir.path());
-    report::html::write(dir.path()).unwrap();
+    tercet_report::html::write(dir.path()).unwrap();
     let text = std::fs::read_to_string(dir.path().join("results.md")).unwrap();
     for promised in [
         "Does reinforcement learning",
@@ -86,7 +86,7 @@ fn every_figure_is_drawn_and_linked() {
         )
         .unwrap();
     }
-    let page = std::fs::read_to_string(report::html::write(dir.path()).unwrap()).unwrap();
+    let page = std::fs::read_to_string(tercet_report::html::write(dir.path()).unwrap()).unwrap();
     for (id, what) in [
         ("pass-at-k", "Fig. 3, 7, 12, 13"),
         ("by-op-by-context", "Fig. 4, 15"),
@@ -124,7 +124,7 @@ fn what_models_write_stays_text() {
     let manifest = dir.path().join("manifest.json");
     let text = std::fs::read_to_string(&manifest).unwrap();
     std::fs::write(&manifest, text.replace("Does reinforcement", "<script>alert(1)</script> Does")).unwrap();
-    let page = std::fs::read_to_string(report::html::write(dir.path()).unwrap()).unwrap();
+    let page = std::fs::read_to_string(tercet_report::html::write(dir.path()).unwrap()).unwrap();
     assert!(!page.contains("<script>alert") && page.contains("&lt;script&gt;alert"));
 }
 
@@ -133,7 +133,7 @@ fn a_run_without_any_stage_still_has_a_page() {
     let dir = tempfile::tempdir().unwrap();
     Synthetic::default().write(dir.path());
     std::fs::remove_dir_all(dir.path().join("stages")).unwrap();
-    let page = std::fs::read_to_string(report::html::write(dir.path()).unwrap()).unwrap();
+    let page = std::fs::read_to_string(tercet_report::html::write(dir.path()).unwrap()).unwrap();
     assert!(page.contains("Not finished: pre-0001, mid-0001, rl-main-0001"));
 }
 
@@ -142,7 +142,7 @@ fn many_arms_are_spread_over_panels() {
     let dir = tempfile::tempdir().unwrap();
     let arms = vec!["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
     Synthetic { arms, problems_per_op: 5, ..Synthetic::default() }.write(dir.path());
-    let page = std::fs::read_to_string(report::html::write(dir.path()).unwrap()).unwrap();
+    let page = std::fs::read_to_string(tercet_report::html::write(dir.path()).unwrap()).unwrap();
     assert!(page.len() < 5_000_000, "{} bytes", page.len());
     assert!(page.contains("edge (op 6–7) (2 of 2)") && page.contains("rl (2 of 2)"));
     for name in ["pass-at-k-1.svg", "pass-at-k-6.svg", "reward-1.svg", "reward-2.svg"] {
@@ -162,12 +162,12 @@ fn arms_stand_side_by_side() {
     let dir = tempfile::tempdir().unwrap();
     Synthetic { arms: vec!["easy", "edge", "hard"], seeds: vec![1, 2], ..Synthetic::default() }
         .write(dir.path());
-    let page = std::fs::read_to_string(report::html::write(dir.path()).unwrap()).unwrap();
+    let page = std::fs::read_to_string(tercet_report::html::write(dir.path()).unwrap()).unwrap();
     assert!(page.contains("The arms side by side") && page.contains("edge · rl"));
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
     // The arms keep their order where a seed has not all of them.
     std::fs::remove_dir_all(dir.path().join("stages/rl-easy-0001")).unwrap();
-    report::html::write(dir.path()).unwrap();
+    tercet_report::html::write(dir.path()).unwrap();
     let numbers = std::fs::read_to_string(dir.path().join("figures/arms.csv")).unwrap();
     let at = |row: &str| numbers.find(row).unwrap_or_else(|| panic!("no {row} in {numbers}"));
     assert!(at("easy · rl") < at("edge · rl") && at("edge · rl") < at("hard · rl"), "{numbers}");

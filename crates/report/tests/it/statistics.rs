@@ -1,7 +1,7 @@
 //! Estimators against enumeration of every draw; intervals against what they promise.
 
 use proptest::prelude::*;
-use report::stats::{Bootstrap, Ends, cover, maj_at_k, pass_at_k, pass_pow_k, power};
+use tercet_report::stats::{Bootstrap, Ends, cover, maj_at_k, pass_at_k, pass_pow_k, power};
 
 /// Every subset of `k` of `n` samples, as index lists.
 fn subsets(n: usize, k: u32) -> Vec<Vec<usize>> {

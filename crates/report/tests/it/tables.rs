@@ -1,6 +1,6 @@
 //! From a run folder to the table, and what a broken folder says.
 
-use report::table::Word;
+use tercet_report::table::Word;
 
 use crate::fixture::Synthetic;
 
@@ -8,7 +8,7 @@ use crate::fixture::Synthetic;
 fn the_table_has_a_row_for_each_model_and_band() {
     let dir = tempfile::tempdir().unwrap();
     Synthetic::default().write(dir.path());
-    let table = report::table(dir.path()).unwrap();
+    let table = tercet_report::table(dir.path()).unwrap();
     // 3 stages × 3 bands × (together + 2 contexts)
     assert_eq!(table.rows.len(), 27);
     let row = |model: &str, band: &str| {
@@ -17,14 +17,14 @@ fn the_table_has_a_row_for_each_model_and_band() {
     assert_eq!(row("pre", "ID").change_1, None);
     assert_eq!(row("rl", "edge").change_1.map(|c| c.word), Some(Word::Up));
     assert_eq!(row("rl", "edge").parent.as_deref(), Some("mid"));
-    assert_eq!(report::table(dir.path()).unwrap(), table);
+    assert_eq!(tercet_report::table(dir.path()).unwrap(), table);
 }
 
 #[test]
 fn arms_share_rows_for_the_stages_they_share() {
     let dir = tempfile::tempdir().unwrap();
     Synthetic { arms: vec!["easy", "hard"], seeds: vec![1, 2], ..Synthetic::default() }.write(dir.path());
-    let table = report::table(dir.path()).unwrap();
+    let table = tercet_report::table(dir.path()).unwrap();
     let models: Vec<&str> = table.rows.iter().take(4).map(|r| r.model.as_str()).collect();
     assert_eq!(models, ["pre", "mid", "easy · rl", "hard · rl"]);
     assert!(table.rows.iter().all(|r| r.pass_1.seeds == 2));
@@ -34,7 +34,7 @@ fn arms_share_rows_for_the_stages_they_share() {
 fn a_broken_folder_is_one_clear_sentence() {
     let dir = tempfile::tempdir().unwrap();
     let says = |dir: &std::path::Path| {
-        let text = report::table(dir).unwrap_err().to_string();
+        let text = tercet_report::table(dir).unwrap_err().to_string();
         text.replace(&dir.display().to_string(), "RUN")
     };
     assert!(says(dir.path()).starts_with("RUN/manifest.json: No such file"), "{}", says(dir.path()));
@@ -48,7 +48,7 @@ fn a_broken_folder_is_one_clear_sentence() {
     );
     // A last line that is still being written is not there yet.
     std::fs::write(&metrics, "{\"step\":1,\"values\":{}}\n{\"step\":2,\"va").unwrap();
-    assert!(report::table(dir.path()).is_ok());
+    assert!(tercet_report::table(dir.path()).is_ok());
     let manifest = dir.path().join("manifest.json");
     let text = std::fs::read_to_string(&manifest).unwrap();
     std::fs::write(&manifest, text.replace("\"format\": 1", "\"format\": 9")).unwrap();
@@ -59,8 +59,8 @@ fn a_broken_folder_is_one_clear_sentence() {
 
 #[test]
 fn an_interval_that_ends_at_the_bound_is_on_neither_side() {
-    use report::claims::{Verdict, verdict};
-    use report::stats::Estimate;
+    use tercet_report::claims::{Verdict, verdict};
+    use tercet_report::stats::Estimate;
     use train::recipe::evaluation::Relation::{Equal, Greater, Less};
     let of = |relation, margin, low, high| {
         verdict(relation, margin, &Estimate { value: low, low, high, problems: 32, seeds: 1 })
@@ -91,11 +91,11 @@ fn say_suites(dir: &std::path::Path, of_a: &str, of_others: &str) {
 fn evaluations_of_another_suite_are_left_out_and_listed() {
     let dir = tempfile::tempdir().unwrap();
     Synthetic { arms: vec!["a", "b"], ..Synthetic::default() }.write(dir.path());
-    let table = || report::table(dir.path()).unwrap();
-    let stages = |table: &report::Table| -> Vec<String> {
+    let table = || tercet_report::table(dir.path()).unwrap();
+    let stages = |table: &tercet_report::Table| -> Vec<String> {
         table.left_out.iter().map(|evaluation| evaluation.stage.clone()).collect()
     };
-    let models = |table: &report::Table| -> std::collections::BTreeSet<String> {
+    let models = |table: &tercet_report::Table| -> std::collections::BTreeSet<String> {
         table.rows.iter().map(|row| row.model.clone()).collect()
     };
     let before = table();
@@ -112,7 +112,7 @@ fn evaluations_of_another_suite_are_left_out_and_listed() {
     assert!(most.render().contains("Of another suite, left out: 1 evaluation (heldout of rl-a-0001)."));
 
     // One is the recipe's: it is kept, be it alone.
-    let folder = report::folder::Folder::read(dir.path()).unwrap();
+    let folder = tercet_report::folder::Folder::read(dir.path()).unwrap();
     let suite = train::eval::Suite {
         config: folder.recipe.evaluation.suites[0].clone(),
         problems: folder.problems("heldout").unwrap(),
@@ -123,7 +123,7 @@ fn evaluations_of_another_suite_are_left_out_and_listed() {
     let recipes = table();
     assert_eq!(stages(&recipes), ["mid-0001", "pre-0001", "rl-b-0001"]);
     assert_eq!(models(&recipes), std::collections::BTreeSet::from(["a · rl".to_owned()]));
-    report::html::write(dir.path()).unwrap();
+    tercet_report::html::write(dir.path()).unwrap();
     for file in ["report.html", "results.md", "results.json"] {
         let text = std::fs::read_to_string(dir.path().join(file)).unwrap();
         assert!(text.contains("rl-b-0001") && text.contains("left"), "{file}");
@@ -132,10 +132,10 @@ fn evaluations_of_another_suite_are_left_out_and_listed() {
 
 #[test]
 fn the_recipes_claims_get_verdicts() {
-    use report::claims::Verdict;
+    use tercet_report::claims::Verdict;
     let dir = tempfile::tempdir().unwrap();
     Synthetic { problems_per_op: 30, ..Synthetic::default() }.write(dir.path());
-    let table = report::table(dir.path()).unwrap();
+    let table = tercet_report::table(dir.path()).unwrap();
     let verdicts: Vec<_> = table.claims.iter().map(|r| (r.claim.name.as_str(), r.verdict)).collect();
     assert_eq!(
         verdicts,
@@ -150,18 +150,18 @@ fn the_recipes_claims_get_verdicts() {
     let recipe = dir.path().join("recipe.toml");
     let text = std::fs::read_to_string(&recipe).unwrap();
     std::fs::write(&recipe, text.replace("band = \"edge\"", "band = \"egde\"")).unwrap();
-    let error = report::table(dir.path()).unwrap_err().to_string();
+    let error = tercet_report::table(dir.path()).unwrap_err().to_string();
     assert!(error.ends_with("claim `rl-edge`: there is no band `egde`"), "{error}");
 }
 
 /// Replaces the fixture's claims by one and rules on it.
-fn ruling(dir: &std::path::Path, claim: &str) -> report::claims::Ruling {
+fn ruling(dir: &std::path::Path, claim: &str) -> tercet_report::claims::Ruling {
     let recipe = dir.join("recipe.toml");
     let text = std::fs::read_to_string(&recipe).unwrap();
     let head = text.split("[[claim]]").next().unwrap();
     let claim = format!("[[claim]]\nname = \"c\"\nsays = \"\"\nsuite = \"heldout\"\n{claim}");
     std::fs::write(&recipe, format!("{head}{claim}")).unwrap();
-    report::table(dir).unwrap().claims.remove(0)
+    tercet_report::table(dir).unwrap().claims.remove(0)
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_claim_may_name_ops_and_a_context() {
 
 #[test]
 fn a_claim_may_compare_with_a_number_or_compare_changes() {
-    use report::claims::Verdict;
+    use tercet_report::claims::Verdict;
     let dir = tempfile::tempdir().unwrap();
     let arms = vec!["a", "b"];
     Synthetic { arms, seeds: vec![1, 2], ..Synthetic::default() }.write(dir.path());
@@ -226,8 +226,8 @@ fn a_suites_own_k_are_used() {
     let recipe = dir.path().join("recipe.toml");
     let text = std::fs::read_to_string(&recipe).unwrap();
     std::fs::write(&recipe, text.replace("samples = 16", "samples = 16\nk = [12, 1, 3]")).unwrap();
-    assert!(report::table(dir.path()).unwrap().rows.iter().all(|row| row.k == 12));
-    report::html::write(dir.path()).unwrap();
+    assert!(tercet_report::table(dir.path()).unwrap().rows.iter().all(|row| row.k == 12));
+    tercet_report::html::write(dir.path()).unwrap();
     let csv = std::fs::read_to_string(dir.path().join("figures/pass-at-k.csv")).unwrap();
     let ks: std::collections::BTreeSet<&str> =
         csv.lines().skip(1).filter_map(|l| l.split(',').nth(2)).collect();

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::{corpus, trained};
 
-fn crates_tokenizer(tokenizer: &tokens::Tokenizer) -> tokenizers::Tokenizer {
+fn crates_tokenizer(tokenizer: &tercet_tokens::Tokenizer) -> tokenizers::Tokenizer {
     let dir = tempfile::tempdir().expect("a temporary folder");
     tokenizer.save(dir.path()).expect("writable");
     tokenizers::Tokenizer::from_file(dir.path().join("tokenizer.json")).expect("readable by the crate")

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use tokens::Tokenizer;
+use tercet_tokens::Tokenizer;
 
 use crate::trained;
 

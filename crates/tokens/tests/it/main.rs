@@ -6,7 +6,7 @@ mod foreign;
 mod round_trip;
 mod training;
 
-use tokens::Tokenizer;
+use tercet_tokens::Tokenizer;
 
 /// Texts in the two styles, enough of them for words to become tokens.
 fn corpus() -> Vec<String> {

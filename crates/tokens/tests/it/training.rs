@@ -1,5 +1,5 @@
 use rayon::prelude::*;
-use tokens::{LEAST_VOCABULARY, Tokenizer};
+use tercet_tokens::{LEAST_VOCABULARY, Tokenizer};
 
 use crate::{corpus, trained};
 
@@ -58,7 +58,7 @@ fn merges_agree_with_the_crates_trainer() {
     use tokenizers::{AddedToken, Trainer as _};
 
     let ours = trained();
-    let specials = [tokens::PAD, tokens::EOS].into_iter().chain(tokens::TAGS);
+    let specials = [tercet_tokens::PAD, tercet_tokens::EOS].into_iter().chain(tercet_tokens::TAGS);
     let mut trainer = BpeTrainer::builder()
         .show_progress(false)
         .vocab_size(340)

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::atomic::AtomicBool};
 
 use problems::{Cell, Contexts, Generator, World, gold::Mode};
-use train::{
+use tercet_train::{
     checkpoint::LoopState,
     files::read_lines,
     plan::{Plan, Rates},

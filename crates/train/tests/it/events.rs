@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::atomic::AtomicBool};
 
-use train::tensorboard::TensorBoard;
+use tercet_train::tensorboard::TensorBoard;
 
 use crate::{
     resume::{StopAt, work},

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use train::watch::{Event, Watch};
+use tercet_train::watch::{Event, Watch};
 
 use crate::{
     resume::{contents, undisturbed, work},

@@ -3,7 +3,7 @@
 //! The task: write token 3, then end. Reward 1 for exactly that, 0 otherwise. Responses have at most two
 //! tokens, so that a mask one token too early never sees the last one.
 
-use train::{
+use tercet_train::{
     advantage::{Advantage, advantages},
     kl::{Kl, KlKind},
     learner::{AdamW, Batch, Learner, Prompt, Sampling},
@@ -31,7 +31,7 @@ const GRPO: Variant = Variant {
     surrogate: Surrogate::PpoClip,
     aggregation: Aggregation::TokenMean,
     high: 0.2,
-    kl: Kl { kind: KlKind::None, coefficient: 0.0, place: train::kl::KlPlace::Loss },
+    kl: Kl { kind: KlKind::None, coefficient: 0.0, place: tercet_train::kl::KlPlace::Loss },
 };
 
 /// How a mutation spoils the batch before it is learned from.

@@ -1,7 +1,7 @@
 //! The arithmetic of the policy gradient against verl's, to 1e-6.
 
 use serde_json::Value;
-use train::{
+use tercet_train::{
     advantage::{Advantage, advantages},
     kl::{Kl, KlKind},
     learner::Objective,

@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use train::{
+use tercet_train::{
     error::RunError,
     recipe::Recipe,
     run::{Options, Outcome, Run},
@@ -392,7 +392,7 @@ fn how_suites_are_asked_names_no_stage() {
     let keys = |overrides: &[&str]| {
         let overrides: Vec<String> = overrides.iter().map(|&o| o.to_owned()).collect();
         let recipe = Recipe::parse(RECIPE, "resume.toml", &overrides).expect("the recipe is right");
-        let stages = train::run::stages(&recipe, &recipe.arms[0], 1).expect("stages");
+        let stages = tercet_train::run::stages(&recipe, &recipe.arms[0], 1).expect("stages");
         stages.into_iter().map(|stage| stage.key).collect::<Vec<_>>()
     };
     assert_eq!(keys(&["evaluation.suite.main.samples=9", "evaluation.suite.main.problems=7"]), keys(&[]));

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use train::learner::{
+use tercet_train::learner::{
     AdamW, Batch, ForwardBackward, Learner, LearnerError, LearnerFactory, ModelConfig, Objective, OptimStep,
     Prompt, Sample, Sampling, StopReason,
 };

@@ -8,7 +8,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use train::{
+use tercet_train::{
     files::read_lines,
     recipe::Recipe,
     records::MetricsRow,
