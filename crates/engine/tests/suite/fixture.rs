@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use tercet_engine::{CpuFactory, CpuLearner};
 use safetensors::tensor::{Dtype, SafeTensors};
+use tercet_engine::{CpuFactory, CpuLearner};
 use train::learner::{AdamW, Batch, ModelConfig, Objective};
 
 /// The two models: tied embeddings with grouped queries, untied with one key head per query head.
