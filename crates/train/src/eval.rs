@@ -29,7 +29,7 @@ use crate::{
     error::RunError,
     files,
     learner::{Batch, Learner, Prompt, Sample, StopReason},
-    recipe::{SuiteConfig, mix::mode_name},
+    recipe::SuiteConfig,
     records::{EvalRow, Response},
     watch::{Event, Watch},
 };
@@ -81,8 +81,8 @@ impl Suite {
             Generator::new(world, contexts, seed, Some((Split::Test, rule))).map_err(|e| data(&e))?;
         let mut problems = Vec::new();
         for cell in crate::recipe::suite_cells(config).map_err(|e| data(&e))? {
-            generator.check(&cell).map_err(|e| data(&e))?;
-            problems.extend((0..config.problems).map(|i| generator.problem(&cell, i)));
+            let sequence = generator.sequence(&cell).map_err(|e| data(&e))?;
+            problems.extend((0..config.problems).map(|i| sequence.problem(i)));
         }
         Ok(Self { config: config.clone(), problems, seed })
     }
@@ -237,7 +237,7 @@ fn judge(suite: &Suite, i: usize, responses: &mut [Response], gold_nll: f64) -> 
         problem: i as u64,
         op: problem.cell.op,
         context: problem.cell.context.clone(),
-        mode: mode_name(problem.cell.mode).to_owned(),
+        mode: problem.cell.mode.name().to_owned(),
         n: responses.len() as u32,
         verified: 0,
         right: 0,
@@ -253,7 +253,7 @@ fn judge(suite: &Suite, i: usize, responses: &mut [Response], gold_nll: f64) -> 
         let verdict = verify(&gold, &response.text, suite.config.policy);
         response.verified = verdict.verified && !response.cut;
         row.verified += u32::from(response.verified);
-        row.right += u32::from(verdict.answer_right && !response.cut);
+        row.right += u32::from(verdict.answer_correct && !response.cut);
         row.truncated += u32::from(response.cut);
         row.process_acc += verdict.process_acc;
         row.tokens += f64::from(response.tokens);

@@ -51,7 +51,7 @@ impl Reward {
     /// The reward of a judged response.
     pub fn score(&self, verdict: &Verdict) -> RewardParts {
         let flag = |b: bool| f64::from(u8::from(b));
-        let outcome = flag(verdict.answer_right);
+        let outcome = flag(verdict.answer_correct);
         let mut process = verdict.process_acc;
         let reward = match *self {
             Self::Outcome {} => outcome,
@@ -78,7 +78,7 @@ impl Reward {
 pub fn step_credit(verdict: &Verdict) -> Vec<(Range<usize>, bool)> {
     let mut earned = BTreeSet::new();
     let steps = verdict.steps.iter();
-    steps.map(|step| (step.range.clone(), step.right && earned.insert(step.name.as_str()))).collect()
+    steps.map(|step| (step.range.clone(), step.correct && earned.insert(step.name.as_str()))).collect()
 }
 
 /// Ending is a choice like a step: the bytes from the last step to the closing tag, which make it (to the end of the

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     records::{Band, StageKind},
+    stage::validation_cells,
     supply::{self, DataFile},
 };
 
@@ -274,7 +275,7 @@ impl Checks<'_, '_> {
         })?;
         // The largest op first: it is the likeliest to be impossible, and tells at once.
         for cell in cells.keys().rev() {
-            generator.check(cell).map_err(|e| {
+            generator.sequence(cell).map_err(|e| {
                 let part = parts.iter().position(|part| {
                     part.ops.0.contains_key(&cell.op) && part.contexts.0.contains_key(&cell.context)
                 });
@@ -308,7 +309,7 @@ impl Checks<'_, '_> {
         for cell in suite_cells(suite).map_err(|message| self.error(&at("modes"), message))?.into_iter().rev()
         {
             generator
-                .check(&cell)
+                .sequence(&cell)
                 .map_err(|e| self.error(&at(field_of(&e)), format!("suite `{}`: {e}", suite.name)))?;
         }
         Ok(())
@@ -340,10 +341,34 @@ impl Checks<'_, '_> {
             let files = self.files(stage, &cells, files)?;
             stages.push(ArmStage { stage: stage.clone(), cells, files });
         }
+        self.validation(&stages, document, contexts)?;
         if stages.is_empty() {
             return Err(self.error(&format!("arm.{index}"), "there is no stage"));
         }
         Ok(Arm { name: config.name.clone(), model: document.model.clone(), stages })
+    }
+
+    /// Whether there are held-out problems of every cell whose loss a stage measures.
+    fn validation(
+        &self,
+        stages: &[ArmStage],
+        document: &Document,
+        contexts: &Contexts,
+    ) -> Result<(), RecipeError> {
+        let generator = self.generator(document, contexts, Split::Validation)?;
+        let mut checked = BTreeSet::new();
+        for ArmStage { stage, cells, .. } in stages.iter().filter(|s| s.stage.validate_every > 0) {
+            let wrong = |message| self.error(&format!("stage.{}.validate_every", stage.name), message);
+            for cell in validation_cells(document, cells).map_err(wrong)? {
+                if !checked.contains(&cell) {
+                    let message =
+                        |e| format!("stage `{}` cannot measure the loss on {cell}: {e}", stage.name);
+                    generator.sequence(&cell).map_err(|e| wrong(message(e)))?;
+                    checked.insert(cell);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A stage's files, which must have what its mix asks for.
@@ -445,10 +470,7 @@ pub(crate) fn suite_cells(suite: &SuiteConfig) -> Result<Vec<Cell>, String> {
     for &op in &suite.ops.0 {
         for context in &suite.contexts {
             for name in &suite.modes {
-                let Some(mode) = mix::mode(name) else {
-                    return Err(format!("`{name}` is no mode: there are `forward` and `reverse`"));
-                };
-                cells.push(Cell { op, context: context.clone(), mode });
+                cells.push(Cell { op, context: context.clone(), mode: mix::mode(name)? });
             }
         }
     }

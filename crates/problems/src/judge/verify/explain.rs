@@ -12,7 +12,7 @@ pub fn explain(response: &str, verdict: &Verdict) -> String {
     let mut at = 0;
     for step in &verdict.steps {
         line(&mut out, response, at..step.range.start, ' ', None);
-        let sign = if step.right { '+' } else { '-' };
+        let sign = if step.correct { '+' } else { '-' };
         let fault = step.fault.zip(step.fault_range.clone());
         line(&mut out, response, step.range.clone(), sign, fault);
         at = step.range.end;
@@ -29,7 +29,7 @@ pub fn explain(response: &str, verdict: &Verdict) -> String {
         if verdict.verified { "right" } else { "wrong" },
         verdict.policy.name(),
         verdict.process_acc,
-        if verdict.answer_right { "right" } else { "wrong" },
+        if verdict.answer_correct { "right" } else { "wrong" },
     );
     out
 }

@@ -31,16 +31,16 @@ pub fn verify(gold: &Gold, response: &str, policy: Policy) -> Verdict {
     let solution = grammar::parse(response);
     let tags = &solution.tags;
     let (answer, answer_fault) = judge_answer(gold, tags, response.len().min(TEXT_MAX));
-    let answer_right = answer_fault.is_none();
+    let answer_correct = answer_fault.is_none();
     let mut walk = steps::Walk::new(gold, &solution, policy);
     walk.run();
     let mut found = walk.finish();
 
     let clean = found.arithmetic_sound
         && found.redefined + found.duplicate + found.used_before_defined + found.self_reference == 0
-        && (gold.mode == Mode::Forward || found.equation_right);
-    let all_right = found.nodes.iter().all(|n| n.right());
-    let verified = all_right && answer_right && (policy != Policy::Strict || clean);
+        && (gold.mode == Mode::Forward || found.equation_correct);
+    let all_right = found.nodes.iter().all(|n| n.correct());
+    let verified = all_right && answer_correct && (policy != Policy::Strict || clean);
     if let Some(fault) = &answer_fault
         && found.first_fault.is_none()
     {
@@ -51,7 +51,7 @@ pub fn verify(gold: &Gold, response: &str, policy: Policy) -> Verdict {
         truncated: response.len() > TEXT_MAX || (tags.answers.is_empty() && !tags.closed),
         well_formed: tags.well_formed,
         answer,
-        answer_right,
+        answer_correct,
         verified,
         process_acc: 0.0,
         nodes: found.nodes,
@@ -77,7 +77,7 @@ pub fn verify_bytes(gold: &Gold, response: &[u8], policy: Policy) -> Verdict {
 fn process_acc(verdict: &Verdict) -> f64 {
     let nodes = verdict.nodes.len().max(1);
     if verdict.policy != Policy::Reference {
-        return verdict.nodes.iter().filter(|n| n.right()).count() as f64 / nodes as f64;
+        return verdict.nodes.iter().filter(|n| n.correct()).count() as f64 / nodes as f64;
     }
     verdict.penalised()
 }

@@ -19,7 +19,7 @@ pub(super) struct Found {
     pub(super) nodes: Vec<NodeVerdict>,
     pub(super) steps: Vec<StepVerdict>,
     pub(super) arithmetic_sound: bool,
-    pub(super) equation_right: bool,
+    pub(super) equation_correct: bool,
     pub(super) extra: u32,
     pub(super) duplicate: u32,
     pub(super) redefined: u32,
@@ -34,7 +34,7 @@ pub(super) struct Judgement {
     pub(super) name: Span,
     pub(super) node: Option<u32>,
     /// Present, right parents, right value.
-    pub(super) right: bool,
+    pub(super) correct: bool,
     /// All its chains hold, and it is no repetition.
     pub(super) clean: bool,
     pub(super) fault: Option<(FaultKind, Span)>,
@@ -72,7 +72,7 @@ pub(super) struct Walk<'a, 't> {
     pub(super) unknown: Option<Symbol>,
     pub(super) unknown_node: Option<u32>,
     pub(super) arithmetic_sound: bool,
-    pub(super) equation_right: bool,
+    pub(super) equation_correct: bool,
     pub(super) solved: Option<i64>,
     extra: u32,
     duplicate: u32,
@@ -118,7 +118,7 @@ impl<'a, 't> Walk<'a, 't> {
             unknown: None,
             unknown_node: None,
             arithmetic_sound: true,
-            equation_right: false,
+            equation_correct: false,
             solved: None,
             extra: 0,
             duplicate: 0,
@@ -172,7 +172,7 @@ impl<'a, 't> Walk<'a, 't> {
             span: step.span,
             name: step.name,
             node,
-            right: false,
+            correct: false,
             clean: true,
             fault: None,
             unresolved: None,
@@ -245,10 +245,10 @@ impl<'a, 't> Walk<'a, 't> {
         let gold = &self.gold.nodes[node as usize];
         let verdict = NodeVerdict {
             present: true,
-            parents_right: defined.parents.is(&gold.parents),
-            value_right: defined.value == Some(gold.value),
+            parents_correct: defined.parents.is(&gold.parents),
+            value_correct: defined.value == Some(gold.value),
         };
-        if !verdict.parents_right {
+        if !verdict.parents_correct {
             judged.blame(FaultKind::WrongParents, progress.value_span.unwrap_or(span));
         }
         if !progress.assigned {
@@ -257,13 +257,13 @@ impl<'a, 't> Walk<'a, 't> {
         if let Some((kind, span)) = progress.late {
             judged.blame(kind, span);
         }
-        if !verdict.value_right {
-            let wrong = |n: usize| self.nodes[n].present && !self.nodes[n].value_right;
-            let carried = verdict.parents_right && defined.parents.any(self.nodes.len(), wrong);
+        if !verdict.value_correct {
+            let wrong = |n: usize| self.nodes[n].present && !self.nodes[n].value_correct;
+            let carried = verdict.parents_correct && defined.parents.any(self.nodes.len(), wrong);
             let kind = if carried { FaultKind::CarriedValue } else { FaultKind::WrongValue };
             judged.blame(kind, progress.value_span.unwrap_or(span));
         }
-        judged.right = verdict.right();
+        judged.correct = verdict.correct();
         self.nodes[node as usize] = verdict;
         self.judged.push(progress.judged);
     }
@@ -428,7 +428,7 @@ impl<'a, 't> Walk<'a, 't> {
         if let Some(node) = self.unknown_node {
             // In reverse mode the unknown's value is what the equation gives.
             let verdict = &mut self.nodes[node as usize];
-            verdict.value_right &= self.solved == Some(self.gold.answer);
+            verdict.value_correct &= self.solved == Some(self.gold.answer);
         }
         let defined_later = |symbol: &Symbol| matches!(self.scope.meaning(*symbol), Meaning::Quantity(_));
         let used_before_defined = self.unresolved.iter().filter(|s| defined_later(s)).count() as u32;
@@ -451,7 +451,7 @@ impl<'a, 't> Walk<'a, 't> {
                     Some(node) => self.gold.nodes[node as usize].name.clone(),
                     None => folded(&text[judged.name.range()]).into_owned(),
                 },
-                right: judged.right && (judged.clean || self.policy != Policy::Strict),
+                correct: judged.correct && (judged.clean || self.policy != Policy::Strict),
                 fault: judged.fault.as_ref().map(|f| f.0),
                 fault_range: judged.fault.map(|f| f.1.range()),
             })
@@ -468,7 +468,7 @@ impl<'a, 't> Walk<'a, 't> {
             nodes: self.nodes,
             steps,
             arithmetic_sound: self.arithmetic_sound,
-            equation_right: self.equation_right,
+            equation_correct: self.equation_correct,
             extra: self.extra,
             duplicate: self.duplicate,
             redefined: self.redefined,

@@ -36,9 +36,11 @@ pub struct Counts {
     /// Of these, verified under the policy.
     pub verified: u64,
     /// Of these, with the right answer.
-    pub right_answers: u64,
+    #[serde(rename = "right_answers")]
+    pub correct_answers: u64,
     /// Of these, with the right answer and not verified: a right answer for the wrong reason.
-    pub right_by_chance: u64,
+    #[serde(rename = "right_by_chance")]
+    pub correct_by_chance: u64,
     /// Of these, cut before the answer.
     pub truncated: u64,
     /// Of these, with the tags as they should be.
@@ -53,8 +55,8 @@ impl Counts {
     fn add(&mut self, verdict: &Verdict) {
         self.responses += 1;
         self.verified += u64::from(verdict.verified);
-        self.right_answers += u64::from(verdict.answer_right);
-        self.right_by_chance += u64::from(verdict.answer_right && !verdict.verified);
+        self.correct_answers += u64::from(verdict.answer_correct);
+        self.correct_by_chance += u64::from(verdict.answer_correct && !verdict.verified);
         self.truncated += u64::from(verdict.truncated);
         self.well_formed += u64::from(verdict.well_formed);
         self.process += verdict.process_acc;
@@ -66,8 +68,8 @@ impl Counts {
     fn merge(&mut self, other: &Self) {
         self.responses += other.responses;
         self.verified += other.verified;
-        self.right_answers += other.right_answers;
-        self.right_by_chance += other.right_by_chance;
+        self.correct_answers += other.correct_answers;
+        self.correct_by_chance += other.correct_by_chance;
         self.truncated += other.truncated;
         self.well_formed += other.well_formed;
         self.process += other.process;

@@ -19,7 +19,7 @@ impl Walk<'_, '_> {
             span: tail.span,
             name: Span::default(),
             node: None,
-            right: false,
+            correct: false,
             clean: true,
             fault: None,
             unresolved: None,
@@ -38,10 +38,10 @@ impl Walk<'_, '_> {
             Some((_, span)) if !right => judged.blame(FaultKind::WrongSolution, span),
             Some(_) => {}
         }
-        judged.right = right;
+        judged.correct = right;
         judged.clean &= judged.fault.is_none();
         self.arithmetic_sound &= judged.clean;
-        self.equation_right = judged.right && judged.clean;
+        self.equation_correct = judged.correct && judged.clean;
         self.judged.push(judged);
     }
 

@@ -55,7 +55,7 @@ const TERSE_REVERSE: &str = " crow in Zoo: x =?. owl in Zoo: u = x = x; b =2 * u
 fn accepted(gold: &Gold, response: &str) {
     let verdict = verify(gold, response, Policy::Strict);
     assert!(verdict.verified, "{}\n{verdict:#?}", explain(response, &verdict));
-    assert!(verdict.steps.iter().all(|s| s.right && s.fault.is_none()), "{verdict:#?}");
+    assert!(verdict.steps.iter().all(|s| s.correct && s.fault.is_none()), "{verdict:#?}");
     assert_eq!(verdict.first_fault, None);
     assert_eq!(verdict.process_acc, 1.0);
 }

@@ -57,7 +57,8 @@ pub struct Verdict {
     /// The answer in its normal form; `None` when there is none, it is no number, or several differ.
     pub answer: Option<String>,
     /// The answer equals the gold answer.
-    pub answer_right: bool,
+    #[serde(rename = "answer_right")]
+    pub answer_correct: bool,
     /// The response is right under the policy (`VerifiedCorrect` of the paper).
     pub verified: bool,
     /// Share of the process that is right, in 0..=1 (`ProcessAcc` of the paper; `Policy::Reference` differs).
@@ -96,12 +97,12 @@ impl Verdict {
 
     /// Quantities that are present with a wrong value.
     pub fn wrong_values(&self) -> usize {
-        self.nodes.iter().filter(|n| n.present && !n.value_right).count()
+        self.nodes.iter().filter(|n| n.present && !n.value_correct).count()
     }
 
     /// Quantities that are present with wrong parents.
     pub fn wrong_parents(&self) -> usize {
-        self.nodes.iter().filter(|n| n.present && !n.parents_right).count()
+        self.nodes.iter().filter(|n| n.present && !n.parents_correct).count()
     }
 
     /// One minus the published code's penalties over the number of quantities, at least 0.
@@ -111,7 +112,7 @@ impl Verdict {
             + self.wrong_parents()
             + self.missing()
             + (self.extra as usize).min(nodes)
-            + usize::from(!self.answer_right);
+            + usize::from(!self.answer_correct);
         1.0 - penalty.min(nodes) as f64 / nodes as f64
     }
 }
@@ -122,15 +123,17 @@ pub struct NodeVerdict {
     /// A step defines it.
     pub present: bool,
     /// That step computes it from exactly the right quantities.
-    pub parents_right: bool,
+    #[serde(rename = "parents_right")]
+    pub parents_correct: bool,
     /// That step gives it the right value.
-    pub value_right: bool,
+    #[serde(rename = "value_right")]
+    pub value_correct: bool,
 }
 
 impl NodeVerdict {
     /// `s(v)` of the paper.
-    pub fn right(self) -> bool {
-        self.present && self.parents_right && self.value_right
+    pub fn correct(self) -> bool {
+        self.present && self.parents_correct && self.value_correct
     }
 }
 
@@ -142,7 +145,8 @@ pub struct StepVerdict {
     /// The quantity's name as written; `equation` for the equation of a reverse problem.
     pub name: String,
     /// The step is right under the policy.
-    pub right: bool,
+    #[serde(rename = "right")]
+    pub correct: bool,
     /// The first thing that is wrong with it, whether or not the policy minds.
     pub fault: Option<FaultKind>,
     /// The bytes that the fault is about.
