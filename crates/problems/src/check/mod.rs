@@ -1,0 +1,6 @@
+//! What is measured on problems and on the judge: text read back, data sets audited, solutions changed.
+
+pub mod audit;
+pub mod compare;
+pub mod mutate;
+pub mod parse;

@@ -1,0 +1,16 @@
+//! One binary for all integration tests of the crate.
+
+mod any_text;
+mod architecture;
+mod compatibility;
+mod data;
+mod golden;
+mod judged;
+mod mutants;
+mod names;
+mod properties;
+mod published;
+mod reference;
+mod rewards;
+mod solved;
+mod solver;
