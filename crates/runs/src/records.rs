@@ -193,10 +193,11 @@ pub struct EvalRow {
     pub mode: Mode,
     /// Samples drawn.
     pub n: u32,
-    /// Samples that are right in process and answer (the paper's VerifiedCorrect).
+    /// Samples that are correct in process and answer (the paper's VerifiedCorrect).
     pub verified: u32,
-    /// Samples with the right answer, whatever the process.
-    pub right: u32,
+    /// Samples with the correct answer, whatever the process.
+    #[serde(rename = "right")]
+    pub correct: u32,
     /// Samples that hit the length limit.
     pub truncated: u32,
     /// Mean of ProcessAcc over the samples.
@@ -206,7 +207,7 @@ pub struct EvalRow {
     /// How many samples had each answer (their normal form; missing answers are under the empty
     /// string), for maj@k.
     pub answers: BTreeMap<String, u32>,
-    /// The right answer's normal form.
+    /// The correct answer's normal form.
     pub answer: String,
     /// How many samples had each kind of first fault.
     pub first_faults: BTreeMap<String, u32>,
@@ -233,7 +234,7 @@ pub struct Response {
     pub sample: u32,
     /// The text after `<solution>`, end token not included.
     pub text: String,
-    /// Whether it is right in process and answer.
+    /// Whether it is correct in process and answer.
     pub verified: bool,
     /// Tokens of the response, its end token included.
     #[serde(default)]

@@ -224,11 +224,11 @@ fn shares(
 pub(super) fn outcomes(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
     let names = ["right in every step", "right answer, wrong process", "wrong answer", "cut off"];
     let parts: Vec<(String, usize)> = names.map(str::to_owned).into_iter().zip([2, 1, 0, 5]).collect();
-    let cut = |row: &EvalRow| row.truncated.min(row.n.saturating_sub(row.right));
+    let cut = |row: &EvalRow| row.truncated.min(row.n.saturating_sub(row.correct));
     let counts = |row: &EvalRow, part: usize| match part {
         0 => row.verified,
-        1 => row.right.saturating_sub(row.verified),
-        2 => row.n.saturating_sub(row.right).saturating_sub(cut(row)),
+        1 => row.correct.saturating_sub(row.verified),
+        2 => row.n.saturating_sub(row.correct).saturating_sub(cut(row)),
         _ => cut(row),
     };
     Figure::new(

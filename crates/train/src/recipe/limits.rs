@@ -3,13 +3,12 @@
 use std::fmt::Display;
 
 use problems::reward::Reward;
-
 use runs::SuiteConfig;
 
-use super::{Optimizer, Policy, Rollout, Stage};
+use super::{Optimizer, PolicyConfig, RolloutConfig, Stage};
 use crate::{
     eval::sampling,
-    kl::{KlKind, KlPlace},
+    rl::{KlKind, KlPlace},
     schedule::Schedule,
 };
 
@@ -28,7 +27,7 @@ fn not_negative(name: &'static str, value: f64) -> Limit {
     is(name, value, value.is_finite() && value >= 0.0, "at least 0")
 }
 
-/// A decay of moments: 1 divides by zero, in the engine's own numbers.
+/// A decay of moments. A decay of 1 in the engine's single precision would divide by zero.
 fn decay(name: &'static str, value: f64) -> Limit {
     is(name, value, value >= 0.0 && (value as f32) < 1.0, "at least 0 and below 1")
 }
@@ -71,8 +70,7 @@ impl Stage {
         at_least_one("steps", self.steps.unwrap_or(1))
     }
 
-    /// A corpus is cut into batches of about `batch_tokens`: one much smaller than that would be a batch that holds no
-    /// problem.
+    /// A corpus is divided into batches of about `batch_tokens`. A much smaller one would be a batch without a problem.
     pub(super) fn check_corpus(&self) -> Limit {
         if self.tokens.is_some() == self.steps.is_some() {
             return Err(("tokens", format!("stage `{}` needs either `tokens` or `steps`", self.name)));
@@ -103,7 +101,7 @@ pub(super) fn suite(suite: &SuiteConfig) -> Limit {
     }
 }
 
-impl Rollout {
+impl RolloutConfig {
     pub(super) fn check(&self, context: usize) -> Limit {
         at_least_one("prompts", u64::from(self.prompts))?;
         at_least_one("max_tokens", u64::from(self.max_tokens))?;
@@ -133,7 +131,7 @@ impl Rollout {
     }
 }
 
-impl Policy {
+impl PolicyConfig {
     pub(super) fn check(&self, prompts: u32) -> Limit {
         at_least_one("mini_batches", u64::from(self.mini_batches))?;
         at_least_one("epochs", u64::from(self.epochs))?;

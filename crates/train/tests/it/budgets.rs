@@ -3,13 +3,16 @@
 use std::{fs, path::Path, sync::atomic::AtomicBool};
 
 use problems::{Cell, Contexts, Generator, World, gold::Mode};
-use runs::lines;
-use runs::records::{Exposure, MetricsRow, StageDone};
+use runs::{
+    lines,
+    records::{Exposure, MetricsRow, StageDone},
+};
 use tercet_train::{
-    checkpoint::LoopState,
-    plan::{Plan, Rates},
     recipe::Recipe,
-    run::{Options, Run},
+    run::{
+        LoopState, Options, Outcome, Run,
+        plan::{Plan, Rates},
+    },
 };
 
 use crate::{
@@ -27,7 +30,8 @@ fn run<T>(recipe: Recipe, look: impl FnOnce(&Path) -> T) -> T {
     let folder = tempfile::tempdir().expect("a folder");
     let factory = Factory::new(Fuse::never());
     let run = Run::open(recipe, folder.path(), &factory, Options::default()).expect("the folder opens");
-    run.execute(&mut (), &AtomicBool::new(false)).expect("the run ends");
+    let outcome = run.execute(&mut (), &AtomicBool::new(false)).expect("the run ends");
+    assert_eq!(outcome, Outcome::Finished(()));
     look(&folder.path().join("stages"))
 }
 
@@ -52,10 +56,10 @@ fn json<T: serde::de::DeserializeOwned>(path: &Path) -> T {
 #[test]
 fn how_a_step_is_cut_does_not_matter() {
     let whole = run(recipe(&["stage.pre.micro_tokens=100000"]), losses);
-    let pieces = run(recipe(&["stage.pre.micro_tokens=70"]), losses);
+    let parts = run(recipe(&["stage.pre.micro_tokens=70"]), losses);
     assert_eq!(whole.len(), 7);
-    for (whole, pieces) in whole.iter().zip(pieces) {
-        assert!((whole - pieces).abs() < 1e-6, "{whole} in one piece, {pieces} in several");
+    for (whole, parts) in whole.iter().zip(parts) {
+        assert!((whole - parts).abs() < 1e-6, "{whole} in one micro-batch, {parts} in several");
     }
 }
 

@@ -188,9 +188,9 @@ impl Learner for Table {
                     let target = f64::from(u8::from(token == batch.tokens_T[t] as usize));
                     *gradient += f64::from(gradient_T[t]) * (target - p);
                 }
-                let Some(pull) = objective.reference_kl() else { continue };
-                let weight = f64::from(pull.weights_T[t]);
-                let reference = &pull.reference_TV[(t - 1) * self.vocab..][..self.vocab];
+                let Some(term) = objective.reference_kl() else { continue };
+                let weight = f64::from(term.weights_T[t]);
+                let reference = &term.reference_TV[(t - 1) * self.vocab..][..self.vocab];
                 let log_ratio = |(p, q): (&f64, &f32)| p.ln() - f64::from(*q);
                 let kl: f64 = p.iter().zip(reference).map(|pair| pair.0 * log_ratio(pair)).sum();
                 for (gradient, pair) in row.iter_mut().zip(p.iter().zip(reference)) {

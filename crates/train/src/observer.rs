@@ -1,4 +1,4 @@
-//! How a run tells what it is doing. The library prints nothing; a caller draws bars or nothing at all.
+//! What a run reports while it works. The library prints nothing: the caller draws progress bars, or nothing at all.
 
 use std::path::Path;
 
@@ -94,13 +94,13 @@ pub enum Event<'a> {
     },
 }
 
-/// Looks on while a run works.
-pub trait Watch {
+/// Is told of what a run does.
+pub trait Observer {
     /// Called at every event, often several times a second.
     fn on(&mut self, event: Event<'_>);
 }
 
-/// Looks away.
-impl Watch for () {
+/// Ignores everything.
+impl Observer for () {
     fn on(&mut self, _: Event<'_>) {}
 }

@@ -1,4 +1,4 @@
-//! The divergence from the reference policy: exact, or estimated at the sampled tokens.
+//! The KL divergence from the reference model: exact, or estimated at the sampled tokens.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,8 @@ pub enum KlKind {
     K2,
     /// exp(−d) + d − 1: unbiased and never negative (verl's `low_var_kl`).
     K3,
-    /// The divergence itself, summed over the whole vocabulary at every token, in the loss: no noise, and the
-    /// reference's output layer for each pass over the rollouts.
+    /// The divergence itself, summed over the whole vocabulary at every token, in the loss. It has no noise, and costs
+    /// a forward pass of the reference model for each pass over the rollouts.
     Exact,
 }
 
@@ -31,7 +31,7 @@ pub enum KlPlace {
     Reward,
 }
 
-/// The pull towards the reference policy.
+/// The KL term: what keeps the policy close to the reference model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kl {
@@ -77,7 +77,13 @@ const LOG_RATIO_LIMIT: f64 = 20.0;
 const K3_LIMIT: f64 = 10.0;
 
 impl KlKind {
-    /// The estimate at a token with these log-probabilities; nothing if it is none or exact.
+    /// The estimated divergence of a response, summed over its tokens.
+    pub fn sum(self, logprobs_T: &[f32], reference_T: &[f32]) -> f64 {
+        let pairs = logprobs_T.iter().zip(reference_T);
+        pairs.map(|(own, reference)| self.at(f64::from(*own), f64::from(*reference)).value).sum()
+    }
+
+    /// The estimate at a token with these log-probabilities; 0 for the kinds `none` and `exact`.
     pub fn at(self, logprob: f64, reference: f64) -> KlAt {
         let d = logprob - reference;
         match self {
@@ -100,6 +106,16 @@ impl KlKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_divergence_of_a_response_is_the_sum_over_its_tokens() {
+        // d = ln 2 at the first token and 0 at the second.
+        let (own, reference) = ([0.5_f32.ln(), 0.25_f32.ln()], [0.25_f32.ln(), 0.25_f32.ln()]);
+        let two = std::f64::consts::LN_2;
+        for (kind, by_hand) in [(KlKind::K1, two), (KlKind::K2, two * two / 2.0), (KlKind::K3, two - 0.5)] {
+            assert!((kind.sum(&own, &reference) - by_hand).abs() < 1e-6, "{kind:?}");
+        }
+    }
 
     /// Over the whole vocabulary the estimators are the divergence in expectation: k1 and k3 in value, k2 in slope.
     #[test]

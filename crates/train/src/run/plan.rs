@@ -1,20 +1,21 @@
 //! What a recipe will cost, before anything is done.
 
-use problems::{Generator, SpecError, split::Split};
+use learner::ModelConfig;
+use problems::{Cell, split::Split};
+use runs::{
+    MatchedBy,
+    records::{Cost, StageKind},
+};
 use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
-use learner::ModelConfig;
-use runs::MatchedBy;
-use runs::records::{Cost, StageKind};
-
+use super::key::{PlannedStage, stages};
 use crate::{
-    batches::Document,
+    data::{Document, generator, train_tokenizer},
     error::RunError,
-    kl::KlKind,
     ledger::Ledger,
-    recipe::{Arm, ArmStage, Recipe},
-    run::{stages, train_tokenizer},
+    recipe::{Arm, PolicyConfig, Recipe, RolloutConfig, Stage},
+    rl::KlKind,
 };
 
 /// How far the costs of arms that are meant to match may differ.
@@ -97,6 +98,15 @@ pub struct Rates {
     pub sample_tokens_per_second: f64,
 }
 
+impl Rates {
+    fn seconds(&self, cost: &Cost, evaluation_tokens: u64) -> f64 {
+        let sampled = (cost.sampled_tokens + evaluation_tokens) as f64;
+        cost.trained_tokens as f64 / self.train_tokens_per_second
+            + cost.scored_tokens as f64 / (3.0 * self.train_tokens_per_second)
+            + sampled / self.sample_tokens_per_second
+    }
+}
+
 /// Problems that lengths are estimated from, for each cell.
 const LENGTH_PROBLEMS: u64 = 16;
 
@@ -117,7 +127,7 @@ impl Plan {
             for stage in stages(recipe, arm, seed)? {
                 let shared = known.contains(&stage.folder);
                 known.push(stage.folder.clone());
-                planned.push(lengths.stage(arm, &stage.stage, stage.folder, shared, parameters, rates)?);
+                planned.push(StagePlan { shared, ..lengths.stage(arm, &stage, parameters, rates)? });
             }
             let total: Cost = planned.iter().map(|stage| stage.cost).sum();
             arms.push(ArmPlan { name: arm.name.clone(), parameters, stages: planned, total });
@@ -169,53 +179,34 @@ struct Lengths<'a> {
 }
 
 impl Lengths<'_> {
+    /// The plan of a stage that no earlier arm has.
     fn stage(
         &self,
         arm: &Arm,
-        planned: &ArmStage,
-        folder: String,
-        shared: bool,
+        planned: &PlannedStage,
         parameters: u64,
         rates: Option<Rates>,
     ) -> Result<StagePlan, RunError> {
-        let stage = &planned.stage;
-        let steps = stage.total_steps();
+        let stage = &planned.stage.stage;
         let mut ledger = Ledger::default();
         if let (Some(rollout), Some(policy)) = (&stage.rollout, &stage.policy) {
-            let (prompt, response) =
-                self.mean(planned.cells.iter().map(|(cell, w)| (cell, *w)), Split::Rl)?;
-            let prompts = steps as f64 * f64::from(rollout.prompts);
-            let responses = prompts * f64::from(rollout.samples);
-            let length = response.min(f64::from(rollout.max_tokens));
-            let tokens = responses * (prompt + length);
-            ledger.trained_tokens = (tokens * f64::from(policy.epochs)) as u64;
-            ledger.sampled_tokens = (responses * length) as u64;
-            ledger.prompt_tokens = (prompts * prompt) as u64;
-            ledger.with_reference = policy.kl.active();
-            let passes = match policy.kl.kind {
-                _ if !policy.kl.active() => 0,
-                KlKind::Exact => policy.epochs,
-                _ => 1,
-            };
-            ledger.scored_tokens = (tokens * f64::from(passes)) as u64;
-            let nominal = match rollout.nominal_length {
-                0 => arm.model.context as u64,
-                length => length,
-            };
-            ledger.nominal_rollout_tokens = responses as u64 * nominal;
+            let lengths = self.mean(planned.stage.cells.iter().map(|(cell, w)| (cell, *w)), Split::Rl)?;
+            count_rollouts(&mut ledger, stage, (rollout, policy), lengths, arm.model.context);
         } else {
             ledger.trained_tokens = stage.budget().0;
         }
         let cost = ledger.cost(parameters);
         let evaluation_tokens = self.evaluation(&stage.name)?;
-        let seconds = rates.map(|rates| {
-            let sampled = (cost.sampled_tokens + evaluation_tokens) as f64;
-            cost.trained_tokens as f64 / rates.train_tokens_per_second
-                + cost.scored_tokens as f64 / (3.0 * rates.train_tokens_per_second)
-                + sampled / rates.sample_tokens_per_second
-        });
-        let (name, kind) = (stage.name.clone(), stage.kind);
-        Ok(StagePlan { name, kind, folder, shared, steps, cost, evaluation_tokens, seconds })
+        Ok(StagePlan {
+            name: stage.name.clone(),
+            kind: stage.kind,
+            folder: planned.folder.clone(),
+            shared: false,
+            steps: stage.total_steps(),
+            cost,
+            evaluation_tokens,
+            seconds: rates.map(|rates| rates.seconds(&cost, evaluation_tokens)),
+        })
     }
 
     /// Tokens that the suites after a stage sample, if responses are as long as gold solutions.
@@ -240,19 +231,14 @@ impl Lengths<'_> {
     /// A cell that has none is measured on its own split.
     fn mean<'c>(
         &self,
-        cells: impl Iterator<Item = (&'c problems::spec::Cell, f64)>,
+        cells: impl Iterator<Item = (&'c Cell, f64)>,
         split: Split,
     ) -> Result<(f64, f64), RunError> {
-        let document = &self.recipe.document;
-        let data = |e: SpecError| RunError::Data(e.to_string());
-        let generator = |split| {
-            Generator::new(&document.world, &self.recipe.contexts, 0, Some((split, document.split)))
-                .map_err(data)
-        };
-        let (validation, own) = (generator(Split::Validation)?, generator(split)?);
+        let (validation, own) =
+            (generator(self.recipe, 0, Split::Validation)?, generator(self.recipe, 0, split)?);
         let (mut prompts, mut responses) = (0.0, 0.0);
         for (cell, weight) in cells {
-            let sequence = validation.sequence(cell).or_else(|_| own.sequence(cell)).map_err(data)?;
+            let sequence = validation.sequence(cell).or_else(|_| own.sequence(cell))?;
             for i in 0..LENGTH_PROBLEMS {
                 let document = Document::of(&sequence.problem(i), self.tokenizer);
                 let share = weight / LENGTH_PROBLEMS as f64;
@@ -262,6 +248,31 @@ impl Lengths<'_> {
         }
         Ok((prompts, responses))
     }
+}
+
+/// Counts the rollouts of a stage and what is trained on them. `lengths` are those of a prompt and a response.
+fn count_rollouts(
+    ledger: &mut Ledger,
+    stage: &Stage,
+    (rollout, policy): (&RolloutConfig, &PolicyConfig),
+    (prompt, response): (f64, f64),
+    context: usize,
+) {
+    let prompts = stage.total_steps() as f64 * f64::from(rollout.prompts);
+    let responses = prompts * f64::from(rollout.samples);
+    let length = response.min(f64::from(rollout.max_tokens));
+    let tokens = responses * (prompt + length);
+    ledger.trained_tokens = (tokens * f64::from(policy.epochs)) as u64;
+    ledger.sampled_tokens = (responses * length) as u64;
+    ledger.prompt_tokens = (prompts * prompt) as u64;
+    ledger.with_reference = policy.kl.active();
+    let passes = match policy.kl.kind {
+        _ if !policy.kl.active() => 0,
+        KlKind::Exact => policy.epochs,
+        _ => 1,
+    };
+    ledger.scored_tokens = (tokens * f64::from(passes)) as u64;
+    ledger.nominal_rollout_tokens = responses as u64 * rollout.nominal_length_or(context);
 }
 
 /// The parameters of a Qwen2 decoder. `vocab` stands in where the model's is 0.

@@ -1,36 +1,45 @@
 //! A run: every arm of a recipe at every seed, stage by stage, in one folder.
 //!
-//! A stage's folder is named by the hash of all that determines it. Arms share the stages they share, a
-//! finished stage is never run again, and a run that was stopped goes on where it was.
+//! A stage's folder is named by the hash of all that determines it. So arms share stages that are the same, a finished
+//! stage is never run again, and a run that was stopped goes on where it was.
 
-use runs::lines;
+mod checkpoint;
+mod done;
+mod journals;
+mod key;
+pub mod plan;
+mod reuse;
+mod stage;
+mod validation;
+
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Component, Path, PathBuf},
     sync::atomic::AtomicBool,
 };
 
-use problems::{Generator, SpecError, spec::Cell, split::Split, stream::Stream};
+use learner::{LearnerFactory, ModelConfig};
+use runs::{
+    Lock, files, lines,
+    records::{ArmRun, FORMAT, Manifest},
+};
 use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
-use learner::{LearnerFactory, ModelConfig};
-use runs::records::{ArmRun, FORMAT, Manifest, stage_folder};
-use runs::{Lock, files};
+pub use crate::outcome::Outcome;
+pub use checkpoint::LoopState;
+pub use key::{PlannedStage, stages};
 
+use self::{key::tokenizer_key, stage::StageRun};
 use crate::{
+    data::train_tokenizer,
     error::RunError,
     eval::Suite,
-    recipe::{Arm, ArmStage, Recipe, Stage},
-    stage::{Job, validation_cells},
-    watch::{Event, Watch},
+    observer::{Event, Observer},
+    recipe::{Arm, Recipe},
 };
 
-/// Changes whenever the same stage would give other bytes: old stages are then not taken for new ones.
-const BEHAVIOUR: u32 = 2;
-
-/// What a run is told besides its recipe.
+/// The options of a run, besides its recipe.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// The command that makes the run, for the manifest.
@@ -41,37 +50,17 @@ pub struct Options {
     pub arm: Option<String>,
     /// Only this seed.
     pub seed: Option<u64>,
-    /// Run folders that finished stages are taken from where they are the same.
+    /// Run folders that finished stages are taken from if they are the same.
     pub reuse: Vec<PathBuf>,
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Everything is done.
-    Finished,
-    /// It was asked to stop, and saved where it was.
-    Stopped,
-}
-
-/// A run in its folder, which no other process can take while it lives.
+/// A run in its folder. No other process can work there while this lives.
 pub struct Run<'a> {
     recipe: Recipe,
     folder: PathBuf,
     factory: &'a dyn LearnerFactory,
     options: Options,
     _lock: Lock,
-}
-
-/// One stage of one arm at one seed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PlannedStage {
-    /// Hash of all that determines it.
-    pub key: String,
-    /// Its folder's name.
-    pub folder: String,
-    /// The stage.
-    pub stage: ArmStage,
 }
 
 /// `data/tokenizer/source.json`: what the tokenizer was trained on.
@@ -81,7 +70,7 @@ struct TokenizerSource {
 }
 
 impl<'a> Run<'a> {
-    /// Opens a run folder, or starts one, and keeps others out of it.
+    /// Opens a run folder or starts one, and locks it.
     ///
     /// # Errors
     /// If another process works there, the folder holds something else, or it cannot be written.
@@ -104,14 +93,14 @@ impl<'a> Run<'a> {
         }
         let run = Self { recipe, folder: folder.to_owned(), factory, options, _lock: lock };
         files::write(&folder.join("recipe.toml"), run.recipe.resolved().as_bytes())?;
-        run.keep_contexts()?;
+        run.copy_contexts()?;
         files::write_json(&manifest_path, &run.manifest()?)?;
         Ok(run)
     }
 
-    /// Puts the contexts of the recipe's own beside `recipe.toml`, where it looks for them. (A path that is absolute or
-    /// climbs leads elsewhere from the run folder, too: what lies there stays as it is.)
-    fn keep_contexts(&self) -> Result<(), RunError> {
+    /// Copies the recipe's context files beside `recipe.toml`, where it looks for them. (A path that is absolute or climbs
+    /// leads out of the run folder: what lies there stays as it is.)
+    fn copy_contexts(&self) -> Result<(), RunError> {
         for (name, text) in self.recipe.document.context_files.iter().zip(&self.recipe.context_texts) {
             let path = Path::new(name);
             if path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
@@ -133,21 +122,21 @@ impl<'a> Run<'a> {
         &self.recipe
     }
 
-    /// Does what is left to do. Asked to stop, it ends the step, saves, and says so.
+    /// Does what is left to do. If `stop` is set, it ends the step, saves, and returns [`Outcome::Stopped`].
     ///
     /// # Errors
     /// If a stage fails; what was finished before stays finished.
-    pub fn execute(&self, watch: &mut dyn Watch, stop: &AtomicBool) -> Result<Outcome, RunError> {
-        let tokenizer = self.tokenizer(watch)?;
-        let suites = self.suites(watch)?;
+    pub fn execute(&self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, RunError> {
+        let tokenizer = self.tokenizer(observer)?;
+        let suites = self.suites(observer)?;
         self.check_lengths(&suites, &tokenizer)?;
         for seed in self.seeds() {
             for arm in self.arms() {
-                watch.on(Event::Arm { name: &arm.name, seed });
+                observer.on(Event::Arm { name: &arm.name, seed });
                 let mut parent: Option<PathBuf> = None;
                 for planned in stages(&self.recipe, arm, seed)? {
                     let folder = self.folder.join("stages").join(&planned.folder);
-                    let job = Job {
+                    let stage = StageRun {
                         recipe: &self.recipe,
                         stage: &planned.stage,
                         model: &model_of(arm, &tokenizer),
@@ -159,15 +148,16 @@ impl<'a> Run<'a> {
                         suites: &suites,
                         factory: self.factory,
                         reuse: &self.options.reuse,
+                        stop,
                     };
-                    if job.execute(watch, stop)?.is_none() {
+                    if stage.execute(observer)? == Outcome::Stopped {
                         return Ok(Outcome::Stopped);
                     }
                     parent = Some(folder);
                 }
             }
         }
-        Ok(Outcome::Finished)
+        Ok(Outcome::Finished(()))
     }
 
     fn arms(&self) -> impl Iterator<Item = &Arm> {
@@ -202,7 +192,7 @@ impl<'a> Run<'a> {
     }
 
     /// The run's tokenizer: trained once, the same for all arms and seeds.
-    fn tokenizer(&self, watch: &mut dyn Watch) -> Result<Tokenizer, RunError> {
+    fn tokenizer(&self, observer: &mut dyn Observer) -> Result<Tokenizer, RunError> {
         let path = self.folder.join("data").join("tokenizer");
         let source = TokenizerSource { key: tokenizer_key(&self.recipe)? };
         let source_path = path.join("source.json");
@@ -211,26 +201,26 @@ impl<'a> Run<'a> {
                 let what = "a tokenizer that was trained on other problems".to_owned();
                 return Err(RunError::Foreign { folder: self.folder.clone(), what });
             }
-            return Tokenizer::open(&path).map_err(|e| RunError::Data(e.to_string()));
+            return Ok(Tokenizer::open(&path)?);
         }
-        watch.on(Event::Preparing("tokenizer"));
+        observer.on(Event::Preparing("tokenizer"));
         let tokenizer = train_tokenizer(&self.recipe, self.recipe.document.tokenizer.problems)?;
         files::make_folder(&self.folder.join("data"))?;
         let partial = files::begin_folder(&path)?;
-        tokenizer.save(&partial).map_err(|e| RunError::Data(e.to_string()))?;
+        tokenizer.save(&partial)?;
         files::write_json(&partial.join("source.json"), &source)?;
         files::publish(&partial, &path)?;
         // As it will be read by every later run.
-        Tokenizer::open(&path).map_err(|e| RunError::Data(e.to_string()))
+        Ok(Tokenizer::open(&path)?)
     }
 
-    fn suites(&self, watch: &mut dyn Watch) -> Result<Vec<Suite>, RunError> {
+    fn suites(&self, observer: &mut dyn Observer) -> Result<Vec<Suite>, RunError> {
         let document = &self.recipe.document;
         let folder = self.folder.join("data").join("suites");
         files::make_folder(&folder)?;
         let mut suites = Vec::new();
         for config in &document.evaluation.suites {
-            watch.on(Event::Preparing(&format!("suite {}", config.name)));
+            observer.on(Event::Preparing(&format!("suite {}", config.name)));
             let contexts = &self.recipe.contexts;
             let seed = document.evaluation.seed;
             let suite = Suite::make(config, &document.world, contexts, document.split, seed)?;
@@ -244,8 +234,8 @@ impl<'a> Run<'a> {
         Ok(suites)
     }
 
-    /// A suite that a model cannot be asked must not come to light after its first stage. (Contexts that the tokenizer
-    /// was not trained on take many tokens.)
+    /// Refuses a suite that does not fit the model's context before the first stage begins. (Stories that the tokenizer was
+    /// not trained on take many tokens.)
     fn check_lengths(&self, suites: &[Suite], tokenizer: &Tokenizer) -> Result<(), RunError> {
         for suite in suites {
             let longest = suite.longest(tokenizer);
@@ -274,98 +264,6 @@ fn check_choice(recipe: &Recipe, options: &Options) -> Result<(), RunError> {
         return Err(RunError::Unknown { what: "seed", name: seed.to_string(), known: known.join(", ") });
     }
     Ok(())
-}
-
-/// The stages of an arm at a seed, with their keys.
-///
-/// # Errors
-/// If a part of the recipe has no JSON form.
-pub fn stages(recipe: &Recipe, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>, RunError> {
-    let document = &recipe.document;
-    let tokenizer = tokenizer_key(recipe)?;
-    let mut parent = String::new();
-    let mut planned = Vec::new();
-    for stage in &arm.stages {
-        let cells: Vec<(&Cell, &f64)> = stage.cells.iter().collect();
-        let files: Vec<&String> = stage.files.iter().map(|file| &file.hash).collect();
-        let validation = if stage.stage.validate_every == 0 {
-            None
-        } else {
-            let evaluation = &document.evaluation;
-            let cells = validation_cells(document, &stage.cells);
-            Some((evaluation.seed, evaluation.validation_problems, cells))
-        };
-        // What is measured on the way does not change what is trained.
-        let training = Stage { evaluate_milestones: false, ..stage.stage.clone() };
-        let key = key(&(
-            (BEHAVIOUR, &tokenizer, &parent, seed, &arm.model),
-            (&document.world, document.split, &recipe.context_texts),
-            (training, cells, validation, files),
-        ))?;
-        parent.clone_from(&key);
-        let folder = stage_folder(&stage.stage.name, &key);
-        planned.push(PlannedStage { key, folder, stage: stage.clone() });
-    }
-    Ok(planned)
-}
-
-fn key(parts: &impl Serialize) -> Result<String, RunError> {
-    let text = serde_json::to_string(parts).map_err(|e| RunError::Data(e.to_string()))?;
-    Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
-}
-
-/// Hash of all that determines the tokenizer.
-fn tokenizer_key(recipe: &Recipe) -> Result<String, RunError> {
-    let document = &recipe.document;
-    let cells: Vec<(Cell, f64)> = tokenizer_cells(recipe).into_iter().collect();
-    key(&(BEHAVIOUR, &document.tokenizer, &document.world, document.split, &recipe.context_texts, cells))
-}
-
-/// The cells the tokenizer is trained on: those of its mix, or of every stage of every arm.
-fn tokenizer_cells(recipe: &Recipe) -> BTreeMap<Cell, f64> {
-    let document = &recipe.document;
-    if let Some(parts) = document.mix.get(&document.tokenizer.mix) {
-        return crate::recipe::mix::cells(parts).unwrap_or_default();
-    }
-    let mut cells = BTreeMap::new();
-    let mut counted: Vec<&BTreeMap<Cell, f64>> = Vec::new();
-    for stage in recipe.arms.iter().flat_map(|arm| &arm.stages) {
-        if !counted.contains(&&stage.cells) {
-            counted.push(&stage.cells);
-            for (cell, weight) in &stage.cells {
-                *cells.entry(cell.clone()).or_insert(0.0) += weight;
-            }
-        }
-    }
-    let sum: f64 = cells.values().sum();
-    for weight in cells.values_mut() {
-        *weight /= sum;
-    }
-    cells
-}
-
-/// Trains a recipe's tokenizer on about so many problems, every cell at least once.
-///
-/// # Errors
-/// If the world is impossible or the vocabulary too small.
-pub fn train_tokenizer(recipe: &Recipe, problems: u64) -> Result<Tokenizer, RunError> {
-    let document = &recipe.document;
-    let key = Stream::root(document.tokenizer.seed).fork("tokenizer").key();
-    let seed = u64::from_le_bytes([key[0], key[1], key[2], key[3], key[4], key[5], key[6], key[7]]);
-    let split = Some((Split::Train, document.split));
-    let generator = Generator::new(&document.world, &recipe.contexts, seed, split)
-        .map_err(|e| RunError::Data(e.to_string()))?;
-    let sequence = |(cell, weight): (Cell, f64)| Ok((generator.sequence(&cell)?, weight));
-    let sequences: Result<Vec<_>, SpecError> = tokenizer_cells(recipe).into_iter().map(sequence).collect();
-    let sequences = sequences.map_err(|e| RunError::Data(format!("the tokenizer: {e}")))?;
-    let texts = sequences.iter().flat_map(|(sequence, weight)| {
-        let count = ((weight * problems as f64).round() as u64).max(1);
-        (0..count).map(move |i| {
-            let problem = sequence.problem(i);
-            problem.prompt() + &problem.response()
-        })
-    });
-    Tokenizer::train(texts, document.tokenizer.vocab).map_err(|e| RunError::Data(e.to_string()))
 }
 
 /// The arm's model with what the tokenizer decides filled in.

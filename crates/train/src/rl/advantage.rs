@@ -1,8 +1,8 @@
-//! How much better a response was than its group.
-//!
-//! Axes: `_P` prompt, `_G` response in the prompt's group.
+//! The advantage of a response: how much better it was than the others of its group.
 
 use serde::{Deserialize, Serialize};
+
+use super::moments::{Moments, STD_EPSILON};
 
 /// The estimator of a response's advantage from the rewards of its group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,11 +20,7 @@ pub enum Advantage {
     ReinforcePlusPlus,
 }
 
-/// Keeps a standard deviation of nearly nothing from blowing an advantage up; the value of GRPO's
-/// published implementations.
-const EPSILON: f64 = 1e-6;
-
-/// What the rewards of one group say.
+/// Whether the rewards of a group differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupKind {
     /// All rewards are equal: the group says nothing about what to change.
@@ -33,7 +29,7 @@ pub enum GroupKind {
     Mixed,
 }
 
-/// Whether the rewards of a group differ: decided by their equality, never by a computed variance.
+/// The kind of a group. The rewards are compared with each other: a computed variance could be off by a rounding error.
 pub fn group_kind(rewards_G: &[f64]) -> GroupKind {
     if rewards_G.windows(2).all(|pair| pair[0] == pair[1]) { GroupKind::Uniform } else { GroupKind::Mixed }
 }
@@ -43,9 +39,9 @@ pub fn advantages(kind: Advantage, rewards_PG: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let mut advantages_PG: Vec<Vec<f64>> = rewards_PG.iter().map(|group| of_group(kind, group)).collect();
     if kind == Advantage::ReinforcePlusPlus {
         let all: Vec<f64> = advantages_PG.iter().flatten().copied().collect();
-        let (_, std) = mean_and_std(&all);
+        let all = Moments::of(&all);
         for value in advantages_PG.iter_mut().flatten() {
-            *value /= std + EPSILON;
+            *value /= all.std + STD_EPSILON;
         }
     }
     advantages_PG
@@ -55,27 +51,14 @@ fn of_group(kind: Advantage, rewards_G: &[f64]) -> Vec<f64> {
     if group_kind(rewards_G) == GroupKind::Uniform {
         return vec![0.0; rewards_G.len()];
     }
-    let (mean, std) = mean_and_std(rewards_G);
+    let Moments { mean, std } = Moments::of(rewards_G);
     let n = rewards_G.len() as f64;
     let scale = match kind {
-        Advantage::Grpo => 1.0 / (std + EPSILON),
+        Advantage::Grpo => 1.0 / (std + STD_EPSILON),
         Advantage::GrpoNoStd | Advantage::ReinforcePlusPlus => 1.0,
         Advantage::Rloo => n / (n - 1.0),
     };
     rewards_G.iter().map(|reward| (reward - mean) * scale).collect()
-}
-
-/// Mean and sample standard deviation (n − 1); the latter is 0 for fewer than two numbers.
-pub(crate) fn mean_and_std(values: &[f64]) -> (f64, f64) {
-    if values.is_empty() {
-        return (0.0, 0.0);
-    }
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    if values.len() < 2 {
-        return (mean, 0.0);
-    }
-    let square: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (mean, (square / (values.len() - 1) as f64).sqrt())
 }
 
 #[cfg(test)]
@@ -105,7 +88,7 @@ mod tests {
         let rewards = [vec![1.0, 0.0, 0.0], vec![0.5, 0.5, 0.5], vec![0.0, 0.25, 1.0]];
         let all: Vec<f64> =
             advantages(Advantage::ReinforcePlusPlus, &rewards).into_iter().flatten().collect();
-        let (mean, std) = mean_and_std(&all);
+        let Moments { mean, std } = Moments::of(&all);
         assert!(mean.abs() < 1e-12 && (std - 1.0).abs() < 1e-4, "{mean} {std}");
     }
 }

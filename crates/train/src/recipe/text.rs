@@ -1,6 +1,6 @@
 //! A recipe's text: where things stand in it, overrides, and errors that point at a line.
 
-use std::{fmt, ops::Range};
+use std::ops::Range;
 
 use serde::de::DeserializeOwned;
 use toml::{
@@ -8,62 +8,17 @@ use toml::{
     de::{DeString, DeTable, DeValue},
 };
 
-/// What is wrong with a recipe, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct RecipeError {
-    /// One sentence.
-    pub message: String,
-    /// The place, if there is one.
-    pub place: Option<Place>,
-}
+use super::error::{Place, RecipeError};
 
-/// A place in a recipe.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The file, or the override as it was given.
-    pub file: String,
-    /// Line, from 1; 0 for an override from outside the file.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-    /// The line's text.
-    pub text: String,
-    /// How many characters the caret underlines.
-    pub width: usize,
-}
-
-impl fmt::Display for RecipeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(place) = &self.place else { return f.write_str(&self.message) };
-        let number = if place.line == 0 { String::new() } else { place.line.to_string() };
-        let gutter = " ".repeat(number.len());
-        if place.line == 0 {
-            writeln!(f, "{}: {}", place.file, self.message)?;
-        } else {
-            writeln!(f, "{}:{}:{}: {}", place.file, place.line, place.column, self.message)?;
-        }
-        writeln!(f, "{gutter} |")?;
-        writeln!(f, "{number} | {}", place.text)?;
-        write!(f, "{gutter} | {}{}", " ".repeat(place.column - 1), "^".repeat(place.width.max(1)))
-    }
-}
-
-impl RecipeError {
-    /// An error without a place.
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: None }
-    }
-}
-
-/// The texts a recipe is read from: the file, then each override. A position counts through all of
-/// them as if they stood one after the other, so that every value knows where it was written.
-pub(crate) struct Source {
+/// The texts that a recipe is read from: the file, then each override. A position counts through all of them as if they
+/// stood one after the other, so every value knows where it was written.
+pub(crate) struct RecipeText {
     file: String,
     /// The file and the overrides. Each override is preceded by as many blanks as there is text before it.
     texts: Vec<String>,
 }
 
-impl Source {
+impl RecipeText {
     pub(crate) fn new(text: &str, file: &str, overrides: &[String]) -> Result<Self, RecipeError> {
         let mut texts = vec![text.to_owned()];
         let mut offset = text.len() + 1;
@@ -135,7 +90,7 @@ impl Source {
     }
 }
 
-/// `a.b=v` as a line of TOML: the path quoted, the value as it is, or as a string if it is none.
+/// `a.b=v` as a line of TOML: the path in quotes; the value as it is, or as a string if it is no TOML value.
 fn override_line(given: &str) -> Result<String, RecipeError> {
     let Some((path, value)) = given.split_once('=') else {
         return Err(RecipeError::new(format!("`--set {given}` has no `=`: write `--set path.to.key=value`")));
@@ -151,12 +106,11 @@ fn override_line(given: &str) -> Result<String, RecipeError> {
 /// Length of the path to what an arm sets: `arm.NAME.set`.
 const ARM_SET: usize = 3;
 
-/// Puts the values of `patch` into `base`. Keys are paths with dots; a list of tables that have a `name`
-/// is addressed by that name, any other list by number. A table is merged key by key, except where it
-/// has a `kind`: then it replaces the other as a whole. What an arm sets is a table of paths itself: there the rest of
-/// a path is one key, which replaces what the arm had under it.
+/// Puts the values of `patch` into `base`. Keys are paths with dots. An item of a list is addressed by its `name`, or by
+/// number if it has none. A table is merged key by key, but a table with a `kind` replaces the old one as a whole. An
+/// arm's `set` is a table of paths itself: there the rest of a path is one key, which replaces what the arm had under it.
 pub(crate) fn apply<'i>(
-    source: &Source,
+    source: &RecipeText,
     base: &mut DeTable<'i>,
     patch: &DeTable<'i>,
     prefix: &[String],

@@ -1,13 +1,12 @@
-//! The losses of reinforcement learning, as data: how each changes with the log-probability of each
-//! token. No tensor, no model: a learner applies them through [`Objective`].
-//!
-//! Axes: `_T` token of the flat batch.
+//! The losses of reinforcement learning as data: how each changes with the log-probability of each token. A learner
+//! applies them through [`Objective`].
 
-use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 use learner::{Objective, ReferenceKl};
+use serde::{Deserialize, Serialize};
 
-use crate::kl::Kl;
+use super::kl::Kl;
 
 /// Which surrogate is minimised.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,29 +60,45 @@ pub struct Clip {
     pub high: f64,
     /// For negative advantages the loss is at most −A times this; 0 is off.
     pub dual: f64,
-    /// The pull towards the reference.
+    /// The KL term.
     pub kl: Kl,
 }
 
-/// The loss of one batch of responses.
+/// The loss of one micro-batch of responses. All lists of tokens are as long as the flat batch.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PolicyObjective {
     /// The surrogate's numbers.
     pub clip: Clip,
     /// The token range of each sequence's response in the flat batch.
-    pub responses: Vec<std::ops::Range<usize>>,
+    pub responses: Vec<Range<usize>>,
     /// Log-probability of each token when it was sampled.
     pub old_T: Vec<f32>,
-    /// Log-probability of each token under the reference, if the KL term of the loss is an estimate.
+    /// Log-probability of each token under the reference model, if the KL term of the loss is an estimate.
     pub reference_T: Vec<f32>,
-    /// The reference's distributions, if it is exact ([`learner::Learner::distributions`]).
+    /// The distributions of the reference model, if the term is exact ([`learner::Learner::distributions`]).
     pub reference_TV: Vec<f32>,
     /// The weight of each token's distribution in an exact term: its weight times the coefficient.
-    pub pull_T: Vec<f32>,
+    pub kl_weights_T: Vec<f32>,
     /// Advantage of each token (0 outside responses).
     pub advantages_T: Vec<f64>,
     /// Weight of each token in the loss ([`Aggregation::weight`]; 0 outside responses).
     pub weights_T: Vec<f64>,
+}
+
+/// A response as the loss needs it, one entry a token.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponseTokens<'a> {
+    /// How many tokens the prompt before it has.
+    pub prompt: usize,
+    /// Log-probability of each token when it was sampled.
+    pub old_T: &'a [f32],
+    /// Log-probability of each token under the reference model; empty if the loss needs none.
+    pub reference_T: &'a [f32],
+    /// Advantage of each token.
+    pub advantages_T: &'a [f64],
+    /// Weight of each token in the loss ([`Aggregation::weight`]).
+    pub weight: f64,
 }
 
 /// What a batch's losses looked like, summed over its response tokens.
@@ -143,6 +158,34 @@ impl Clip {
 }
 
 impl PolicyObjective {
+    /// The loss of no responses.
+    pub fn new(clip: Clip) -> Self {
+        Self {
+            clip,
+            responses: Vec::new(),
+            old_T: Vec::new(),
+            reference_T: Vec::new(),
+            reference_TV: Vec::new(),
+            kl_weights_T: Vec::new(),
+            advantages_T: Vec::new(),
+            weights_T: Vec::new(),
+        }
+    }
+
+    /// Adds a response. Its sequence follows the earlier ones in the flat batch.
+    pub fn push(&mut self, response: &ResponseTokens<'_>) {
+        let start = self.old_T.len() + response.prompt;
+        let end = start + response.old_T.len();
+        self.responses.push(start..end);
+        append(&mut self.old_T, response.old_T, start..end);
+        append(&mut self.reference_T, response.reference_T, start..end);
+        append(&mut self.advantages_T, response.advantages_T, start..end);
+        self.weights_T.resize(start, 0.0);
+        self.weights_T.resize(end, response.weight);
+        self.kl_weights_T.resize(start, 0.0);
+        self.kl_weights_T.resize(end, (response.weight * self.clip.kl.coefficient) as f32);
+    }
+
     /// Calls `visit` with each response token's index and the surrogate there.
     fn each_token(&self, logprobs_T: &[f32], mut visit: impl FnMut(usize, f64, &Token)) {
         for response in &self.responses {
@@ -180,6 +223,13 @@ impl PolicyObjective {
     }
 }
 
+/// Puts values at a range after the end of a list, with zeros before them and where they are missing.
+fn append<T: Copy + Default>(list: &mut Vec<T>, values: &[T], range: Range<usize>) {
+    list.resize(range.start, T::default());
+    list.extend_from_slice(values);
+    list.resize(range.end, T::default());
+}
+
 impl Objective for PolicyObjective {
     fn gradient(&self, logprobs_T: &[f32], gradient_T: &mut [f32]) -> f64 {
         gradient_T.fill(0.0);
@@ -198,35 +248,8 @@ impl Objective for PolicyObjective {
     }
 
     fn reference_kl(&self) -> Option<ReferenceKl<'_>> {
-        let pull = ReferenceKl { reference_TV: &self.reference_TV, weights_T: &self.pull_T };
-        self.clip.kl.exact_in_loss().then_some(pull)
-    }
-}
-
-/// Next-token cross-entropy with a weight for each token: `Σ w·(−log p) / Σ w` over the whole step.
-#[derive(Debug, Clone)]
-pub struct CrossEntropy {
-    gradient_T: Vec<f32>,
-}
-
-impl CrossEntropy {
-    /// `weights_T` are this batch's token weights (0 for each sequence's first token); `total` is their
-    /// sum over all batches of the optimizer step.
-    pub fn new(weights_T: &[f32], total: f64) -> Self {
-        let gradient_T = weights_T.iter().map(|w| (-f64::from(*w) / total) as f32).collect();
-        Self { gradient_T }
-    }
-}
-
-impl Objective for CrossEntropy {
-    fn gradient(&self, logprobs_T: &[f32], gradient_T: &mut [f32]) -> f64 {
-        gradient_T.copy_from_slice(&self.gradient_T);
-        let terms = logprobs_T.iter().zip(&self.gradient_T);
-        terms.map(|(logprob, weight)| f64::from(*logprob) * f64::from(*weight)).sum()
-    }
-
-    fn constant_gradient(&self) -> Option<&[f32]> {
-        Some(&self.gradient_T)
+        let term = ReferenceKl { reference_TV: &self.reference_TV, weights_T: &self.kl_weights_T };
+        self.clip.kl.exact_in_loss().then_some(term)
     }
 }
 
@@ -237,16 +260,14 @@ mod tests {
     /// One response of one token with this ratio to the policy that sampled it.
     fn one(advantage: f64, ratio: f64, dual: f64) -> (f64, f32, PolicyStatistics) {
         let clip = Clip { surrogate: Surrogate::PpoClip, low: 0.2, high: 0.2, dual, kl: Kl::default() };
-        let objective = PolicyObjective {
-            clip,
-            responses: std::iter::once(1..2).collect(),
-            old_T: vec![0.0, -3.0],
-            reference_T: Vec::new(),
-            reference_TV: Vec::new(),
-            pull_T: Vec::new(),
-            advantages_T: vec![0.0, advantage],
-            weights_T: vec![0.0, 1.0],
-        };
+        let mut objective = PolicyObjective::new(clip);
+        objective.push(&ResponseTokens {
+            prompt: 1,
+            old_T: &[-3.0],
+            reference_T: &[],
+            advantages_T: &[advantage],
+            weight: 1.0,
+        });
         let logprobs_T = [0.0, (ratio.ln() - 3.0) as f32];
         let mut gradient_T = [f32::NAN; 2];
         let loss = objective.gradient(&logprobs_T, &mut gradient_T);

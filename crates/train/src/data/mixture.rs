@@ -1,14 +1,14 @@
-//! Which cell the next problem comes from, so that the shares come out exact without any draw.
+//! Decides which cell the next problem comes from. Nothing is drawn at random, so the shares are exact.
 //!
-//! Every cell is owed its share of what was handed out. The one that is owed most is next. At any time
-//! each cell is within about one problem of its share: a mix is a promise, not an expectation.
+//! Every cell is owed its share of what was taken so far, and the cell that is owed most is next. At any time each cell
+//! is within about one problem of its share.
 
 use std::collections::BTreeMap;
 
-use problems::spec::Cell;
+use problems::Cell;
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::stage::ShareOf;
+use crate::recipe::ShareOf;
 
 /// A stream of cells with given shares.
 #[derive(Debug, Clone)]
@@ -44,6 +44,11 @@ impl Mixture {
     /// The cells.
     pub fn cells(&self) -> &[Cell] {
         &self.cells
+    }
+
+    /// The share of each cell.
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
     }
 
     /// How far each cell is.

@@ -1,82 +1,17 @@
-//! Where problems come from: the generator, or files of records made by it (or by hand).
+//! The problems of a stage: from the generator, or from files of records.
 
-use runs::error::failed;
 use std::{
     collections::BTreeMap,
     fs::File,
     io::{BufRead, BufReader, Seek, SeekFrom},
-    path::{Path, PathBuf},
     sync::Arc,
 };
 
-use problems::{Cell, Generator, Problem, Record, Sequence, SpecError};
+use problems::{Cell, Generator, Problem, Sequence, SpecError};
+use runs::error::failed;
 
+use super::files::{DataFile, parse};
 use crate::error::RunError;
-
-/// A file of records, one a line: where the lines of each cell are. The file itself is not held in memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DataFile {
-    path: PathBuf,
-    /// blake3 of its content, hexadecimal.
-    pub hash: String,
-    lines: BTreeMap<Cell, Vec<u64>>,
-}
-
-impl DataFile {
-    /// Reads a file from its beginning to its end and checks every record.
-    ///
-    /// # Errors
-    /// The line and what is wrong with it, or why the file cannot be read.
-    pub fn index(path: &Path) -> Result<Self, String> {
-        if path.extension().is_some_and(|extension| extension == "gz" || extension == "zst") {
-            return Err(format!(
-                "`{}` is compressed: unpack it, problems are read from their places in the file",
-                path.display()
-            ));
-        }
-        let unreadable = |e| format!("cannot read `{}`: {e}", path.display());
-        let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
-        let mut hasher = blake3::Hasher::new();
-        let mut lines: BTreeMap<Cell, Vec<u64>> = BTreeMap::new();
-        let (mut line, mut start, mut number) = (Vec::new(), 0, 0);
-        loop {
-            line.clear();
-            let length = reader.read_until(b'\n', &mut line).map_err(unreadable)?;
-            if length == 0 {
-                break;
-            }
-            number += 1;
-            hasher.update(&line);
-            if !line.trim_ascii().is_empty() {
-                let problem =
-                    parse(&line).map_err(|e| format!("`{}`, line {number}: {e}", path.display()))?;
-                lines.entry(problem.cell).or_default().push(start);
-            }
-            start += length as u64;
-        }
-        Ok(Self { path: path.to_owned(), hash: hasher.finalize().to_hex().to_string(), lines })
-    }
-}
-
-/// Whether files have a problem for every cell of a mix.
-///
-/// # Errors
-/// The cell that is missing.
-pub fn check<'c>(files: &[Arc<DataFile>], cells: impl Iterator<Item = &'c Cell>) -> Result<(), String> {
-    for cell in cells {
-        if !files.iter().any(|file| file.lines.contains_key(cell)) {
-            let (op, context) = (cell.op, &cell.context);
-            let mode = cell.mode.name();
-            return Err(format!("the files have no problem of op {op} in `{context}` ({mode})"));
-        }
-    }
-    Ok(())
-}
-
-fn parse(line: &[u8]) -> Result<Problem, String> {
-    let record: Record = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-    Problem::from_record(&record).map_err(|e| e.to_string())
-}
 
 /// An endless sequence of problems for every cell of a mix.
 pub enum Supply {
@@ -156,7 +91,7 @@ mod tests {
 
     use problems::{Contexts, World, gold::Mode};
 
-    use super::*;
+    use super::{super::files::check_cells, *};
 
     fn sequence(op: u32) -> Sequence {
         let generator = Generator::new(&World::default(), &Contexts::builtin(), 7, None).expect("a world");
@@ -190,7 +125,7 @@ mod tests {
         let texts = [records(5, 1) + "\n\n" + &records(4, 2) + "\n", records(4, 1)];
         let (_folder, files) = files(&texts);
         let files = files.expect("the records are whole");
-        check(&files, [&cell(4), &cell(5)].into_iter()).expect("both are there");
+        check_cells(&files, [&cell(4), &cell(5)].into_iter()).expect("both are there");
         let supply = Supply::of_files(&files).expect("readable");
         let read = |op, i| supply.problem(&cell(op), i).expect("readable");
         assert_eq!((0..7).map(|i| read(4, i).index).collect::<Vec<u64>>(), [0, 1, 0, 0, 1, 0, 0]);
@@ -204,7 +139,7 @@ mod tests {
         let message = broken.expect_err("the second line is half a record");
         assert!(message.contains("0.jsonl`, line 2: "), "{message}");
         let (_, files) = files(&[records(5, 1)]);
-        let message = check(&files.expect("whole"), [&cell(6)].into_iter()).expect_err("another op");
+        let message = check_cells(&files.expect("whole"), [&cell(6)].into_iter()).expect_err("another op");
         assert_eq!(message, "the files have no problem of op 6 in `zoo` (forward)");
         let message =
             DataFile::index(&folder.path().join("0.jsonl.gz")).expect_err("not to be read in places");

@@ -1,5 +1,5 @@
-//! The edge of competence (paper, Section 6): prompts that the model fails at its first try and solves
-//! at one of k. The paper gives the advice; this steers by it, measured anew as the model grows.
+//! A curriculum at the edge of competence (paper, Section 6): prompts that the model fails at its first try and solves at
+//! one of k. The paper gives the advice; the curriculum follows it and measures the model as it trains.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,16 +37,19 @@ fn default_window() -> u64 {
     256
 }
 
-/// What is known of a cell: verified responses and all responses that are remembered. Part of a checkpoint.
+/// What the curriculum remembers of a cell. Part of a checkpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Belief {
     /// Verified responses.
-    pub right: u64,
+    #[serde(rename = "right")]
+    pub verified: u64,
     /// All responses.
     pub all: u64,
 }
 
 impl Curriculum {
+    /// Whether the numbers are possible.
+    ///
     /// # Errors
     /// A sentence about the number that is impossible.
     pub fn check(&self) -> Result<(), String> {
@@ -69,11 +72,11 @@ impl Curriculum {
     }
 
     /// Remembers the responses of one group.
-    pub fn observe(&self, belief: &mut Belief, right: u64, all: u64) {
-        belief.right += right;
+    pub fn observe(&self, belief: &mut Belief, verified: u64, all: u64) {
+        belief.verified += verified;
         belief.all += all;
         while belief.all > self.window {
-            belief.right /= 2;
+            belief.verified /= 2;
             belief.all /= 2;
         }
     }
@@ -90,10 +93,10 @@ impl Curriculum {
     pub fn at_edge(&self, belief: Belief) -> f64 {
         const POINTS: u32 = 400;
         let (low, high) = self.edge();
-        let (right, wrong) = (belief.right as f64, (belief.all - belief.right) as f64);
+        let (verified, failed) = (belief.verified as f64, (belief.all - belief.verified) as f64);
         // Logarithms relative to the mode, so that nothing underflows.
-        let log_density = |p: f64| right * p.ln() + wrong * (1.0 - p).ln();
-        let mode = ((right + 0.5) / (right + wrong + 1.0)).clamp(1e-9, 1.0 - 1e-9);
+        let log_density = |p: f64| verified * p.ln() + failed * (1.0 - p).ln();
+        let mode = ((verified + 0.5) / (verified + failed + 1.0)).clamp(1e-9, 1.0 - 1e-9);
         let (mut inside, mut all) = (0.0, 0.0);
         for i in 0..POINTS {
             let p = (f64::from(i) + 0.5) / f64::from(POINTS);
@@ -114,7 +117,7 @@ mod tests {
     use problems::{Cell, gold::Mode};
 
     use super::*;
-    use crate::{mixture::Mixture, recipe::stage::ShareOf};
+    use crate::{data::Mixture, recipe::ShareOf};
 
     fn curriculum() -> Curriculum {
         Curriculum { k: 16, succeeds_from: 0.5, fails_to: 0.5, floor: 0.05, window: 256 }
@@ -125,7 +128,8 @@ mod tests {
         let (low, high) = curriculum().edge();
         assert!((low - 0.0424).abs() < 1e-3 && high == 0.5);
         // Mastered, at the edge, hopeless, never tried.
-        let beliefs = [(250, 256), (40, 256), (0, 256), (0, 0)].map(|(right, all)| Belief { right, all });
+        let beliefs =
+            [(250, 256), (40, 256), (0, 256), (0, 0)].map(|(verified, all)| Belief { verified, all });
         let weights = curriculum().weights(&[0.25; 4], &beliefs);
         assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         assert!(weights[1] > 10.0 * weights[0] && weights[1] > 10.0 * weights[2], "{weights:?}");

@@ -1,20 +1,19 @@
 //! The corpus: an endless stream of problems with their solutions, in batches of tokens.
 
-use tokens::{Tokenizer, pack};
+use std::ops::Range;
 
 use learner::{Batch, ForwardBackward, Learner, Objective};
+use tokens::{Tokenizer, pack};
 
+use super::{CrossEntropy, Document, Mixture, Supply, batch_of, micro_batches};
 use crate::{
-    batches::{Document, Piece, Source, SourceState, Step, Update},
     error::RunError,
     metrics::Metrics,
-    mixture::Mixture,
-    policy::CrossEntropy,
     recipe::Stage,
-    supply::Supply,
+    work::{BatchSource, MicroBatch, SourceState, Step, Update},
 };
 
-/// Problems of a mix, packed into batches without loss: a problem that does not fit begins the next one.
+/// Problems of a mix, packed into batches. A problem that does not fit begins the next batch; none is cut or dropped.
 pub struct Corpus<'a> {
     supply: Supply,
     tokenizer: &'a Tokenizer,
@@ -38,8 +37,8 @@ impl<'a> Corpus<'a> {
         }
     }
 
-    /// The documents of the next batch, as they come. Looks one document ahead; the counters move only over
-    /// those that the batch holds.
+    /// The documents of the next optimizer step. One more document is drawn than fits; the counters move only past the
+    /// documents that fit.
     fn next_documents(&mut self, step: &mut Step<'_>) -> Result<Vec<Document>, RunError> {
         let mut ahead = self.mixture.clone();
         let (mut drawn, mut failure) = (Vec::new(), None);
@@ -53,7 +52,7 @@ impl<'a> Corpus<'a> {
             drawn.push((i, problem, document));
             Some(tokens)
         });
-        // What earlier batches left over is this one's: the sum never drifts from the plan by a whole row.
+        // Tokens that earlier steps left over are due now: the sum never drifts from the plan by a whole row.
         let (tokens, steps) = self.budget;
         let due = (u128::from(tokens) * u128::from(step.number) / u128::from(steps.max(1))) as u64;
         let taken: u64 = self.mixture.counts().iter().map(|count| count.tokens).sum();
@@ -76,7 +75,7 @@ impl<'a> Corpus<'a> {
     }
 }
 
-impl Source for Corpus<'_> {
+impl BatchSource for Corpus<'_> {
     fn work(&mut self, _: &mut dyn Learner, step: &mut Step<'_>) -> Result<Vec<Update>, RunError> {
         let documents = self.next_documents(step)?;
         let weights: Vec<Vec<f32>> = documents.iter().map(|d| token_weights(d, self.prompt_weight)).collect();
@@ -86,16 +85,11 @@ impl Source for Corpus<'_> {
         step.metrics.set("batch/documents", documents.len() as f64);
         let mut update: Update = Vec::new();
         for range in micro_batches(documents.iter().map(|d| d.tokens.len()), self.micro_tokens) {
-            let mut batch = Batch::default();
-            for document in &documents[range.clone()] {
-                batch.push(&document.tokens);
-            }
-            let weights: Vec<f32> = weights[range.clone()].concat();
-            let prompts = documents[range].iter().map(|d| d.prompt).collect();
-            update.push(Box::new(CorpusPiece {
-                objective: CrossEntropy::new(&weights, total),
-                batch,
-                prompts,
+            let documents = &documents[range.clone()];
+            update.push(Box::new(CorpusBatch {
+                objective: CrossEntropy::new(&weights[range].concat(), total),
+                batch: batch_of(documents),
+                prompts: documents.iter().map(|d| d.prompt).collect(),
             }));
         }
         Ok(vec![update])
@@ -110,28 +104,8 @@ impl Source for Corpus<'_> {
     }
 }
 
-/// Cuts a list of lengths into ranges of at most `limit` tokens, in order; a longer one stands alone.
-pub(crate) fn micro_batches(
-    lengths: impl Iterator<Item = usize>,
-    limit: usize,
-) -> Vec<std::ops::Range<usize>> {
-    let mut ranges = Vec::new();
-    let (mut start, mut tokens, mut end) = (0, 0, 0);
-    for length in lengths {
-        if end > start && tokens + length > limit {
-            ranges.push(start..end);
-            (start, tokens) = (end, 0);
-        }
-        tokens += length;
-        end += 1;
-    }
-    if end > start {
-        ranges.push(start..end);
-    }
-    ranges
-}
-
-/// The loss weight of each token: the first has no prediction, the prompt's is the recipe's, the rest is 1.
+/// The loss weight of each token: 0 for the first token, which is not predicted, the recipe's for the rest of the prompt, 1
+/// for the response.
 fn token_weights(document: &Document, prompt_weight: f32) -> Vec<f32> {
     let weight = |t| match t {
         0 => 0.0,
@@ -141,13 +115,14 @@ fn token_weights(document: &Document, prompt_weight: f32) -> Vec<f32> {
     (0..document.tokens.len()).map(weight).collect()
 }
 
-struct CorpusPiece {
+/// Some documents of an optimizer step.
+struct CorpusBatch {
     batch: Batch,
     objective: CrossEntropy,
     prompts: Vec<usize>,
 }
 
-impl Piece for CorpusPiece {
+impl MicroBatch for CorpusBatch {
     fn batch(&self) -> &Batch {
         &self.batch
     }
@@ -160,9 +135,8 @@ impl Piece for CorpusPiece {
         metrics.sum("loss", pass.loss);
         for (range, prompt) in self.batch.sequences().zip(&self.prompts) {
             let (first, response) = (range.start + 1, range.start + prompt);
-            let nll = |range: std::ops::Range<usize>| -> f64 {
-                -range.map(|t| f64::from(pass.logprobs_T[t])).sum::<f64>()
-            };
+            let nll =
+                |range: Range<usize>| -> f64 { -range.map(|t| f64::from(pass.logprobs_T[t])).sum::<f64>() };
             metrics.mean_sum("loss/prompt", nll(first..response), (response - first) as f64);
             metrics.mean_sum("loss/response", nll(response..range.end), (range.end - response) as f64);
             let entropy: f64 = pass.entropy_T[response..range.end].iter().map(|e| f64::from(*e)).sum();
@@ -174,13 +148,6 @@ impl Piece for CorpusPiece {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn micro_batches_keep_the_order_and_the_limit() {
-        let ranges = |lengths: &[usize]| micro_batches(lengths.iter().copied(), 10);
-        assert_eq!(ranges(&[4, 4, 4, 10, 12, 1]), [0..2, 2..3, 3..4, 4..5, 5..6]);
-        assert!(ranges(&[]).is_empty());
-    }
 
     #[test]
     fn the_prompt_has_its_own_weight() {
