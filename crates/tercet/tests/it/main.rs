@@ -2,6 +2,7 @@
 
 mod cli;
 mod compare;
+mod golden;
 mod problems;
 mod run;
 mod tokenizer;
