@@ -20,6 +20,7 @@ pub enum Sentence {
 /// Everything about a problem's text that is not in its graph.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Layout {
     /// The word for each place of the graph.
     pub places: Vec<Word>,

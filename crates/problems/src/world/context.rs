@@ -43,6 +43,7 @@ pub enum Style {
 
 /// A context that could not be loaded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ContextError {
     /// Not TOML, an unknown or a missing key; the text shows the line.
     #[error("the context is not valid: {0}")]

@@ -135,6 +135,7 @@ impl Default for World {
 
 /// A world or a cell that no problem can be made for.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SpecError {
     /// A knob out of its bounds.
     #[error("{knob} is {value}, but must be {bounds}")]

@@ -39,6 +39,7 @@ pub use material::Material;
     strum::VariantArray,
 )]
 #[strum(serialize_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Harmless {
     /// Other letters for all variables.
     Letters,
@@ -122,6 +123,7 @@ impl Harmless {
     strum::VariantArray,
 )]
 #[strum(serialize_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Wrong {
     /// A step's value is another number.
     WrongValue,

@@ -22,6 +22,7 @@ use strum::{EnumCount as _, VariantArray as _};
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
+#[non_exhaustive]
 pub enum FaultKind {
     /// The header of a step does not follow the grammar.
     MalformedStep,

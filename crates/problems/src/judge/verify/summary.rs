@@ -17,6 +17,7 @@ pub struct Summary {
 
 /// One line of the table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Row {
     /// The problem's op; `None` in the line of totals.
     pub op: Option<u32>,
@@ -30,6 +31,7 @@ pub struct Row {
 
 /// What became of some responses.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Counts {
     /// Responses that were judged.
     pub responses: u64,

@@ -26,6 +26,7 @@ use super::fault::FaultKind;
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Policy {
     /// The paper's definition (Section 2): every gold quantity present with the right parents and value, the
     /// answer right. Arithmetic inside a step is not looked at.
@@ -51,6 +52,7 @@ impl Policy {
 /// All that the judge found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one independent finding, not a state")]
+#[non_exhaustive]
 pub struct Verdict {
     /// The policy that decided.
     pub policy: Policy,
@@ -119,6 +121,7 @@ impl Verdict {
 
 /// What became of one gold quantity. When it is defined more than once, the last step counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NodeVerdict {
     /// A step defines it.
     pub present: bool,
@@ -139,6 +142,7 @@ impl NodeVerdict {
 
 /// What the judge says of one step of the response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StepVerdict {
     /// The step's bytes in the response.
     pub range: Range<usize>,
