@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::gold::Gold;
-use super::grammar::{self, Atom, Item, NONE, Solution, Step, Symbol, TermId, folded};
+use super::grammar::{self, Atom, Item, NONE, Solution, Step, Symbol, TermId};
 use crate::world::colour::pair;
+use crate::world::name::folded;
 
 /// How far a neighbourhood reaches.
 pub const ROUNDS: usize = 3;

@@ -1,6 +1,6 @@
 //! What the query does not need: distractor sentences, and the unknown of reverse mode.
 
-use crate::make::wire::{draw_literal, join};
+use crate::make::wire::{Parts, draw_literal, join};
 use crate::world::graph::{Graph, Node, Operands, Quantity, Rule};
 use crate::world::spec::World;
 use crate::world::stream::Draws;
@@ -87,9 +87,8 @@ fn draw(graph: &Graph, quantity: Quantity, pool: Option<&[u8]>, world: &World, d
         }
         literal |= operands.is_empty();
         let literal = literal.then(|| draw_literal(world, draws, attempt >= 4));
-        if let Some((rule, operands, value)) =
-            join(world, draws, &graph.nodes, operands, literal, world.forms.difference, world.bounds().1)
-        {
+        let parts = Parts { operands, literal, difference: world.forms.difference };
+        if let Some((rule, operands, value)) = join(world, draws, &graph.nodes, parts, world.bounds().1) {
             return Node { quantity, rule, operands, value };
         }
     }

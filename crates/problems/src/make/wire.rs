@@ -344,7 +344,7 @@ impl<'a> Wiring<'a> {
             let literal = literal.then(|| draw_literal(self.world, self.draws, attempt >= TRIES / 2));
             let operands = self.choose(link, count, before, attempt >= TRIES / 3);
             if let Some((rule, operands, value)) =
-                join(self.world, self.draws, &self.nodes, operands, literal, difference, limit)
+                join(self.world, self.draws, &self.nodes, Parts { operands, literal, difference }, limit)
                 && planned.is_none_or(|d| d == matches!(rule, Rule::Joined(Join::Difference, _)))
             {
                 return Some(Node { quantity: item.quantity, rule, operands, value });
@@ -388,17 +388,24 @@ pub(crate) fn draw_literal(world: &World, draws: &mut Draws, small: bool) -> (Ac
     }
 }
 
+/// What a stated quantity is joined from.
+pub(crate) struct Parts {
+    pub(crate) operands: Operands,
+    pub(crate) literal: Option<(Act, i64)>,
+    /// Chance that two operands are subtracted.
+    pub(crate) difference: f64,
+}
+
 /// Joins operands and a literal, two different values by their difference with that chance; `None` if a value or an
 /// intermediate result is out of bounds.
 pub(crate) fn join(
     world: &World,
     draws: &mut Draws,
     nodes: &[Node],
-    mut operands: Operands,
-    literal: Option<(Act, i64)>,
-    difference: f64,
+    parts: Parts,
     limit: i64,
 ) -> Option<(Rule, Operands, i64)> {
+    let Parts { mut operands, literal, difference } = parts;
     let value = |i: u8| nodes[usize::from(i)].value;
     let (join, joined) = match *operands.as_slice() {
         [] => {

@@ -67,6 +67,10 @@ pub enum Harmless {
     DecimalZero,
     /// `, which is` in a chain.
     Remark,
+    /// `6 animals` for `6`.
+    Unit,
+    /// `+6` for `6`.
+    PlusSign,
     /// A sentence before the first step.
     Chatter,
     /// `define` for `Define`.
@@ -100,6 +104,8 @@ impl Harmless {
             Self::Parentheses => harmless::last_number(material, draws, |n| format!("({n})")),
             Self::DecimalZero => harmless::last_number(material, draws, |n| format!("{n}.0")),
             Self::Remark => harmless::remark(material, draws),
+            Self::Unit => harmless::last_number(material, draws, |n| format!("{n} animals")),
+            Self::PlusSign => harmless::last_number(material, draws, |n| format!("+{n}")),
             Self::Chatter => harmless::chatter(material),
             Self::LowerCase => harmless::replaced(material, "Define ", "define "),
             Self::ExtraStep => harmless::extra_step(material, draws),
@@ -137,6 +143,12 @@ pub enum Wrong {
     NegatedValue,
     /// A step's value does not fit any machine number.
     HugeValue,
+    /// A sign that is no operator of the grammar, and a number, after a step's value.
+    OtherSign,
+    /// `6 or 7` for `6`.
+    AlternativeValue,
+    /// A step gives its quantity another value before the right one.
+    SecondValue,
     /// One number that stands for a variable differs from its value.
     Misquoted,
     /// Two numbers that stand for variables differ, and their sum is right.
@@ -189,6 +201,8 @@ pub enum Wrong {
     WordyAnswer,
     /// Two answers, one of them right.
     TwoAnswers,
+    /// Two lines `Answer: n.`, one of them right.
+    TwoAnswerLines,
     /// Reverse: the known value is another number.
     WrongKnown,
     /// Reverse: a line of the equation has another number.
@@ -220,6 +234,7 @@ impl Wrong {
                 | Self::DroppedOperand
                 | Self::DuplicateStep
                 | Self::RedefinedStep
+                | Self::SecondValue
                 | Self::WrongKnown
                 | Self::WrongLine
         );
@@ -242,6 +257,11 @@ impl Wrong {
             Self::WrongIntermediate => wrong_chain::value(material, draws, false, |n, d| (n + d).to_string()),
             Self::DecimalValue => wrong_chain::value(material, draws, true, |n, _| format!("{n}.5")),
             Self::ThousandsValue => wrong_chain::value(material, draws, true, |n, _| format!("1,{n:03}")),
+            Self::OtherSign => wrong_chain::other_sign(material, draws),
+            Self::AlternativeValue => {
+                wrong_chain::value(material, draws, true, |n, d| format!("{n} or {}", n + d))
+            }
+            Self::SecondValue => wrong_chain::second_value(material, draws),
             Self::NegatedValue => wrong_chain::negated(material, draws),
             Self::HugeValue => wrong_chain::value(material, draws, true, |n, _| format!("{n}{:0300}", 0)),
             Self::Misquoted => wrong_chain::misquoted(material, draws),
@@ -270,6 +290,7 @@ impl Wrong {
             Self::NoAnswer => wrong_answer::none(material),
             Self::WordyAnswer => wrong_answer::wordy(material),
             Self::TwoAnswers => wrong_answer::two(material, draws),
+            Self::TwoAnswerLines => wrong_answer::two_lines(material, draws),
             Self::WrongKnown => wrong_answer::known(material, draws),
             Self::WrongLine => wrong_answer::line(material, draws),
             Self::WrongSolution => wrong_answer::solution(material, draws),

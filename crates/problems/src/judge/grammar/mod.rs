@@ -22,7 +22,6 @@ use crate::world::context::Style;
 pub use answer::normalise_answer;
 pub(crate) use answer::solution_end;
 pub(crate) use answer::{Answer, Tags};
-pub(crate) use lexer::folded;
 pub(crate) use symbol::Symbol;
 use symbol::Symbols;
 

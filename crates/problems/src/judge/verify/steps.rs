@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::judge::gold::Gold;
-use crate::judge::grammar::{Atom, Clause, Item, NONE, Solution, Span, Step, Symbol, TermId, folded};
+use crate::judge::grammar::{Atom, Clause, Item, NONE, Solution, Span, Step, Symbol, TermId};
 use crate::world::linear::Linear;
 use crate::world::mode::Mode;
+use crate::world::name::folded;
 
 use super::chain::{self, Part};
 use super::fault::FaultKind;
@@ -64,6 +65,8 @@ pub(super) struct Walk<'a, 't> {
     pub(super) nodes: Vec<NodeVerdict>,
     definitions: Vec<Option<Defined>>,
     extras: HashMap<Cow<'t, str>, Defined>,
+    /// The gold names as names are compared, from the first time that one is looked for.
+    folded: Option<Vec<Cow<'a, str>>>,
     /// The gold node to try first: solutions mostly follow the gold order.
     expected: usize,
     pub(super) judged: Vec<Judgement>,
@@ -112,6 +115,7 @@ impl<'a, 't> Walk<'a, 't> {
             nodes: vec![NodeVerdict::default(); gold.nodes.len()],
             definitions: vec![None; gold.nodes.len()],
             extras: HashMap::new(),
+            folded: None,
             expected: 0,
             judged: Vec::with_capacity(solution.items.len()),
             unresolved: Vec::new(),
@@ -140,11 +144,10 @@ impl<'a, 't> Walk<'a, 't> {
 
     /// The gold node of this name, looked for from the expected place on.
     pub(super) fn node(&mut self, name: &str) -> Option<u32> {
-        let nodes = &self.gold.nodes;
-        let count = nodes.len();
-        let found = (0..count)
-            .map(|i| (self.expected + i) % count)
-            .find(|&i| nodes[i].name.len() == name.len() && nodes[i].name == name)?;
+        let gold = self.gold;
+        let names = self.folded.get_or_insert_with(|| gold.nodes.iter().map(|n| folded(&n.name)).collect());
+        let count = names.len();
+        let found = (0..count).map(|i| (self.expected + i) % count).find(|&i| names[i] == name)?;
         self.expected = found + 1;
         Some(found as u32)
     }
@@ -286,6 +289,12 @@ impl<'a, 't> Walk<'a, 't> {
         let value = self.chain(clause, progress);
         let last = members.last().map_or(clause.span, |m| m.span);
         if Some(target) == progress.variable {
+            if progress.assigned && !self.same(progress.value, value) {
+                // The last value counts, and a reader is left with two.
+                self.redefined += 1;
+                progress.judged.blame(FaultKind::RedefinedStep, last);
+                progress.judged.clean = false;
+            }
             progress.parents.extend(&parents);
             progress.value = value;
             progress.value_span = Some(last);
