@@ -131,7 +131,7 @@ pub(crate) fn prune(graph: &mut Graph) {
     }
 }
 
-/// Makes a literal of the path the unknown, such that the last node's value determines it. False if none will do.
+/// Makes a literal of the path the unknown. The last node's value has to determine it; false if it determines none.
 pub(crate) fn choose_unknown(graph: &mut Graph, from_the_end: bool, draws: &mut Draws) -> bool {
     let last = graph.last();
     let mut leaves: Vec<u8> =

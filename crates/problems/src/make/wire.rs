@@ -9,7 +9,7 @@ use crate::world::graph::{Act, Graph, Join, Node, Operands, Quantity, Rule};
 use crate::world::spec::World;
 use crate::world::stream::Draws;
 
-/// Draws for one quantity before the whole graph is wired anew.
+/// Draws for one quantity before the whole graph is wired again.
 const TRIES: usize = 12;
 
 /// A place whose total or grand total is on the path.
@@ -50,7 +50,7 @@ pub(crate) struct Wiring<'a> {
 
 /// A path with its values, or `None` if this attempt ran out of bounds.
 ///
-/// Also gives the numbers of places and kinds; places are chosen such that there is room for that many distractors.
+/// Also gives the numbers of places and kinds; there are places enough for that many distractors.
 pub(crate) fn wire(
     plan: &Plan,
     op: u32,
@@ -288,7 +288,7 @@ impl<'a> Wiring<'a> {
         }
     }
 
-    /// The largest value an item may take such that its total can stay within bounds.
+    /// The largest value that an item may take without driving its total out of bounds.
     fn limit(&self, item: Item) -> Option<i64> {
         let (_, most) = self.world.bounds();
         let Some(block) = item.block.filter(|_| self.world.modulus.is_none()) else { return Some(most) };

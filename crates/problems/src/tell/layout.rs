@@ -51,7 +51,7 @@ impl Layout {
         few && graph.nodes.iter().all(worded) && self.order.iter().all(told)
     }
 
-    /// Whether it has letters for every step, in whatever style.
+    /// Whether it has letters for every step in either style.
     pub fn has_letters(&self, graph: &Graph) -> bool {
         let steps = graph.path_nodes().iter().enumerate().filter(|(i, _)| graph.unknown != Some(*i as u8));
         steps.map(|(_, node)| self.letters_for(node)).sum::<usize>() <= self.letters.len()

@@ -400,7 +400,7 @@ impl Contexts {
     /// Adds a context.
     ///
     /// # Errors
-    /// If there is one of that name already.
+    /// If another context has that name already.
     pub fn add(&mut self, context: Context) -> Result<(), ContextError> {
         if self.get(&context.name).is_some() {
             return Err(ContextError::Rule {
@@ -412,12 +412,12 @@ impl Contexts {
         Ok(())
     }
 
-    /// The context of that name, or with that name in the reference's records.
+    /// The context with that name, or with that name in the reference's records.
     pub fn get(&self, name: &str) -> Option<&Context> {
         self.position(name).map(|position| self.at(position))
     }
 
-    /// Where the context of that name stands.
+    /// The position of the context with that name.
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
         self.contexts.iter().position(|c| c.name == name || c.reference_name.as_deref() == Some(name))
     }

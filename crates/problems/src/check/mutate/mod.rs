@@ -1,4 +1,4 @@
-//! Solutions that differ from a right one: harmlessly, or in exactly one wrong way.
+//! Solutions that differ from a correct one: harmlessly, or by exactly one fault.
 //!
 //! For tests and for measuring how often the judge is fooled. A change works on the text of a right
 //! response through the grammar; it knows neither the problem's graph nor the renderer.
@@ -23,7 +23,7 @@ use crate::judge::verify::Policy;
 use crate::world::stream::Draws;
 pub use material::Material;
 
-/// A change that leaves a solution right.
+/// A change that leaves a solution correct.
 #[derive(
     Debug,
     Clone,
@@ -143,19 +143,19 @@ pub enum Wrong {
     NegatedValue,
     /// A step's value does not fit any machine number.
     HugeValue,
-    /// A sign that is no operator of the grammar, and a number, after a step's value.
+    /// A sign that is not an operator of the grammar follows a step's value, and a number follows the sign.
     OtherSign,
     /// `6 or 7` for `6`.
     AlternativeValue,
-    /// A step gives its quantity another value before the right one.
+    /// A step gives its quantity another value before the correct one.
     SecondValue,
     /// One number that stands for a variable differs from its value.
     Misquoted,
-    /// Two numbers that stand for variables differ, and their sum is right.
+    /// Two numbers that stand for variables differ, and their sum is correct.
     SwappedQuote,
     /// Another operator, all numbers kept.
     WrongOperator,
-    /// Another number in the first step, and everything computed from it anew.
+    /// Another number in the first step, and everything computed from that.
     WrongStart,
     /// A step uses another quantity than it should; its numbers are kept.
     WrongParent,
@@ -175,7 +175,7 @@ pub enum Wrong {
     MissingStep,
     /// A step is written twice.
     DuplicateStep,
-    /// A step comes first with a wrong value, then with the right one.
+    /// A step comes first with a wrong value, then with the correct one.
     RedefinedStep,
     /// A step says that it skips its value.
     NoAssignment,
@@ -199,9 +199,9 @@ pub enum Wrong {
     NoAnswer,
     /// A word after the answer's number.
     WordyAnswer,
-    /// Two answers, one of them right.
+    /// Two answers, one of them correct.
     TwoAnswers,
-    /// Two lines `Answer: n.`, one of them right.
+    /// Two lines `Answer: n.`, one of them correct.
     TwoAnswerLines,
     /// Reverse: the known value is another number.
     WrongKnown,
@@ -250,7 +250,7 @@ impl Wrong {
         }
     }
 
-    /// The changed response; `None` where there is nothing to change, or the change would be right by chance.
+    /// The changed response; `None` where there is nothing to change, or the change would be correct by chance.
     pub fn apply(self, material: &Material, draws: &mut Draws) -> Option<String> {
         match self {
             Self::WrongValue => wrong_chain::value(material, draws, true, |n, d| (n + d).to_string()),

@@ -149,7 +149,7 @@ impl Values for Known {
     }
 }
 
-/// Another literal in a step that is only a number, and everything after it computed anew (forward mode).
+/// Another literal in a step that is only a number, and everything after it computed from that (forward mode).
 pub(super) fn start(material: &Material, draws: &mut Draws) -> Option<String> {
     let steps = material.steps();
     let is_leaf = |step: &Step| material.clauses(step).len() == 1 && material.uses(step).is_empty();

@@ -24,7 +24,7 @@ pub(crate) struct Tags {
 pub(crate) struct Answer {
     /// The bytes between the tags, or after `Answer:`.
     pub(crate) span: Span,
-    /// The number in its normal form; `None` when it is no number.
+    /// The number in its normal form; `None` when it is not a number.
     pub(crate) value: Option<String>,
 }
 
@@ -42,10 +42,10 @@ const ANSWER_MAX: usize = 64;
 /// What may follow the last tag.
 const END_MARKS: [&str; 4] = ["[EOS]", "<|im_end|>", "<|endoftext|>", "</s>"];
 
-/// An answer in its normal form, or `None` when it is no number.
+/// An answer in its normal form, or `None` when it is not a number.
 ///
 /// Blanks around it and dots after it are dropped, a plus sign and leading zeros too; commas may group
-/// thousands; decimals lose trailing zeros (`8.0` is `8`). Words, fractions and formulas are no numbers.
+/// thousands; decimals lose trailing zeros (`8.0` is `8`). Words, fractions and formulas are not numbers.
 pub fn normalise_answer(text: &str) -> Option<String> {
     let text = text.trim_matches(|c: char| c.is_whitespace()).trim_end_matches('.').trim_end();
     if text.len() > ANSWER_MAX {

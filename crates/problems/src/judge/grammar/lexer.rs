@@ -24,7 +24,7 @@ fn first_char(bytes: &[u8]) -> Option<char> {
     std::str::from_utf8(bytes.get(..length)?).ok()?.chars().next()
 }
 
-/// Does a word begin here? Letters are what Unicode calls alphabetic: signs of any script are no letters.
+/// Does a word begin here? Letters are what Unicode calls alphabetic: signs of any script are not.
 fn starts_word(bytes: &[u8]) -> bool {
     match bytes {
         [b'a'..=b'z' | b'A'..=b'Z' | b'_', ..] => true,
@@ -175,7 +175,7 @@ impl Parser<'_> {
                 self.at += 1;
             }
         }
-        // `3x`, `58e0`: no number that we know.
+        // `3x` and `58e0` are not numbers.
         (!starts_word(&bytes[self.at..])).then_some(Number(value))
     }
 

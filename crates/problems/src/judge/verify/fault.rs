@@ -32,7 +32,7 @@ pub enum FaultKind {
     ExtraStep,
     /// The step repeats an earlier one.
     DuplicateStep,
-    /// The step defines a quantity anew, differently.
+    /// The step gives a quantity that has a value another one.
     RedefinedStep,
     /// The step uses the quantity that it defines.
     SelfReference,
@@ -64,7 +64,7 @@ pub enum FaultKind {
     WrongSolution,
     /// There is no answer.
     MissingAnswer,
-    /// The answer is no number.
+    /// The answer is not a number.
     MalformedAnswer,
     /// Several answers that differ.
     ConflictingAnswers,
@@ -104,7 +104,7 @@ impl FaultKind {
             Self::WrongEquation => "this does not follow from the equation",
             Self::WrongSolution => "the equation has another solution",
             Self::MissingAnswer => "there is no answer",
-            Self::MalformedAnswer => "the answer is no number",
+            Self::MalformedAnswer => "the answer is not a number",
             Self::ConflictingAnswers => "the answers differ",
             Self::WrongAnswer => "the answer is wrong",
         }

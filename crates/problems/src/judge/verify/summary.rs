@@ -37,10 +37,10 @@ pub struct Counts {
     pub responses: u64,
     /// Of these, verified under the policy.
     pub verified: u64,
-    /// Of these, with the right answer.
+    /// Of these, with the correct answer.
     #[serde(rename = "right_answers")]
     pub correct_answers: u64,
-    /// Of these, with the right answer and not verified: a right answer for the wrong reason.
+    /// Of these, with the correct answer but not verified: a correct answer for the wrong reason.
     #[serde(rename = "right_by_chance")]
     pub correct_by_chance: u64,
     /// Of these, cut before the answer.
