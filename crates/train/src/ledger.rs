@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use problems::{Problem, class::class};
+use problems::{Problem, class::class, gold::Mode};
 use serde::{Deserialize, Serialize};
 
-use crate::records::{Cost, Exposure, ExposureCell, FORMAT};
+use runs::records::{Cost, Exposure, ExposureCell, FORMAT};
 
 /// The counts of a stage so far. Part of a checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ impl Ledger {
             ExposureCell {
                 op: number(text()),
                 context: text(),
-                mode: text(),
+                mode: text().parse().unwrap_or(Mode::Forward),
                 depth: number(text()),
                 structure: text(),
                 problems: seen.problems,

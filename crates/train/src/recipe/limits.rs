@@ -4,10 +4,13 @@ use std::fmt::Display;
 
 use problems::reward::Reward;
 
-use super::{Optimizer, Policy, Rollout, Stage, SuiteConfig};
+use runs::SuiteConfig;
+
+use super::{Optimizer, Policy, Rollout, Stage};
 use crate::{
+    advantage::Advantage,
+    eval::sampling,
     kl::{KlKind, KlPlace},
-    learner::Sampling,
     schedule::Schedule,
 };
 
@@ -33,19 +36,6 @@ fn decay(name: &'static str, value: f64) -> Limit {
 
 fn at_least_one(name: &'static str, value: u64) -> Limit {
     if value > 0 { Ok(()) } else { Err((name, format!("`{name}` must be at least 1"))) }
-}
-
-impl Sampling {
-    /// Whether tokens can be drawn like this.
-    ///
-    /// # Errors
-    /// The field that is wrong, and a sentence about it.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let warm = self.temperature.is_finite() && self.temperature >= 0.0;
-        is("temperature", self.temperature, warm, "at least 0")?;
-        let nucleus = self.top_p > 0.0 && self.top_p <= 1.0;
-        is("top_p", self.top_p, nucleus, "above 0 and at most 1 (1: off)")
-    }
 }
 
 impl Schedule {
@@ -100,19 +90,17 @@ impl Stage {
     }
 }
 
-impl SuiteConfig {
-    pub(super) fn check(&self) -> Limit {
-        at_least_one("problems", self.problems)?;
-        at_least_one("samples", u64::from(self.samples))?;
-        at_least_one("max_tokens", u64::from(self.max_tokens))?;
-        at_least_one("chunk", self.chunk as u64)?;
-        self.sampling().check()?;
-        match self.k.iter().find(|&&k| k == 0 || k > self.samples) {
-            Some(k) => {
-                Err(("k", format!("pass@{k} needs at least {k} samples, and there are {}", self.samples)))
-            }
-            None => Ok(()),
+pub(super) fn suite(suite: &SuiteConfig) -> Limit {
+    at_least_one("problems", suite.problems)?;
+    at_least_one("samples", u64::from(suite.samples))?;
+    at_least_one("max_tokens", u64::from(suite.max_tokens))?;
+    at_least_one("chunk", suite.chunk as u64)?;
+    sampling(suite).check()?;
+    match suite.k.iter().find(|&&k| k == 0 || k > suite.samples) {
+        Some(k) => {
+            Err(("k", format!("pass@{k} needs at least {k} samples, and there are {}", suite.samples)))
         }
+        None => Ok(()),
     }
 }
 
@@ -147,10 +135,32 @@ impl Rollout {
 }
 
 impl Policy {
-    pub(super) fn check(&self, prompts: u32) -> Limit {
+    fn advantage(&self, rollout: &Rollout) -> Limit {
+        if let Advantage::PassAtK { k } = self.advantage {
+            let fits = k >= 1 && k < rollout.samples;
+            is(
+                "advantage",
+                format!("pass@{k}"),
+                fits,
+                "of at least 1 and fewer than the `samples` of a group",
+            )?;
+        }
+        let shaped = rollout.overlong_buffer > 0
+            || rollout.format_bonus > 0.0
+            || self.kl.active() && self.kl.place == KlPlace::Reward;
+        if self.advantage.needs_shares() && shaped {
+            let message = "this advantage is defined for rewards between 0 and 1: leave out `overlong_buffer`, \
+                           `format_bonus` and a KL term in the reward";
+            return Err(("advantage", message.to_owned()));
+        }
+        Ok(())
+    }
+
+    pub(super) fn check(&self, rollout: &Rollout) -> Limit {
+        self.advantage(rollout)?;
         at_least_one("mini_batches", u64::from(self.mini_batches))?;
         at_least_one("epochs", u64::from(self.epochs))?;
-        if self.mini_batches > prompts {
+        if self.mini_batches > rollout.prompts {
             return Err(("mini_batches", "there are fewer prompts than mini-batches".to_owned()));
         }
         share("clip_low", self.clip_low)?;
@@ -163,6 +173,7 @@ impl Policy {
             "above 1, or 0 (off): below, no bad response would be learned from",
         )?;
         not_negative("kl.coefficient", self.kl.coefficient)?;
+        not_negative("focal", self.focal)?;
         not_negative("step_credit", self.step_credit)?;
         if self.ending_credit && self.step_credit == 0.0 {
             return Err(("ending_credit", "it is weighed by `step_credit`, which is 0".to_owned()));

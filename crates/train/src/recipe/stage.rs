@@ -4,13 +4,14 @@ use problems::reward::Reward;
 use serde::{Deserialize, Serialize};
 
 use super::count;
+use learner::{AdamW, Sampling};
+use runs::records::StageKind;
+
 use crate::{
     advantage::Advantage,
     curriculum::Curriculum,
     kl::Kl,
-    learner::{AdamW, Sampling},
     policy::{Aggregation, Clip, Surrogate},
-    records::StageKind,
     schedule::Schedule,
 };
 
@@ -205,6 +206,9 @@ pub struct Policy {
     /// The estimator of advantages.
     #[serde(default)]
     pub advantage: Advantage,
+    /// Each group is weighed by (1 − mean reward) to this power, so that groups nearly solved count little (F-GRPO); 0 is off.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub focal: f64,
     /// The surrogate loss.
     #[serde(default)]
     pub surrogate: Surrogate,
