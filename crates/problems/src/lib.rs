@@ -1,14 +1,4 @@
-//! The problem world: dependency graphs, contexts, rendering, and the judge that verifies solutions.
-//!
-//! ```
-//! use tercet_problems::{Cell, Contexts, Generator, World, gold::Mode};
-//! let generator = Generator::new(&World::default(), &Contexts::builtin(), 7, None)?;
-//! let cell = Cell { op: 6, context: "zoo".into(), mode: Mode::Forward };
-//! let problem = generator.sequence(&cell)?.problem(41);
-//! assert_eq!(problem.stats().op, 6);
-//! assert!(problem.solution.ends_with(&format!("Answer: {}.", problem.answer)));
-//! # Ok::<(), tercet_problems::SpecError>(())
-//! ```
+#![doc = include_str!("../README.md")]
 
 mod check;
 mod identity;

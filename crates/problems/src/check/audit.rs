@@ -60,6 +60,7 @@ pub struct Audit {
 
 /// What a set holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct SetReport {
     /// Its name.
     pub name: String,
@@ -89,6 +90,7 @@ pub struct SetReport {
 
 /// What two sets share: numbers of different identities that occur in both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Overlap {
     /// The one set.
     pub a: String,
@@ -106,6 +108,7 @@ pub struct Overlap {
 
 /// Which identity separates the splits of a cell, and whether it does here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct CellRule {
     /// The cell's op.
     pub op: u32,
@@ -123,6 +126,7 @@ pub struct CellRule {
 
 /// The result of an audit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct AuditReport {
     /// Every set.
     pub sets: Vec<SetReport>,

@@ -14,6 +14,7 @@ use crate::world::spec::{Cell, Preset, SpecError, World};
 
 /// The fields of a reference record that the comparison uses; others are ignored.
 #[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
 pub struct ReferenceRecord {
     /// The sentences.
     pub problem: String,

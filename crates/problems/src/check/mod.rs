@@ -2,5 +2,6 @@
 
 pub mod audit;
 pub mod compare;
+mod load;
 pub mod mutate;
 pub mod parse;

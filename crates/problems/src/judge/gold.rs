@@ -24,7 +24,7 @@ pub struct Gold {
 pub struct GoldNode {
     /// The name as the text has it, e.g. `adult wolf in South Zoo`.
     pub name: String,
-    /// Indices into [`Gold::nodes`] of the quantities it is computed from; literals are no parents.
+    /// Indices into [`Gold::nodes`] of the quantities it is computed from; literals are not parents.
     /// Sorted and without repeats.
     pub parents: Vec<u32>,
     /// The value; in reverse mode possibly an expression in the unknown.

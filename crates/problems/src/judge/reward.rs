@@ -13,7 +13,7 @@ use crate::world::mode::Mode;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Reward {
-    /// 1 for the right answer.
+    /// 1 for the correct answer.
     Outcome {},
     /// `alpha · outcome + (1 − alpha) · process`.
     Blend {
@@ -35,9 +35,9 @@ pub enum Reward {
 pub struct RewardParts {
     /// What the policy gradient uses, 0 to 1.
     pub reward: f64,
-    /// 1 if the answer is right.
+    /// 1 if the answer is correct.
     pub outcome: f64,
-    /// The process part: share of quantities that are right, or the reference's penalty form.
+    /// The process part: share of quantities that are correct, or the reference's penalty form.
     pub process: f64,
     /// 1 if the response is verified.
     pub verified: f64,
@@ -73,8 +73,8 @@ impl Reward {
     }
 }
 
-/// Which bytes of the response were right: one entry a step, in the order of the text. A quantity that was right
-/// once earns nothing when it is said again: copies of a right step would be paid for.
+/// The bytes of each step in the order of the text, and whether the step earns credit. A quantity that was correct once
+/// earns nothing when it is said again: otherwise copies of a correct step would be paid for.
 pub fn step_credit(verdict: &Verdict) -> Vec<(Range<usize>, bool)> {
     let mut earned = BTreeSet::new();
     let steps = verdict.steps.iter();

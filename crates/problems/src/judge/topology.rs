@@ -1,4 +1,4 @@
-//! Shapes of solutions: is a right solution on one context the copy of a graph from another, or new?
+//! Shapes of solutions: is a correct solution in one context the copy of a graph from another context, or is it new?
 //! (paper, Section 4 and Fig. 5)
 //!
 //! A topology is a directed graph of quantities without names, values or operations. Two of them are
@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::gold::Gold;
-use super::grammar::{self, Atom, Item, NONE, Solution, Step, Symbol, TermId, folded};
+use super::grammar::{self, Atom, Item, NONE, Solution, Step, Symbol, TermId};
 use crate::world::colour::pair;
+use crate::world::name::folded;
 
 /// How far a neighbourhood reaches.
 pub const ROUNDS: usize = 3;
@@ -43,7 +44,7 @@ impl Topology {
         Self::new(gold.nodes.iter().map(|node| node.parents.clone()).collect())
     }
 
-    /// The graph that a response shows, right or wrong: a node for every quantity that it defines, with the
+    /// The graph that a response shows, be it correct or not: a node for every quantity that it defines, with the
     /// quantities that its last definition uses, intermediate results expanded.
     pub fn of_response(response: &str) -> Self {
         Self::new(predicted(&grammar::parse(response)))

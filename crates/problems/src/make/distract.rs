@@ -1,6 +1,6 @@
 //! What the query does not need: distractor sentences, and the unknown of reverse mode.
 
-use crate::make::wire::{draw_literal, join};
+use crate::make::wire::{Parts, draw_literal, join};
 use crate::world::graph::{Graph, Node, Operands, Quantity, Rule};
 use crate::world::spec::World;
 use crate::world::stream::Draws;
@@ -87,9 +87,8 @@ fn draw(graph: &Graph, quantity: Quantity, pool: Option<&[u8]>, world: &World, d
         }
         literal |= operands.is_empty();
         let literal = literal.then(|| draw_literal(world, draws, attempt >= 4));
-        if let Some((rule, operands, value)) =
-            join(world, draws, &graph.nodes, operands, literal, world.forms.difference, world.bounds().1)
-        {
+        let parts = Parts { operands, literal, difference: world.forms.difference };
+        if let Some((rule, operands, value)) = join(world, draws, &graph.nodes, parts, world.bounds().1) {
             return Node { quantity, rule, operands, value };
         }
     }
@@ -132,7 +131,7 @@ pub(crate) fn prune(graph: &mut Graph) {
     }
 }
 
-/// Makes a literal of the path the unknown, such that the last node's value determines it. False if none will do.
+/// Makes a literal of the path the unknown. The last node's value has to determine it; false if it determines none.
 pub(crate) fn choose_unknown(graph: &mut Graph, from_the_end: bool, draws: &mut Draws) -> bool {
     let last = graph.last();
     let mut leaves: Vec<u8> =

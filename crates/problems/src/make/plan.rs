@@ -1,7 +1,7 @@
 //! The in-degree budget: which shapes a problem of a given op may have, and how likely each is.
 //!
 //! `op` is the sum of the path's in-degrees. A total over k counts takes k, and each stated quantity takes at least
-//! one (a number, or one operand). A [`Shape`] fixes how many of each there are, such that the rest of the budget
+//! one (a number, or one operand). A [`Shape`] fixes how many of each there are, so that the rest of the budget
 //! fits into further operands and literals; so exact op is planned, and never a matter of luck.
 
 use crate::world::graph::SIDE_MAX;

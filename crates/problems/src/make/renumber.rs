@@ -11,7 +11,7 @@ use crate::world::stream::{Draws, Stream};
 const TRIES: usize = 1000;
 
 impl Problem {
-    /// The same problem with other numbers: operations, edges, words and letters stay, and literals are drawn anew
+    /// The same problem with other numbers: operations, edges, words and letters stay, and literals are drawn again
     /// within the world's bounds. `None` if no numbers were found that keep every value within bounds (a chain of
     /// differences may leave few).
     #[must_use]
@@ -23,7 +23,7 @@ impl Problem {
     }
 }
 
-/// The graph with its literals drawn once anew; `None` if a value is out of bounds.
+/// The graph with other literals, drawn once; `None` if a value is out of bounds.
 fn redrawn(graph: &Graph, world: &World, draws: &mut Draws) -> Option<Graph> {
     let mut graph = graph.clone();
     let mut values: Vec<Linear> = Vec::with_capacity(graph.nodes.len());

@@ -9,7 +9,7 @@ use crate::world::graph::{Act, Graph, Join, Node, Operands, Quantity, Rule};
 use crate::world::spec::World;
 use crate::world::stream::Draws;
 
-/// Draws for one quantity before the whole graph is wired anew.
+/// Draws for one quantity before the whole graph is wired again.
 const TRIES: usize = 12;
 
 /// A place whose total or grand total is on the path.
@@ -50,7 +50,7 @@ pub(crate) struct Wiring<'a> {
 
 /// A path with its values, or `None` if this attempt ran out of bounds.
 ///
-/// Also gives the numbers of places and kinds; places are chosen such that there is room for that many distractors.
+/// Also gives the numbers of places and kinds; there are places enough for that many distractors.
 pub(crate) fn wire(
     plan: &Plan,
     op: u32,
@@ -288,7 +288,7 @@ impl<'a> Wiring<'a> {
         }
     }
 
-    /// The largest value an item may take such that its total can stay within bounds.
+    /// The largest value that an item may take without driving its total out of bounds.
     fn limit(&self, item: Item) -> Option<i64> {
         let (_, most) = self.world.bounds();
         let Some(block) = item.block.filter(|_| self.world.modulus.is_none()) else { return Some(most) };
@@ -344,7 +344,7 @@ impl<'a> Wiring<'a> {
             let literal = literal.then(|| draw_literal(self.world, self.draws, attempt >= TRIES / 2));
             let operands = self.choose(link, count, before, attempt >= TRIES / 3);
             if let Some((rule, operands, value)) =
-                join(self.world, self.draws, &self.nodes, operands, literal, difference, limit)
+                join(self.world, self.draws, &self.nodes, Parts { operands, literal, difference }, limit)
                 && planned.is_none_or(|d| d == matches!(rule, Rule::Joined(Join::Difference, _)))
             {
                 return Some(Node { quantity: item.quantity, rule, operands, value });
@@ -388,17 +388,24 @@ pub(crate) fn draw_literal(world: &World, draws: &mut Draws, small: bool) -> (Ac
     }
 }
 
+/// What a stated quantity is joined from.
+pub(crate) struct Parts {
+    pub(crate) operands: Operands,
+    pub(crate) literal: Option<(Act, i64)>,
+    /// Chance that two operands are subtracted.
+    pub(crate) difference: f64,
+}
+
 /// Joins operands and a literal, two different values by their difference with that chance; `None` if a value or an
 /// intermediate result is out of bounds.
 pub(crate) fn join(
     world: &World,
     draws: &mut Draws,
     nodes: &[Node],
-    mut operands: Operands,
-    literal: Option<(Act, i64)>,
-    difference: f64,
+    parts: Parts,
     limit: i64,
 ) -> Option<(Rule, Operands, i64)> {
+    let Parts { mut operands, literal, difference } = parts;
     let value = |i: u8| nodes[usize::from(i)].value;
     let (join, joined) = match *operands.as_slice() {
         [] => {

@@ -119,19 +119,7 @@ impl Problem {
 
     /// What a judge needs to know.
     pub fn gold(&self) -> Gold {
-        let graph = &self.graph;
-        let values = if graph.unknown.is_some() { graph.linear() } else { None };
-        let nodes = graph.path_nodes().iter().zip(self.names.lines()).enumerate().map(|(i, (node, name))| {
-            let mut parents: Vec<u32> = node.operands.as_slice().iter().map(|&p| u32::from(p)).collect();
-            parents.sort_unstable();
-            parents.dedup();
-            if graph.unknown == Some(i as u8) {
-                parents.clear();
-            }
-            let value = values.as_ref().map_or(Linear::number(node.value), |v| v[i]);
-            GoldNode { name: name.to_owned(), parents, value }
-        });
-        Gold { nodes: nodes.collect(), answer: graph.answer(), mode: graph.mode(), modulus: graph.modulus }
+        gold_of(&self.graph, self.names.lines())
     }
 
     /// Counts that describe the problem.
@@ -167,4 +155,20 @@ impl Problem {
         self.retold(cell, self.graph.clone(), context)
             .expect("the graph and the letters have been rendered before, and contexts have words enough")
     }
+}
+
+/// What a judge needs to know of a graph whose nodes have these names.
+pub(crate) fn gold_of<'n>(graph: &Graph, names: impl Iterator<Item = &'n str>) -> Gold {
+    let values = if graph.unknown.is_some() { graph.linear() } else { None };
+    let nodes = graph.path_nodes().iter().zip(names).enumerate().map(|(i, (node, name))| {
+        let mut parents: Vec<u32> = node.operands.as_slice().iter().map(|&p| u32::from(p)).collect();
+        parents.sort_unstable();
+        parents.dedup();
+        if graph.unknown == Some(i as u8) {
+            parents.clear();
+        }
+        let value = values.as_ref().map_or(Linear::number(node.value), |v| v[i]);
+        GoldNode { name: name.to_owned(), parents, value }
+    });
+    Gold { nodes: nodes.collect(), answer: graph.answer(), mode: graph.mode(), modulus: graph.modulus }
 }

@@ -10,6 +10,7 @@ use crate::world::spec::Cell;
 
 /// What a problem is stored as: the reference's fields first, then ours. One line of JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Record {
     /// See [`Problem::problem`].
     pub problem: String,
@@ -54,6 +55,7 @@ pub struct Record {
 
 /// A record that contradicts itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecordError {
     /// The graph is not a graph.
     #[error("problem {id}: node {node} {problem}")]

@@ -20,6 +20,7 @@ pub enum Sentence {
 /// Everything about a problem's text that is not in its graph.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Layout {
     /// The word for each place of the graph.
     pub places: Vec<Word>,
@@ -50,7 +51,7 @@ impl Layout {
         few && graph.nodes.iter().all(worded) && self.order.iter().all(told)
     }
 
-    /// Whether it has letters for every step, in whatever style.
+    /// Whether it has letters for every step in either style.
     pub fn has_letters(&self, graph: &Graph) -> bool {
         let steps = graph.path_nodes().iter().enumerate().filter(|(i, _)| graph.unknown != Some(*i as u8));
         steps.map(|(_, node)| self.letters_for(node)).sum::<usize>() <= self.letters.len()

@@ -7,6 +7,7 @@ use crate::world::linear::Linear;
 
 /// The texts of a problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Texts {
     /// The sentences.
     pub problem: String,

@@ -1,5 +1,5 @@
-//! Classes of structure: what kind of graph a solution walks through, whatever its size. They are few, so
-//! that what a model has seen can be counted by them.
+//! Classes of structure: the kind of graph that a solution walks through, independent of its size. There are few of
+//! them, so that a run can count what its model has seen.
 
 use super::graph::{Graph, Node, Rule};
 

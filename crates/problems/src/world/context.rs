@@ -1,4 +1,5 @@
-//! Contexts: the stories that problems are told in. Each is a data file with names and phrases, checked on loading.
+//! Contexts: the stories that problems are told in. Each is a data file with names and phrases, checked on loading: its
+//! names are free of what the grammar uses, and the judge verifies correct solutions with each of them.
 //!
 //! ```
 //! use tercet_problems::context::Context;
@@ -25,6 +26,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::name::folded;
+
 /// Every list of a context has at least this many names, so that any problem can be told in any context.
 pub const NAMES_MIN: usize = 5;
 /// No list of a context has more names than this.
@@ -43,6 +46,7 @@ pub enum Style {
 
 /// A context that could not be loaded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ContextError {
     /// Not TOML, an unknown or a missing key; the text shows the line.
     #[error("the context is not valid: {0}")]
@@ -54,6 +58,17 @@ pub enum ContextError {
         context: String,
         /// What is wrong, as a sentence fragment.
         problem: String,
+    },
+    /// The judge cannot read a name in the context's own solutions.
+    #[error("context `{context}`: the judge would reject a correct solution with the name `{name}`: {fault}")]
+    #[non_exhaustive]
+    Unreadable {
+        /// Name of the context.
+        context: String,
+        /// The name, or the step that holds it.
+        name: String,
+        /// What the judge finds there, as a sentence fragment.
+        fault: &'static str,
     },
 }
 
@@ -183,11 +198,9 @@ impl Words {
 }
 
 impl Context {
-    /// Reads and checks a context.
-    ///
-    /// # Errors
-    /// Says what is wrong and where.
-    pub fn from_toml(text: &str) -> Result<Self, ContextError> {
+    /// Reads a context and checks the rules of contexts. Whether the judge can read it is checked by
+    /// [`Context::from_toml`].
+    pub(crate) fn read(text: &str) -> Result<Self, ContextError> {
         let file: File = toml::from_str(text)?;
         let name = file.name.clone();
         Self::from_file(file).map_err(|problem| ContextError::Rule { context: name, problem })
@@ -253,7 +266,10 @@ impl Context {
             if name.chars().count() < 2 {
                 return Err(format!("the name `{name}` looks like a variable"));
             }
-            if !seen.insert(name) {
+            if name.contains('\u{fffd}') {
+                return Err(format!("the name `{name}` contains U+FFFD, the mark of a broken character"));
+            }
+            if !seen.insert(folded(name)) {
                 return Err(format!("two quantities are called `{name}`"));
             }
         }
@@ -377,14 +393,14 @@ impl Contexts {
     /// The contexts that come with the library.
     pub fn builtin() -> Self {
         let load =
-            |text: &&str| Context::from_toml(text).expect("the library's own contexts are checked by a test");
+            |text: &&str| Context::read(text).expect("the library's own contexts are checked by a test");
         Self { contexts: BUILTIN.iter().map(load).collect() }
     }
 
     /// Adds a context.
     ///
     /// # Errors
-    /// If there is one of that name already.
+    /// If another context has that name already.
     pub fn add(&mut self, context: Context) -> Result<(), ContextError> {
         if self.get(&context.name).is_some() {
             return Err(ContextError::Rule {
@@ -396,12 +412,12 @@ impl Contexts {
         Ok(())
     }
 
-    /// The context of that name, or with that name in the reference's records.
+    /// The context with that name, or with that name in the reference's records.
     pub fn get(&self, name: &str) -> Option<&Context> {
         self.position(name).map(|position| self.at(position))
     }
 
-    /// Where the context of that name stands.
+    /// The position of the context with that name.
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
         self.contexts.iter().position(|c| c.name == name || c.reference_name.as_deref() == Some(name))
     }
@@ -443,7 +459,7 @@ mod tests {
         let check = |from: &str, to: &str, expected: &str| {
             let text = include_str!("../../contexts/terse.toml");
             assert!(text.contains(from));
-            let error = Context::from_toml(&text.replace(from, to)).unwrap_err().to_string();
+            let error = Context::read(&text.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
         check("\"lake\"", "\"zoo\"", "two quantities are called");

@@ -203,6 +203,7 @@ pub struct Graph {
 /// Counts that describe a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Stats {
     /// Sum of the in-degrees on the path, literals included: the reference's measure of difficulty.
     pub op: u32,

@@ -8,5 +8,6 @@ pub mod context;
 pub mod graph;
 pub mod linear;
 pub(crate) mod mode;
+pub(crate) mod name;
 pub mod spec;
 pub mod stream;

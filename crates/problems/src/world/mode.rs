@@ -1,6 +1,7 @@
 //! Which quantity a problem asks for.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumCount as _, VariantArray as _};
 
 /// Which quantity is asked for (paper, Section 2). Its name is the same in files, in tables and on the command line.
 ///
@@ -35,6 +36,9 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Every mode, in order.
+    pub const ALL: [Self; Self::COUNT] = *Self::VARIANTS.first_chunk().expect("there are COUNT variants");
+
     /// `forward` or `reverse`.
     pub fn name(self) -> &'static str {
         self.into()

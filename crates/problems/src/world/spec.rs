@@ -34,7 +34,7 @@ pub enum Sentences {
     /// In random order, as the reference does it.
     #[default]
     Random,
-    /// As the solution takes its steps, distractors anywhere between; totals add up in that order, too.
+    /// In the order of the solution's steps, with distractors anywhere between. Totals add up in that order as well.
     Solution,
 }
 
@@ -135,6 +135,7 @@ impl Default for World {
 
 /// A world or a cell that no problem can be made for.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SpecError {
     /// A knob out of its bounds.
     #[error("{knob} is {value}, but must be {bounds}")]
@@ -146,7 +147,7 @@ pub enum SpecError {
         /// What is possible.
         bounds: String,
     },
-    /// There is no context of that name.
+    /// No context has that name.
     #[error("there is no context `{name}`; known are {known}")]
     Context {
         /// What was asked for.

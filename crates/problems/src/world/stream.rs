@@ -22,7 +22,7 @@ impl Stream {
         Self { key: blake3::derive_key("tercet named streams, version 1", &seed.to_le_bytes()) }
     }
 
-    /// The child of that name.
+    /// The child with that name.
     #[must_use]
     pub fn fork(&self, name: &str) -> Self {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
@@ -31,7 +31,7 @@ impl Stream {
         Self { key: *hasher.finalize().as_bytes() }
     }
 
-    /// The child of that number.
+    /// The child with that number.
     #[must_use]
     pub fn index(&self, i: u64) -> Self {
         let mut message = [b'i'; 9];

@@ -2,6 +2,7 @@
 
 mod any_text;
 mod architecture;
+mod cases;
 mod compatibility;
 mod data;
 mod golden;

@@ -9,7 +9,7 @@ use tercet_problems::parse;
 use tercet_problems::render;
 use tercet_problems::spec::{Forms, Sentences, Variables};
 use tercet_problems::stream::Stream;
-use tercet_problems::{Cell, Contexts, Generator, Problem, Split, SplitRule, World};
+use tercet_problems::{Cell, Context, Contexts, Generator, Problem, Split, SplitRule, World};
 
 prop_compose! {
     fn worlds()(
@@ -315,4 +315,40 @@ fn sentences_can_stand_in_the_order_of_the_solution() {
     };
     assert!(sentences_in_turn(Sentences::Solution));
     assert!(!sentences_in_turn(Sentences::Random));
+}
+
+/// A context of one's own, told as the `zoo` is but for its names.
+fn own_context(reference_name: &str) -> Context {
+    let zoo = include_str!("../../contexts/zoo.toml");
+    let text = zoo.replace("name = \"zoo\"", "name = \"own\"");
+    let text = text.replace("reference_name = \"crazy_zootopia\"", reference_name);
+    Context::from_toml(&text).unwrap()
+}
+
+/// Records name a context as the reference does, whoever wrote the context.
+#[test]
+fn a_reference_name_reaches_the_records() {
+    let check = |context: Context, expected: &str| {
+        let mut contexts = Contexts::builtin();
+        let name = context.name.clone();
+        if contexts.get(&name).is_none() {
+            contexts.add(context).unwrap();
+        }
+        let generator = Generator::new(&World::default(), &contexts, 1, None).unwrap();
+        let cell = Cell { op: 4, context: name, mode: Mode::Forward };
+        let problem = generator.sequence(&cell).unwrap().problem(0);
+        assert_eq!(problem.record().template, expected);
+        let again = Problem::from_record(&problem.record()).unwrap();
+        assert_eq!(again.record().template, expected);
+        assert_eq!(problem.render_in(contexts.get("zoo").unwrap()).record().template, "crazy_zootopia");
+        // The reference's name finds the context, and the problem is the same.
+        let cell = Cell { context: expected.to_owned(), ..cell };
+        assert_eq!(generator.sequence(&cell).unwrap().problem(0), problem);
+    };
+    check(own_context("reference_name = \"somebody_elses_zoo\""), "somebody_elses_zoo");
+    check(own_context(""), "own");
+    for context in Contexts::builtin().iter() {
+        let expected = context.reference_name.as_ref().unwrap_or(&context.name).clone();
+        check(context.clone(), &expected);
+    }
 }

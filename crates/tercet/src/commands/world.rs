@@ -39,7 +39,7 @@ impl FromStr for Ops {
 
 /// Reads the name of a mode; the help lists them.
 fn mode() -> impl TypedValueParser<Value = Mode> {
-    PossibleValuesParser::new([Mode::Forward, Mode::Reverse].map(Mode::name)).try_map(|name| name.parse())
+    PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|name| name.parse())
 }
 
 /// Reads the name of a split; the help lists them.

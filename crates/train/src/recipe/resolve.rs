@@ -358,12 +358,13 @@ impl Checks<'_, '_> {
         let generator = self.generator(document, contexts, Split::Validation)?;
         let mut checked = BTreeSet::new();
         for ArmStage { stage, cells, .. } in stages.iter().filter(|s| s.stage.validate_every > 0) {
-            let wrong = |message| self.error(&format!("stage.{}.validate_every", stage.name), message);
             for cell in document.validation_cells(cells) {
                 if !checked.contains(&cell) {
-                    let message =
-                        |e| format!("stage `{}` cannot measure the loss on {cell}: {e}", stage.name);
-                    generator.sequence(&cell).map_err(|e| wrong(message(e)))?;
+                    generator.sequence(&cell).map_err(|e| {
+                        let message =
+                            format!("stage `{}` cannot measure the loss on {cell}: {e}", stage.name);
+                        self.error(&format!("stage.{}.validate_every", stage.name), message)
+                    })?;
                     checked.insert(cell);
                 }
             }
@@ -431,7 +432,7 @@ impl Checks<'_, '_> {
         if let Err((field, message)) = rollout.check(document.model.context) {
             return wrong(&format!("rollout.{field}"), &message);
         }
-        if let Err((field, message)) = policy.check(rollout.prompts) {
+        if let Err((field, message)) = policy.check(rollout) {
             return wrong(&format!("policy.{field}"), &message);
         }
         Ok(())

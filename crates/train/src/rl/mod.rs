@@ -15,7 +15,7 @@ mod row;
 mod sampler;
 mod scored;
 
-pub use advantage::{Advantage, GroupKind, advantages, group_kind};
+pub use advantage::{Advantage, GroupKind, advantages, focus, group_kind};
 pub use curriculum::{Belief, Curriculum};
 pub use kl::{Kl, KlAt, KlKind, KlPlace};
 pub use policy::{Aggregation, Clip, PolicyObjective, PolicyStatistics, ResponseTokens, Surrogate};

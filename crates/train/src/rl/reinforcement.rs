@@ -6,7 +6,7 @@ use learner::{Batch, Learner};
 use runs::{files, lines, records::Response};
 
 use super::{
-    advantage::advantages,
+    advantage::{advantages, focus},
     credit::StepCredit,
     curriculum::Belief,
     kl::{Kl, KlPlace},
@@ -145,7 +145,10 @@ impl<'a> Reinforcement<'a> {
     /// Gives every token its advantage: its response's, and the credit of its step.
     fn assign_advantages(&self, groups_P: &[Group], rows: &mut [Row<'_>], metrics: &mut Metrics) {
         let rewards_PG = rewards(&self.policy.kl, groups_P, rows, metrics);
-        let advantages_PG = advantages(self.policy.advantage, &rewards_PG);
+        let mut advantages_PG = advantages(self.policy.advantage, &rewards_PG);
+        if self.policy.focal > 0.0 {
+            focus(self.policy.focal, &rewards_PG, &mut advantages_PG);
+        }
         for (row, advantage) in rows.iter_mut().zip(advantages_PG.into_iter().flatten()) {
             row.advantages_T = vec![advantage; row.response.tokens()];
         }

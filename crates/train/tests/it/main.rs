@@ -5,6 +5,7 @@
 
 mod budgets;
 mod events;
+mod held_out;
 mod keys;
 mod kill;
 mod learning;

@@ -1,4 +1,4 @@
-//! Changes that leave a solution right.
+//! Changes that leave a solution correct.
 
 use std::collections::BTreeSet;
 
@@ -104,7 +104,7 @@ pub(super) fn commuted(material: &Material, draws: &mut Draws) -> Option<String>
         let [symbolic, numeric, _, ..] = material.members(clause) else { continue };
         let Some((left, right)) = material.pair(symbolic).zip(material.pair(numeric)) else { continue };
         let commutes = |pair| material.operator(pair).is_some_and(|(_, c)| c != '-');
-        // `3*x` as the value of one variable is no pair.
+        // `3*x` as the value of one variable is not a pair.
         let whole = |f: &crate::judge::grammar::Factor| !matches!(f.atom, Atom::Name(_));
         if commutes(left) && commutes(right) && right.iter().all(whole) {
             candidates.push((left, right));

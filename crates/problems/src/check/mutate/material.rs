@@ -1,4 +1,4 @@
-//! A right response, parsed, and ways to point at its parts.
+//! A correct response, parsed, and ways to point at its parts.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use crate::world::stream::Draws;
 /// Replacements of ranges of the text.
 pub(super) type Edits = Vec<(Range<usize>, String)>;
 
-/// A right response, parsed once for many changes.
+/// A correct response, parsed once for many changes.
 #[derive(Debug)]
 pub struct Material<'t> {
     pub(super) text: &'t str,
@@ -21,7 +21,7 @@ pub struct Material<'t> {
 }
 
 impl<'t> Material<'t> {
-    /// Reads a response that is right.
+    /// Reads a response that is correct.
     pub fn new(response: &'t str) -> Self {
         Self { text: response, solution: grammar::parse(response) }
     }

@@ -1,4 +1,4 @@
-//! Solutions that differ from a right one: harmlessly, or in exactly one wrong way.
+//! Solutions that differ from a correct one: harmlessly, or by exactly one fault.
 //!
 //! For tests and for measuring how often the judge is fooled. A change works on the text of a right
 //! response through the grammar; it knows neither the problem's graph nor the renderer.
@@ -23,7 +23,7 @@ use crate::judge::verify::Policy;
 use crate::world::stream::Draws;
 pub use material::Material;
 
-/// A change that leaves a solution right.
+/// A change that leaves a solution correct.
 #[derive(
     Debug,
     Clone,
@@ -39,6 +39,7 @@ pub use material::Material;
     strum::VariantArray,
 )]
 #[strum(serialize_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Harmless {
     /// Other letters for all variables.
     Letters,
@@ -66,6 +67,10 @@ pub enum Harmless {
     DecimalZero,
     /// `, which is` in a chain.
     Remark,
+    /// `6 animals` for `6`.
+    Unit,
+    /// `+6` for `6`.
+    PlusSign,
     /// A sentence before the first step.
     Chatter,
     /// `define` for `Define`.
@@ -99,6 +104,8 @@ impl Harmless {
             Self::Parentheses => harmless::last_number(material, draws, |n| format!("({n})")),
             Self::DecimalZero => harmless::last_number(material, draws, |n| format!("{n}.0")),
             Self::Remark => harmless::remark(material, draws),
+            Self::Unit => harmless::last_number(material, draws, |n| format!("{n} animals")),
+            Self::PlusSign => harmless::last_number(material, draws, |n| format!("+{n}")),
             Self::Chatter => harmless::chatter(material),
             Self::LowerCase => harmless::replaced(material, "Define ", "define "),
             Self::ExtraStep => harmless::extra_step(material, draws),
@@ -122,6 +129,7 @@ impl Harmless {
     strum::VariantArray,
 )]
 #[strum(serialize_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Wrong {
     /// A step's value is another number.
     WrongValue,
@@ -135,13 +143,19 @@ pub enum Wrong {
     NegatedValue,
     /// A step's value does not fit any machine number.
     HugeValue,
+    /// A sign that is not an operator of the grammar follows a step's value, and a number follows the sign.
+    OtherSign,
+    /// `6 or 7` for `6`.
+    AlternativeValue,
+    /// A step gives its quantity another value before the correct one.
+    SecondValue,
     /// One number that stands for a variable differs from its value.
     Misquoted,
-    /// Two numbers that stand for variables differ, and their sum is right.
+    /// Two numbers that stand for variables differ, and their sum is correct.
     SwappedQuote,
     /// Another operator, all numbers kept.
     WrongOperator,
-    /// Another number in the first step, and everything computed from it anew.
+    /// Another number in the first step, and everything computed from that.
     WrongStart,
     /// A step uses another quantity than it should; its numbers are kept.
     WrongParent,
@@ -161,7 +175,7 @@ pub enum Wrong {
     MissingStep,
     /// A step is written twice.
     DuplicateStep,
-    /// A step comes first with a wrong value, then with the right one.
+    /// A step comes first with a wrong value, then with the correct one.
     RedefinedStep,
     /// A step says that it skips its value.
     NoAssignment,
@@ -185,8 +199,10 @@ pub enum Wrong {
     NoAnswer,
     /// A word after the answer's number.
     WordyAnswer,
-    /// Two answers, one of them right.
+    /// Two answers, one of them correct.
     TwoAnswers,
+    /// Two lines `Answer: n.`, one of them correct.
+    TwoAnswerLines,
     /// Reverse: the known value is another number.
     WrongKnown,
     /// Reverse: a line of the equation has another number.
@@ -218,6 +234,7 @@ impl Wrong {
                 | Self::DroppedOperand
                 | Self::DuplicateStep
                 | Self::RedefinedStep
+                | Self::SecondValue
                 | Self::WrongKnown
                 | Self::WrongLine
         );
@@ -233,13 +250,18 @@ impl Wrong {
         }
     }
 
-    /// The changed response; `None` where there is nothing to change, or the change would be right by chance.
+    /// The changed response; `None` where there is nothing to change, or the change would be correct by chance.
     pub fn apply(self, material: &Material, draws: &mut Draws) -> Option<String> {
         match self {
             Self::WrongValue => wrong_chain::value(material, draws, true, |n, d| (n + d).to_string()),
             Self::WrongIntermediate => wrong_chain::value(material, draws, false, |n, d| (n + d).to_string()),
             Self::DecimalValue => wrong_chain::value(material, draws, true, |n, _| format!("{n}.5")),
             Self::ThousandsValue => wrong_chain::value(material, draws, true, |n, _| format!("1,{n:03}")),
+            Self::OtherSign => wrong_chain::other_sign(material, draws),
+            Self::AlternativeValue => {
+                wrong_chain::value(material, draws, true, |n, d| format!("{n} or {}", n + d))
+            }
+            Self::SecondValue => wrong_chain::second_value(material, draws),
             Self::NegatedValue => wrong_chain::negated(material, draws),
             Self::HugeValue => wrong_chain::value(material, draws, true, |n, _| format!("{n}{:0300}", 0)),
             Self::Misquoted => wrong_chain::misquoted(material, draws),
@@ -268,6 +290,7 @@ impl Wrong {
             Self::NoAnswer => wrong_answer::none(material),
             Self::WordyAnswer => wrong_answer::wordy(material),
             Self::TwoAnswers => wrong_answer::two(material, draws),
+            Self::TwoAnswerLines => wrong_answer::two_lines(material, draws),
             Self::WrongKnown => wrong_answer::known(material, draws),
             Self::WrongLine => wrong_answer::line(material, draws),
             Self::WrongSolution => wrong_answer::solution(material, draws),

@@ -32,6 +32,14 @@ pub(super) fn two(material: &Material, draws: &mut Draws) -> Option<String> {
     material.edited(vec![(range, format!(" {first} </answer> <answer> {second} "))])
 }
 
+pub(super) fn two_lines(material: &Material, draws: &mut Draws) -> Option<String> {
+    let (_, n) = given(material)?;
+    let wrong = n + offset(draws);
+    let [first, second] = if draws.chance(0.5) { [wrong, n] } else { [n, wrong] };
+    let body = &material.text[..material.solution.tags.body_end as usize];
+    Some(format!("{} Answer: {first}. Answer: {second}.", body.trim_end()))
+}
+
 /// Cuts anywhere before the answer's number.
 pub(super) fn truncated(material: &Material, draws: &mut Draws) -> Option<String> {
     let (range, _) = given(material)?;

@@ -42,6 +42,26 @@ pub(super) fn value(
     material.edited(vec![edit])
 }
 
+/// Signs that look like arithmetic and are not in the grammar.
+const OTHER_SIGNS: [&str; 9] = ["×", "−", "÷", "·", "≠", "±", "＋", "^", "x"];
+
+pub(super) fn other_sign(material: &Material, draws: &mut Draws) -> Option<String> {
+    let results = results(material, true);
+    let member = draws.choose(&results)?;
+    let sign = draws.choose(&OTHER_SIGNS)?;
+    let end = member.span.end as usize;
+    material.edited(vec![(end..end, format!(" {sign} {}", draws.range(2, 9)))])
+}
+
+pub(super) fn second_value(material: &Material, draws: &mut Draws) -> Option<String> {
+    let steps = material.steps();
+    let chains: Vec<(&Clause, &Member)> = steps.iter().filter_map(|step| material.value(step)).collect();
+    let (chain, member) = draws.choose(&chains)?;
+    let (start, name) = (chain.span.start as usize, material.at(chain.target?.span));
+    let other = number(material.at(member.span))?.plus(Linear::number(offset(draws)))?;
+    material.edited(vec![(start..start, format!("{name} = {other}; "))])
+}
+
 pub(super) fn negated(material: &Material, draws: &mut Draws) -> Option<String> {
     let results = results(material, true);
     let member = draws.choose(&results)?;
@@ -129,7 +149,7 @@ impl Values for Known {
     }
 }
 
-/// Another literal in a step that is only a number, and everything after it computed anew (forward mode).
+/// Another literal in a step that is only a number, and everything after it computed from that (forward mode).
 pub(super) fn start(material: &Material, draws: &mut Draws) -> Option<String> {
     let steps = material.steps();
     let is_leaf = |step: &Step| material.clauses(step).len() == 1 && material.uses(step).is_empty();

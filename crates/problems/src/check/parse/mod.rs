@@ -27,6 +27,7 @@ use solution::Step;
 
 /// A text that is not a problem, or not one with an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParseError {
     /// Not a name of the context.
     #[error("`{0}` is not a name of this context")]
@@ -55,6 +56,7 @@ pub enum ParseError {
 
 /// Why sentences do not determine an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum IllPosed {
     /// A quantity that the answer needs has no sentence.
     #[error("`{0}` is nowhere stated")]
@@ -81,6 +83,7 @@ pub enum IllPosed {
 
 /// What a text says.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Parsed {
     /// The graph. Its path is in the order of the solution if one was given, else in some order of dependency.
     pub graph: Graph,

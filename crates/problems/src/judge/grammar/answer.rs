@@ -24,7 +24,7 @@ pub(crate) struct Tags {
 pub(crate) struct Answer {
     /// The bytes between the tags, or after `Answer:`.
     pub(crate) span: Span,
-    /// The number in its normal form; `None` when it is no number.
+    /// The number in its normal form; `None` when it is not a number.
     pub(crate) value: Option<String>,
 }
 
@@ -42,10 +42,10 @@ const ANSWER_MAX: usize = 64;
 /// What may follow the last tag.
 const END_MARKS: [&str; 4] = ["[EOS]", "<|im_end|>", "<|endoftext|>", "</s>"];
 
-/// An answer in its normal form, or `None` when it is no number.
+/// An answer in its normal form, or `None` when it is not a number.
 ///
 /// Blanks around it and dots after it are dropped, a plus sign and leading zeros too; commas may group
-/// thousands; decimals lose trailing zeros (`8.0` is `8`). Words, fractions and formulas are no numbers.
+/// thousands; decimals lose trailing zeros (`8.0` is `8`). Words, fractions and formulas are not numbers.
 pub fn normalise_answer(text: &str) -> Option<String> {
     let text = text.trim_matches(|c: char| c.is_whitespace()).trim_end_matches('.').trim_end();
     if text.len() > ANSWER_MAX {
@@ -98,7 +98,7 @@ fn ungrouped(digits: &str) -> Option<String> {
 /// Separates the solution's text from the tags and answers after it.
 pub(super) fn split(text: &str) -> (Span, Tags) {
     let mut tags = Tags::default();
-    let mut body_end = None;
+    let mut tag_starts = Vec::new();
     let mut seen = [Tag::Other; 4];
     let mut count = 0;
     let mut lower = true;
@@ -107,7 +107,7 @@ pub(super) fn split(text: &str) -> (Span, Tags) {
     while let Some((at, length, tag)) = next_tag(text, from) {
         close_answer(text, &mut tags, at);
         lower &= text[at..at + length].bytes().all(|b| !b.is_ascii_uppercase());
-        body_end.get_or_insert(at);
+        tag_starts.push(at);
         from = at + length;
         last_end = from;
         if tag == Tag::Answer {
@@ -118,7 +118,7 @@ pub(super) fn split(text: &str) -> (Span, Tags) {
         count += 1;
     }
     close_answer(text, &mut tags, text.len());
-    let body_end = answer_line(text, body_end.unwrap_or_else(|| without_end_mark(text).len()), &mut tags);
+    let body_end = answer_lines(text, &tag_starts, &mut tags);
     tags.body_end = body_end as u32;
     tags.well_formed = lower
         && count == 3
@@ -179,21 +179,39 @@ fn next_tag(text: &str, from: usize) -> Option<(usize, usize, Tag)> {
     }
 }
 
-/// `Answer: 8.` ends the solution. Returns where the solution's text ends.
-fn answer_line(text: &str, body_end: usize, tags: &mut Tags) -> usize {
+/// Adds the answers of all lines `Answer: 8.` that stand outside of `<answer>` tags, wherever they are. The first one
+/// before all tags ends the solution. Returns where the solution's text ends.
+fn answer_lines(text: &str, tag_starts: &[usize], tags: &mut Tags) -> usize {
     static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("Answer:"));
-    let Some(at) = MARK.find(&text.as_bytes()[..body_end]) else { return body_end };
-    let start = at + MARK.needle().len();
-    let line = &text[start..body_end];
-    let end = line.find([';', '\n']).unwrap_or(line.len());
-    let line = &line[..end];
-    // The first sentence of the line: up to a dot that is not followed by a digit.
-    let dot = line.match_indices('.').map(|(i, _)| i);
-    let end = dot
-        .into_iter()
-        .find(|&i| !line.as_bytes().get(i + 1).is_some_and(u8::is_ascii_digit))
-        .unwrap_or(line.len());
-    let value = normalise_answer(&line[..end]);
-    tags.answers.insert(0, Answer { span: Span::new(start, start + end), value });
-    at
+    let end = without_end_mark(text).len();
+    let mut body_end = tag_starts.first().copied().unwrap_or(end);
+    let mut lines: Vec<Answer> = Vec::new();
+    let mut tagged = tags.answers.iter().map(|answer| answer.span.range()).peekable();
+    let mut tag_starts = tag_starts.iter().copied().peekable();
+    let mut marks = MARK.find_iter(text.as_bytes()).peekable();
+    while let Some(at) = marks.next() {
+        while tagged.next_if(|range| range.end <= at).is_some() {}
+        if tagged.peek().is_some_and(|range| range.contains(&at)) {
+            continue;
+        }
+        if lines.is_empty() {
+            body_end = body_end.min(at);
+        }
+        while tag_starts.next_if(|&start| start < at).is_some() {}
+        let start = at + MARK.needle().len();
+        let next = marks.peek().copied().into_iter().chain(tag_starts.peek().copied()).min();
+        let line = &text[start..next.unwrap_or(end).max(start)];
+        let line = &line[..sentence(line)];
+        lines.push(Answer { span: Span::new(start, start + line.len()), value: normalise_answer(line) });
+    }
+    tags.answers.extend(lines);
+    tags.answers.sort_by_key(|answer| answer.span.start);
+    body_end
+}
+
+/// Length of the first sentence of the first line: up to a dot that is not followed by a digit.
+fn sentence(text: &str) -> usize {
+    let line = &text[..text.find([';', '\n']).unwrap_or(text.len())];
+    let mut dots = line.match_indices('.').map(|(i, _)| i);
+    dots.find(|&i| !line.as_bytes().get(i + 1).is_some_and(u8::is_ascii_digit)).unwrap_or(line.len())
 }

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! chain      := member { '=' member }
-//! member     := expression [remark]            a remark begins with ',' or a word after a number
+//! member     := expression [remark]            words that begin with ',' or after a number; no digits, no signs
 //! expression := [sign] term { ('+' | '-') term }
 //! term       := factor { ('*' | '/') factor }
-//! factor     := [sign] ( number | phrase | '(' expression ')' )
+//! factor     := { '+' | '-' } ( number | phrase | '(' expression ')' )
 //! ```
 
 use super::{Atom, Clause, DEPTH_MAX, Factor, Member, NONE, Parser, Span, Term, TermId, Variable};
@@ -36,18 +36,11 @@ impl Parser<'_> {
             self.solution.members.push(Member { span: Span::new(start, end), expression, has_names });
             return;
         }
-        let remark = match self.peek() {
-            Some(b',') => true,
-            Some(b) => {
-                // Words after a number or a parenthesis: `= 8 animals`.
-                (b.is_ascii_alphabetic() || b >= 0x80)
-                    && end > 0
-                    && matches!(self.bytes[end - 1], b'0'..=b'9' | b')')
-            }
-            None => false,
-        };
-        self.skip_remark();
-        let expression = expression.filter(|_| remark);
+        // Words after a comma, after a number or after a parenthesis: `= 8 animals`.
+        let after_value = end > 0 && matches!(self.bytes[end - 1], b'0'..=b'9' | b')');
+        let remark = self.peek() == Some(b',') || (after_value && self.at_words());
+        let words = self.skip_remark();
+        let expression = expression.filter(|_| remark && words);
         if expression.is_none() {
             end = self.at;
         }
@@ -120,8 +113,8 @@ impl Parser<'_> {
     fn factor(&mut self, divides: bool) -> Option<Factor> {
         let mut negative = false;
         self.skip_blanks();
-        while self.peek() == Some(b'-') {
-            negative = !negative;
+        while let Some(sign @ (b'+' | b'-')) = self.peek() {
+            negative ^= sign == b'-';
             self.at += 1;
             self.skip_blanks();
         }

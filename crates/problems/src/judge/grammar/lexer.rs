@@ -1,13 +1,8 @@
 //! Blanks, words and numbers.
 
-use std::borrow::Cow;
-
-use unicode_normalization::{UnicodeNormalization, is_nfc};
+use unicode_normalization::char::is_combining_mark;
 
 use super::{Parser, Span};
-
-const NO_BREAK_SPACE: &[u8] = "\u{a0}".as_bytes();
-const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 
 /// Length of the blank that starts here: ASCII white space or a no-break space.
 fn blank(bytes: &[u8]) -> usize {
@@ -18,35 +13,41 @@ fn blank(bytes: &[u8]) -> usize {
     }
 }
 
-/// A name as names are compared: blanks folded to one, ends trimmed, U+FFFD dropped, canonically composed.
-pub(crate) fn folded(name: &str) -> Cow<'_, str> {
-    // Printable ASCII with single blanks inside is as it should be.
-    let mut blank = true;
-    let plain = name.bytes().all(|b| {
-        let doubled = blank && b == b' ';
-        blank = b == b' ';
-        (b' '..0x7f).contains(&b) && !doubled
-    }) && !blank;
-    if plain {
-        return Cow::Borrowed(name);
-    }
-    let mut clean = String::with_capacity(name.len());
-    for word in name.split(|c: char| c.is_ascii_whitespace() || c == '\u{0b}' || c == '\u{a0}') {
-        let mut letters = word.chars().filter(|&c| c != '\u{fffd}').peekable();
-        if letters.peek().is_some() && !clean.is_empty() {
-            clean.push(' ');
-        }
-        clean.extend(letters);
-    }
-    if is_nfc(&clean) { Cow::Owned(clean) } else { Cow::Owned(clean.nfc().collect()) }
+/// The character that these bytes of a text begin with.
+fn first_char(bytes: &[u8]) -> Option<char> {
+    let length = match bytes.first()? {
+        0x00..=0x7f => 1,
+        0x80..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xff => 4,
+    };
+    std::str::from_utf8(bytes.get(..length)?).ok()?.chars().next()
 }
 
-/// Is this byte part of a word (as its first byte)?
+/// Does a word begin here? Letters are what Unicode calls alphabetic: signs of any script are not.
 fn starts_word(bytes: &[u8]) -> bool {
     match bytes {
         [b'a'..=b'z' | b'A'..=b'Z' | b'_', ..] => true,
-        [0x80..=0xff, ..] => !bytes.starts_with(NO_BREAK_SPACE) && !bytes.starts_with(REPLACEMENT),
+        [0x80..=0xff, ..] => first_char(bytes).is_some_and(char::is_alphabetic),
         _ => false,
+    }
+}
+
+/// A letter beyond ASCII, or what is written on one or joins two.
+fn is_wide_letter(c: char) -> bool {
+    c.is_alphabetic() || is_combining_mark(c) || matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+/// Does the word whose bytes are `bytes[start..at]` go on with the character beyond ASCII at `at`? The typographic
+/// apostrophe and hyphens belong to it where their ASCII twins would.
+fn goes_on(bytes: &[u8], start: usize, at: usize) -> bool {
+    let letters =
+        |range: std::ops::Range<usize>| bytes.get(range).is_some_and(|b| b.iter().all(|&b| is_letter(b)));
+    match first_char(&bytes[at..]) {
+        Some('’') => at > start && letters(at + 3..at + 4),
+        Some('\u{2010}' | '\u{2011}') => at >= start + 2 && letters(at - 2..at) && letters(at + 3..at + 5),
+        Some(c) => is_wide_letter(c),
+        None => false,
     }
 }
 
@@ -115,7 +116,7 @@ impl Parser<'_> {
             let inside = match byte {
                 b'\'' => letters(at.saturating_sub(1)..at) && letters(at + 1..at + 2),
                 b'-' => at >= start + 2 && letters(at - 2..at) && letters(at + 1..at + 3),
-                0x80.. => starts_word(&bytes[at..]),
+                0x80.. => goes_on(bytes, start, at),
                 _ => byte.is_ascii_alphanumeric() || byte == b'_',
             };
             if !inside {
@@ -174,7 +175,7 @@ impl Parser<'_> {
                 self.at += 1;
             }
         }
-        // `3x`, `58e0`: no number that we know.
+        // `3x` and `58e0` are not numbers.
         (!starts_word(&bytes[self.at..])).then_some(Number(value))
     }
 
@@ -193,11 +194,43 @@ impl Parser<'_> {
         }
     }
 
-    /// Skips to the next `=` or the end of the clause.
-    pub(super) fn skip_remark(&mut self) {
-        while !self.at_clause_end() && self.peek() != Some(b'=') {
-            self.at += 1;
+    /// Skips to the next `=` or the end of the clause. `true` if what was skipped are words: nothing that could be a
+    /// number, an operator or a relation.
+    pub(super) fn skip_remark(&mut self) -> bool {
+        let mut words = true;
+        while !self.at_clause_end() {
+            let bytes = self.rest();
+            let length = match bytes[0] {
+                b'=' => break,
+                b'a'..=b'z' | b'A'..=b'Z' | b' ' | b'\t'..=b'\r' | b',' | b'\'' | b'"' | b'!' | b'?' => 1,
+                b'-' => {
+                    let before = self.at.checked_sub(1).map(|at| self.bytes[at]);
+                    words &= before.is_some_and(is_letter) && bytes.get(1).is_some_and(|&b| is_letter(b));
+                    1
+                }
+                0x80.. => match first_char(bytes) {
+                    Some(c) => {
+                        words &= is_wide_letter(c) || c.is_whitespace() || matches!(c, '’' | '‘' | '“' | '”');
+                        c.len_utf8()
+                    }
+                    None => 1,
+                },
+                _ => {
+                    words = false;
+                    1
+                }
+            };
+            self.at += length;
         }
+        words
+    }
+
+    /// A word of two letters or more comes next: one letter alone would be a variable.
+    pub(super) fn at_words(&mut self) -> bool {
+        let start = self.at;
+        let word = self.word();
+        self.at = start;
+        word.is_some_and(|word| self.text[word.range()].chars().nth(1).is_some())
     }
 
     /// Skips to the end of the clause.

@@ -2,7 +2,7 @@
 //!
 //! Hand-written lexer and recursive descent. Every byte is looked at a bounded number of times, so the
 //! time is linear in the text; nesting is bounded by [`DEPTH_MAX`]; nothing here knows of graphs,
-//! values or right and wrong. Text that is no solution yields a [`Solution`] without steps, never an error.
+//! values or right and wrong. Text that is not a solution yields a [`Solution`] without steps, never an error.
 //!
 //! Two styles are read, told apart by the text itself:
 //! * prose: `Define NAME as V; U = A + B = 3 + 4 = 7; so V = 2 * U = 2 * 7 = 14.`
@@ -22,7 +22,6 @@ use crate::world::context::Style;
 pub use answer::normalise_answer;
 pub(crate) use answer::solution_end;
 pub(crate) use answer::{Answer, Tags};
-pub(crate) use lexer::folded;
 pub(crate) use symbol::Symbol;
 use symbol::Symbols;
 
@@ -121,7 +120,7 @@ pub(crate) struct Known {
     pub(crate) by: KnownBy,
     /// The whole statement.
     pub(crate) span: Span,
-    /// Its value; `None` when it is no whole number.
+    /// Its value; `None` when it is not a whole number.
     pub(crate) value: Option<i64>,
 }
 

@@ -175,7 +175,12 @@ impl Parser<'_> {
                     self.skip_blanks();
                     continue;
                 }
-                Some(b',') => self.skip_remark(),
+                Some(b',') => {
+                    if !self.skip_remark() {
+                        self.skip_clause();
+                        return false;
+                    }
+                }
                 _ => {}
             }
             if self.peek() == Some(b'=') {
@@ -227,9 +232,12 @@ impl Parser<'_> {
         Some(Known { by, span, value })
     }
 
-    /// A number with or without a minus sign.
+    /// A number with or without a sign.
     pub(super) fn signed_number(&mut self) -> Option<Number> {
         let negative = self.take(b'-');
+        if !negative {
+            self.take(b'+');
+        }
         self.skip_blanks();
         let Number(value) = self.number()?;
         Some(Number(if negative { value.map(|v| -v) } else { value }))

@@ -22,6 +22,7 @@ use strum::{EnumCount as _, VariantArray as _};
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
+#[non_exhaustive]
 pub enum FaultKind {
     /// The header of a step does not follow the grammar.
     MalformedStep,
@@ -31,7 +32,7 @@ pub enum FaultKind {
     ExtraStep,
     /// The step repeats an earlier one.
     DuplicateStep,
-    /// The step defines a quantity anew, differently.
+    /// The step gives a quantity that has a value another one.
     RedefinedStep,
     /// The step uses the quantity that it defines.
     SelfReference,
@@ -63,7 +64,7 @@ pub enum FaultKind {
     WrongSolution,
     /// There is no answer.
     MissingAnswer,
-    /// The answer is no number.
+    /// The answer is not a number.
     MalformedAnswer,
     /// Several answers that differ.
     ConflictingAnswers,
@@ -103,7 +104,7 @@ impl FaultKind {
             Self::WrongEquation => "this does not follow from the equation",
             Self::WrongSolution => "the equation has another solution",
             Self::MissingAnswer => "there is no answer",
-            Self::MalformedAnswer => "the answer is no number",
+            Self::MalformedAnswer => "the answer is not a number",
             Self::ConflictingAnswers => "the answers differ",
             Self::WrongAnswer => "the answer is wrong",
         }

@@ -22,7 +22,7 @@ pub use super::grammar::{TEXT_MAX, normalise_answer};
 pub use explain::explain;
 pub use fault::FaultKind;
 pub use summary::{Counts, Row, Summary};
-pub use verdict::{EQUATION, NodeVerdict, Policy, StepVerdict, Verdict};
+pub use verdict::{EQUATION, NodeVerdict, OTHER, Policy, StepVerdict, Verdict, WrongValue};
 
 /// Judges a response: the text after `<solution>`, without the end-of-text token.
 ///
@@ -69,7 +69,7 @@ pub fn verify(gold: &Gold, response: &str, policy: Policy) -> Verdict {
     verdict
 }
 
-/// As [`verify`], from bytes: what is no UTF-8 becomes U+FFFD first. Ranges are those of the decoded text.
+/// As [`verify`], from bytes. Bytes that are not UTF-8 become U+FFFD first, and ranges are those of the decoded text.
 pub fn verify_bytes(gold: &Gold, response: &[u8], policy: Policy) -> Verdict {
     verify(gold, &String::from_utf8_lossy(response), policy)
 }

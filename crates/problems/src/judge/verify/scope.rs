@@ -135,8 +135,13 @@ impl Parents {
             && nodes.iter().all(|&n| self.words()[n as usize / 64] >> (n % 64) & 1 == 1)
     }
 
+    /// Is this node in the set?
+    pub(super) fn contains(&self, node: usize) -> bool {
+        self.words()[node / 64] >> (node % 64) & 1 == 1
+    }
+
     /// Is any of the nodes that satisfy `test` in the set?
     pub(super) fn any(&self, nodes: usize, test: impl Fn(usize) -> bool) -> bool {
-        (0..nodes).any(|n| self.words()[n / 64] >> (n % 64) & 1 == 1 && test(n))
+        (0..nodes).any(|n| self.contains(n) && test(n))
     }
 }

@@ -4,15 +4,16 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::judge::gold::Gold;
-use crate::judge::grammar::{Atom, Clause, Item, NONE, Solution, Span, Step, Symbol, TermId, folded};
+use crate::judge::gold::{Gold, GoldNode};
+use crate::judge::grammar::{Atom, Clause, Item, NONE, Solution, Span, Step, Symbol, TermId};
 use crate::world::linear::Linear;
 use crate::world::mode::Mode;
+use crate::world::name::folded;
 
 use super::chain::{self, Part};
 use super::fault::FaultKind;
 use super::scope::{Meaning, Parents, Scope};
-use super::verdict::{EQUATION, NodeVerdict, Policy, StepVerdict};
+use super::verdict::{EQUATION, NodeVerdict, OTHER, Policy, StepVerdict, WrongValue};
 
 /// What the walk found.
 pub(super) struct Found {
@@ -33,20 +34,55 @@ pub(super) struct Judgement {
     pub(super) span: Span,
     pub(super) name: Span,
     pub(super) node: Option<u32>,
-    /// Present, right parents, right value.
+    /// Present, with the gold parents and the gold value.
     pub(super) correct: bool,
-    /// All its chains hold, and it is no repetition.
+    /// All its chains hold, and it repeats nothing.
     pub(super) clean: bool,
     pub(super) fault: Option<(FaultKind, Span)>,
     /// The variable of an `UndefinedVariable` fault: it may be defined later.
     pub(super) unresolved: Option<Symbol>,
     pub(super) is_equation: bool,
+    pub(super) wrong_value: Option<WrongValue>,
+    pub(super) missing_parents: Vec<String>,
+    pub(super) extra_parents: Vec<String>,
 }
 
 impl Judgement {
+    /// A step of which nothing is known yet.
+    pub(super) fn new(span: Span, name: Span, node: Option<u32>) -> Self {
+        Self {
+            span,
+            name,
+            node,
+            correct: false,
+            clean: true,
+            fault: None,
+            unresolved: None,
+            is_equation: false,
+            wrong_value: None,
+            missing_parents: Vec::new(),
+            extra_parents: Vec::new(),
+        }
+    }
+
     /// Keeps the fault that matters most: the earliest kind in this list wins over later ones.
     pub(super) fn blame(&mut self, kind: FaultKind, span: Span) {
         self.fault.get_or_insert((kind, span));
+    }
+}
+
+impl Judgement {
+    /// Names the parents that are missing and those that are too many.
+    fn compare_parents(&mut self, gold: &Gold, node: &GoldNode, parents: &Parents) {
+        let name = |i: usize| gold.nodes[i].name.clone();
+        let is_parent = |i: usize| node.parents.contains(&(i as u32));
+        let all = 0..gold.nodes.len();
+        self.missing_parents =
+            all.clone().filter(|&i| is_parent(i) && !parents.contains(i)).map(name).collect();
+        self.extra_parents = all.filter(|&i| !is_parent(i) && parents.contains(i)).map(name).collect();
+        if parents.contains(gold.nodes.len()) {
+            self.extra_parents.push(OTHER.to_owned());
+        }
     }
 }
 
@@ -64,6 +100,8 @@ pub(super) struct Walk<'a, 't> {
     pub(super) nodes: Vec<NodeVerdict>,
     definitions: Vec<Option<Defined>>,
     extras: HashMap<Cow<'t, str>, Defined>,
+    /// The gold names as names are compared, from the first time that one is looked for.
+    folded: Option<Vec<Cow<'a, str>>>,
     /// The gold node to try first: solutions mostly follow the gold order.
     expected: usize,
     pub(super) judged: Vec<Judgement>,
@@ -112,6 +150,7 @@ impl<'a, 't> Walk<'a, 't> {
             nodes: vec![NodeVerdict::default(); gold.nodes.len()],
             definitions: vec![None; gold.nodes.len()],
             extras: HashMap::new(),
+            folded: None,
             expected: 0,
             judged: Vec::with_capacity(solution.items.len()),
             unresolved: Vec::new(),
@@ -140,11 +179,10 @@ impl<'a, 't> Walk<'a, 't> {
 
     /// The gold node of this name, looked for from the expected place on.
     pub(super) fn node(&mut self, name: &str) -> Option<u32> {
-        let nodes = &self.gold.nodes;
-        let count = nodes.len();
-        let found = (0..count)
-            .map(|i| (self.expected + i) % count)
-            .find(|&i| nodes[i].name.len() == name.len() && nodes[i].name == name)?;
+        let gold = self.gold;
+        let names = self.folded.get_or_insert_with(|| gold.nodes.iter().map(|n| folded(&n.name)).collect());
+        let count = names.len();
+        let found = (0..count).map(|i| (self.expected + i) % count).find(|&i| names[i] == name)?;
         self.expected = found + 1;
         Some(found as u32)
     }
@@ -168,16 +206,7 @@ impl<'a, 't> Walk<'a, 't> {
 
     fn step(&mut self, index: u32, step: &Step) {
         let node = self.node_at(step.name);
-        let judged = Judgement {
-            span: step.span,
-            name: step.name,
-            node,
-            correct: false,
-            clean: true,
-            fault: None,
-            unresolved: None,
-            is_equation: false,
-        };
+        let judged = Judgement::new(step.span, step.name, node);
         let parents = self.scope.empty();
         let mut progress = Progress {
             index,
@@ -250,6 +279,7 @@ impl<'a, 't> Walk<'a, 't> {
         };
         if !verdict.parents_correct {
             judged.blame(FaultKind::WrongParents, progress.value_span.unwrap_or(span));
+            judged.compare_parents(self.gold, gold, &defined.parents);
         }
         if !progress.assigned {
             judged.blame(FaultKind::MissingValue, span);
@@ -262,6 +292,8 @@ impl<'a, 't> Walk<'a, 't> {
             let carried = verdict.parents_correct && defined.parents.any(self.nodes.len(), wrong);
             let kind = if carried { FaultKind::CarriedValue } else { FaultKind::WrongValue };
             judged.blame(kind, progress.value_span.unwrap_or(span));
+            let says = defined.value.map(|value| value.to_string());
+            judged.wrong_value = Some(WrongValue { says, is: gold.value.to_string() });
         }
         judged.correct = verdict.correct();
         self.nodes[node as usize] = verdict;
@@ -286,6 +318,12 @@ impl<'a, 't> Walk<'a, 't> {
         let value = self.chain(clause, progress);
         let last = members.last().map_or(clause.span, |m| m.span);
         if Some(target) == progress.variable {
+            if progress.assigned && !self.same(progress.value, value) {
+                // The last value counts, and a reader is left with two.
+                self.redefined += 1;
+                progress.judged.blame(FaultKind::RedefinedStep, last);
+                progress.judged.clean = false;
+            }
             progress.parents.extend(&parents);
             progress.value = value;
             progress.value_span = Some(last);
@@ -454,6 +492,9 @@ impl<'a, 't> Walk<'a, 't> {
                 correct: judged.correct && (judged.clean || self.policy != Policy::Strict),
                 fault: judged.fault.as_ref().map(|f| f.0),
                 fault_range: judged.fault.map(|f| f.1.range()),
+                wrong_value: judged.wrong_value,
+                missing_parents: judged.missing_parents,
+                extra_parents: judged.extra_parents,
             })
             .collect();
         let mut first_fault = steps.iter().find_map(|s| s.fault.zip(s.fault_range.clone()));

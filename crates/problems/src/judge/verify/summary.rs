@@ -17,6 +17,7 @@ pub struct Summary {
 
 /// One line of the table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Row {
     /// The problem's op; `None` in the line of totals.
     pub op: Option<u32>,
@@ -30,15 +31,16 @@ pub struct Row {
 
 /// What became of some responses.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Counts {
     /// Responses that were judged.
     pub responses: u64,
     /// Of these, verified under the policy.
     pub verified: u64,
-    /// Of these, with the right answer.
+    /// Of these, with the correct answer.
     #[serde(rename = "right_answers")]
     pub correct_answers: u64,
-    /// Of these, with the right answer and not verified: a right answer for the wrong reason.
+    /// Of these, with the correct answer but not verified: a correct answer for the wrong reason.
     #[serde(rename = "right_by_chance")]
     pub correct_by_chance: u64,
     /// Of these, cut before the answer.

@@ -15,16 +15,7 @@ impl Walk<'_, '_> {
         if self.gold.mode == Mode::Forward {
             return;
         }
-        let mut judged = Judgement {
-            span: tail.span,
-            name: Span::default(),
-            node: None,
-            correct: false,
-            clean: true,
-            fault: None,
-            unresolved: None,
-            is_equation: true,
-        };
+        let mut judged = Judgement { is_equation: true, ..Judgement::new(tail.span, Span::default(), None) };
         let equation = self.stated(tail, &mut judged);
         let mut solved = None;
         let solution = self.solution;

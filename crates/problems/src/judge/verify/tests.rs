@@ -96,6 +96,11 @@ fn faults_have_names() {
     check("> 9 <", "> nine <", (false, false, Some("malformed-answer")));
     check("<answer> 9 </answer>", "", (false, false, Some("missing-answer")));
     check(" <answer>", " <answer> 7 </answer> <answer>", (false, false, Some("conflicting-answers")));
+    check("so a = 3", "so a = 4; so a = 3", (true, false, Some("redefined-step")));
+    check("so a = 3", "so a = 3 or 4", (false, false, Some("malformed-expression")));
+    check("so a = 3", "so a = 3 × 1", (false, false, Some("malformed-expression")));
+    check("so a = 3", "so a, or 4, = 3", (false, false, Some("missing-value")));
+    check(" <answer>", " Answer: 7. <answer>", (false, false, Some("conflicting-answers")));
     let again = "so a = 3. Define crow in Zoo as a; so a = 3.";
     check("so a = 3.", again, (true, false, Some("duplicate-step")));
     let other = again.replacen('3', "4", 1);
@@ -123,6 +128,11 @@ fn harmless_changes_are_accepted() {
     check(" = 3. Define owl", "=3.\nDefine  owl");
     check("so a = 3", "so a , which is obviously = 3");
     check("so a = 3", "so a = 3.0");
+    check("so a = 3", "so a = +3");
+    check("so a = 3", "so a = 3 owls, as you see");
+    check("so a = 3", "so a = 3; so a = 3");
+    check("= 2 * 3 =", "= 2 * 3 für zwei =");
+    check(" <answer>", " Answer: 9. <answer>");
     check("so a = 3", "so a = (3)");
     check("= 9. </solution>", "= 9 </solution>");
     check("</solution>", "");
@@ -162,4 +172,41 @@ fn answers_have_one_normal_form() {
     for text in ["", ".", "-", "1,08", "16/2", "8 owls", "٤", "8 9", "1.2.3", "--8"] {
         assert_eq!(normal(text), None, "{text:?}");
     }
+}
+
+/// The reason that `explain` gives for the change of a step.
+#[track_caller]
+fn reason(gold: &Gold, response: &str, from: &str, to: &str) -> String {
+    assert!(response.contains(from), "{from:?} is not in the response");
+    let response = response.replacen(from, to, 1);
+    let text = explain(&response, &verify(gold, &response, Policy::Strict));
+    let marked = text.lines().find(|line| line.contains('^')).expect("a marked line");
+    marked.trim_start_matches([' ', '^']).to_owned()
+}
+
+#[test]
+fn what_is_wrong_is_said_with_what_is_true() {
+    let check = |from, to, expected: &str| assert_eq!(reason(&forward(), PROSE, from, to), expected);
+    check("so a = 3", "so a = 2", "wrong-value: the value is wrong (says 2, is 3)");
+    let parents = "wrong-parents: the quantity is computed from the wrong quantities";
+    check("a + b", "a + a", &format!("{parents} (missing: owl in Zoo)"));
+    check("so a = 3", "so a = 3.5 + 1", "wrong-arithmetic: the two sides are not equal");
+    let extra = reason(&reverse(), REVERSE, "u = x = x; so b = 2 * u", "u = x = x; so b = 2 * u + 0 * T");
+    assert_eq!(extra, "used-before-defined: a variable is used before it is defined");
+    let swapped = reason(&forward(), PROSE, "so T = a + b", "so T = b + b");
+    assert_eq!(swapped, format!("{parents} (missing: crow in Zoo)"));
+    let verdict =
+        verify(&forward(), &PROSE.replacen("a = 3. Define owl", "a = 2. Define owl", 1), Policy::Paper);
+    let wrong = |i: usize| verdict.steps[i].wrong_value.as_ref().map(|v| (v.says.as_deref(), v.is.as_str()));
+    assert_eq!([wrong(0), wrong(1)], [Some((Some("2"), "3")), None]);
+    let foreign = PROSE.replacen("so T = a + b", "so T = a + qq", 1);
+    let verdict = verify(&forward(), &foreign, Policy::Paper);
+    let step = verdict.steps.last().expect("a step");
+    assert_eq!(
+        (&step.missing_parents[..], &step.extra_parents[..]),
+        (&["owl in Zoo".to_owned()][..], &[OTHER.to_owned()][..])
+    );
+    // What is not wrong is not in the file.
+    let file = serde_json::to_value(verify(&forward(), PROSE, Policy::Paper)).expect("plain data");
+    assert_eq!(file["steps"][0].as_object().map(serde_json::Map::len), Some(5));
 }

@@ -26,9 +26,10 @@ use super::fault::FaultKind;
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Policy {
-    /// The paper's definition (Section 2): every gold quantity present with the right parents and value, the
-    /// answer right. Arithmetic inside a step is not looked at.
+    /// The paper's definition (Section 2): every gold quantity is present with the correct parents and value, and the
+    /// answer is correct. Arithmetic inside a step does not count.
     Paper,
     /// Accepts what `Paper` accepts; the process score is the published code's: one minus penalties for wrong
     /// values, wrong parents, missing and extra quantities and a wrong answer, over the number of quantities.
@@ -51,17 +52,18 @@ impl Policy {
 /// All that the judge found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one independent finding, not a state")]
+#[non_exhaustive]
 pub struct Verdict {
     /// The policy that decided.
     pub policy: Policy,
-    /// The answer in its normal form; `None` when there is none, it is no number, or several differ.
+    /// The answer in its normal form; `None` when there is none, when it is not a number, or when several differ.
     pub answer: Option<String>,
     /// The answer equals the gold answer.
     #[serde(rename = "answer_right")]
     pub answer_correct: bool,
-    /// The response is right under the policy (`VerifiedCorrect` of the paper).
+    /// The response is correct under the policy (`VerifiedCorrect` of the paper).
     pub verified: bool,
-    /// Share of the process that is right, in 0..=1 (`ProcessAcc` of the paper; `Policy::Reference` differs).
+    /// Share of the process that is correct, in 0..=1 (`ProcessAcc` of the paper; `Policy::Reference` differs).
     pub process_acc: f64,
     /// One for each gold quantity, in the gold order.
     pub nodes: Vec<NodeVerdict>,
@@ -119,13 +121,14 @@ impl Verdict {
 
 /// What became of one gold quantity. When it is defined more than once, the last step counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NodeVerdict {
     /// A step defines it.
     pub present: bool,
-    /// That step computes it from exactly the right quantities.
+    /// That step computes it from exactly the gold quantities.
     #[serde(rename = "parents_right")]
     pub parents_correct: bool,
-    /// That step gives it the right value.
+    /// That step gives it the gold value.
     #[serde(rename = "value_right")]
     pub value_correct: bool,
 }
@@ -139,19 +142,42 @@ impl NodeVerdict {
 
 /// What the judge says of one step of the response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StepVerdict {
     /// The step's bytes in the response.
     pub range: Range<usize>,
     /// The quantity's name as written; `equation` for the equation of a reverse problem.
     pub name: String,
-    /// The step is right under the policy.
+    /// The step is correct under the policy.
     #[serde(rename = "right")]
     pub correct: bool,
     /// The first thing that is wrong with it, whether or not the policy minds.
     pub fault: Option<FaultKind>,
     /// The bytes that the fault is about.
     pub fault_range: Option<Range<usize>>,
+    /// Where the value is wrong: what the step says, and what is true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrong_value: Option<WrongValue>,
+    /// Quantities that the step should use and does not, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_parents: Vec<String>,
+    /// Quantities that the step uses and should not, by name; [`OTHER`] stands for what the solution does not need.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_parents: Vec<String>,
 }
+
+/// A value that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WrongValue {
+    /// What the step says, e.g. `3*x + 1`; `None` where it says no value.
+    pub says: Option<String>,
+    /// What is true.
+    pub is: String,
+}
+
+/// Among the extra parents: a quantity that the solution does not need, or a variable without a meaning.
+pub const OTHER: &str = "something else";
 
 /// The name that the equation of a reverse problem has among the steps.
 pub const EQUATION: &str = "equation";
