@@ -26,7 +26,7 @@
 
 use std::collections::BTreeMap;
 
-use problems::gold::Mode;
+use problems::{gold::Mode, verify::Policy};
 use serde::{Deserialize, Serialize};
 
 /// Version of every file format in this module.
@@ -245,6 +245,9 @@ pub struct Response {
     /// Reward, for rollouts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reward: Option<f64>,
+    /// The policy that a rollout was judged by, if it is not `paper`. (A suite's policy is in the recipe.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
     /// The problem's record, for rollouts (a suite's problems are in the suite's file).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<serde_json::Value>,

@@ -166,6 +166,7 @@ impl Synthetic {
                     tokens: 30,
                     cut: false,
                     reward: None,
+                    policy: None,
                     record: None,
                 });
             }

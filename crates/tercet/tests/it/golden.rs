@@ -52,9 +52,10 @@ fn responses(path: &Path) -> String {
 fn pre_training_and_mid_training_give_the_same_bytes_as_ever() {
     let dir = temporary();
     let stages = run(dir.path(), include_str!("small.toml")).join("stages");
-    for (name, expected) in
-        [("pre-", ["e31a9c426562369a", "a0adddb7e19b602c"]), ("mid-", ["1e8454512251223a", "353574eef9c4b85e"])]
-    {
+    for (name, expected) in [
+        ("pre-", ["e31a9c426562369a", "a0adddb7e19b602c"]),
+        ("mid-", ["1e8454512251223a", "353574eef9c4b85e"]),
+    ] {
         let stage = only(&stages, name);
         assert_eq!([weights(&stage), metrics(&stage)], expected, "{name}");
     }

@@ -173,6 +173,7 @@ impl Evaluator<'_> {
             tokens: sample.tokens.len() as u32,
             cut: sample.stop == StopReason::Length,
             reward: None,
+            policy: None,
             record: None,
         }
     }

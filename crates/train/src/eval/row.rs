@@ -78,6 +78,7 @@ pub(super) mod tests {
             tokens: 10,
             cut,
             reward: None,
+            policy: None,
             record: None,
         };
         texts.into_iter().enumerate().map(response).collect()

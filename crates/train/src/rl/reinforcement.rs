@@ -3,6 +3,7 @@
 use std::{cell::RefCell, path::PathBuf, rc::Rc};
 
 use learner::{Batch, Learner};
+use problems::verify::Policy;
 use runs::{files, lines, records::Response};
 
 use super::{
@@ -112,6 +113,7 @@ impl<'a> Reinforcement<'a> {
                     tokens: response.tokens() as u32,
                     cut: response.judgement.truncated(),
                     reward: Some(response.reward),
+                    policy: Some(config.policy).filter(|policy| *policy != Policy::Paper),
                     record: record.transpose()?,
                 });
             }

@@ -85,6 +85,27 @@ mod tests {
         assert!(!serde_json::to_string(&off).expect("JSON").contains("format_bonus"));
     }
 
+    /// One slip in the arithmetic: `paper` does not look at it, `strict` does.
+    #[test]
+    fn a_rollout_is_judged_by_its_own_policy() {
+        let generator = Generator::new(&World::default(), &Contexts::builtin(), 3, None).expect("a world");
+        let cell = Cell { op: 6, context: "zoo".to_owned(), mode: Mode::Forward };
+        let problem = generator.sequence(&cell).expect("a possible cell").problem(0);
+        let reward = |text: String, policy: &str| {
+            let sample = Sample { tokens: vec![0; 9], logprobs: vec![0.0; 9], stop: StopReason::End };
+            ScoredResponse::new(sample, text, &problem.gold(), &config(&json!({ "policy": policy }))).reward
+        };
+        let text = problem.response();
+        let digits = text.char_indices().filter_map(|(i, c)| Some((i, c.to_digit(10)?)));
+        let slips = digits.map(|(i, d)| format!("{}{}{}", &text[..i], (d + 1) % 10, &text[i + 1..]));
+        let rewards: Vec<[f64; 2]> =
+            slips.map(|slip| ["paper", "strict"].map(|policy| reward(slip.clone(), policy))).collect();
+        assert!(rewards.contains(&[1.0, 0.0]) && !rewards.contains(&[0.0, 1.0]), "{rewards:?}");
+        // A recipe without the key keeps its stage key.
+        let default = serde_json::to_string(&config(&json!({}))).expect("JSON");
+        assert!(!default.contains("policy"), "{default}");
+    }
+
     #[test]
     fn long_responses_lose_reward_gradually() {
         let buffer = |tokens: u32| config(&json!({ "overlong_buffer": tokens, "overlong_penalty": 0.5 }));
