@@ -46,9 +46,13 @@ impl Judgement {
 
     /// The verdict as it counts: nothing is verified, correct or answered in a truncated response.
     pub fn into_verdict(self) -> Verdict {
-        let (verified, answer_correct) = (self.verified(), self.correct());
-        let answer = self.answer().map(str::to_owned);
-        Verdict { verified, answer_correct, answer, ..self.verdict }
+        let mut verdict = self.verdict;
+        if self.truncated {
+            verdict.verified = false;
+            verdict.answer_correct = false;
+            verdict.answer = None;
+        }
+        verdict
     }
 }
 

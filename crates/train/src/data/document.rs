@@ -27,6 +27,8 @@ impl Document {
 /// The documents as one batch, in order.
 pub(crate) fn batch_of(documents: &[Document]) -> Batch {
     let mut batch = Batch::default();
-    documents.iter().for_each(|document| batch.push(&document.tokens));
+    for document in documents {
+        batch.push(&document.tokens);
+    }
     batch
 }

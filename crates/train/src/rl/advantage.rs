@@ -117,7 +117,9 @@ fn pass_at_k(rewards_G: &[f64], k: u32) -> Vec<f64> {
 pub fn focus(gamma: f64, rewards_PG: &[Vec<f64>], advantages_PG: &mut [Vec<f64>]) {
     for (rewards_G, advantages_G) in rewards_PG.iter().zip(advantages_PG) {
         let weight = (1.0 - Moments::of(rewards_G).mean).max(0.0).powf(gamma);
-        advantages_G.iter_mut().for_each(|advantage| *advantage *= weight);
+        for advantage in advantages_G {
+            *advantage *= weight;
+        }
     }
 }
 

@@ -36,7 +36,7 @@ fn group_metrics(groups_P: &[Group], metrics: &mut Metrics) {
         match group_kind(&rewards_G) {
             GroupKind::Mixed => mixed += 1.0,
             GroupKind::Uniform if group.responses_G.iter().all(|r| r.judgement.verified()) => {
-                all_correct += 1.0
+                all_correct += 1.0;
             }
             GroupKind::Uniform => all_equal_not_correct += 1.0,
         }
