@@ -41,3 +41,8 @@ pub use generator::Generator;
 pub use problem::{Problem, Record, RecordError};
 pub use spec::{Cell, SpecError, World};
 pub use split::{Split, SplitRule};
+
+/// Runs the Rust example of the repository's README as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
