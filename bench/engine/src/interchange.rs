@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use tercet_engine::CpuFactory;
 use serde::Serialize;
 use tercet_tokens::Tokenizer;
-use tercet_train::learner::{Batch, Learner as _, ModelConfig, Prompt, Sampling};
+use tercet_learner::{Batch, Learner as _, ModelConfig, Prompt, Sampling};
 
 /// New tokens of the greedy continuations.
 const NEW: u32 = 24;

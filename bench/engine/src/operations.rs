@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let shape = shapes::shape(&args.shape)?;
-    let mut batch = tercet_train::learner::Batch::default();
+    let mut batch = tercet_learner::Batch::default();
     for row in shapes::tokens(shape.train.rows, shape.train.length, shape.model.vocab()) {
         batch.push(&row);
     }

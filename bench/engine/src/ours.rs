@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use tercet_engine::{CpuFactory, CpuLearner};
 use serde::Serialize;
-use tercet_train::learner::{AdamW, Batch, Learner as _, Objective, Prompt, Sampling};
+use tercet_learner::{AdamW, Batch, Learner as _, Objective, Prompt, Sampling};
 
 use crate::child::{Built, Round, Warm};
 use crate::memory;

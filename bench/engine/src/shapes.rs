@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use tercet_train::learner::ModelConfig;
+use tercet_learner::ModelConfig;
 
 /// A model with its training batch and its sampling batch.
 #[derive(Debug, Clone, Deserialize)]

@@ -3,7 +3,7 @@
 //!
 //! Axes in names: `_T` token of the flat batch, `_N` row that needs logits. Buffers are row-major `[T, width]`.
 
-use train::learner::AdamW;
+use learner::AdamW;
 
 use crate::layout::Layout;
 

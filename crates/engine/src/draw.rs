@@ -1,7 +1,7 @@
 //! Choosing the next token from a row of logits. A draw depends on the logits, the sampling settings and one
 //! number named by (prompt key, sample, position), and on nothing else.
 
-use train::learner::Sampling;
+use learner::Sampling;
 
 use crate::kernels::{Isa, rows};
 

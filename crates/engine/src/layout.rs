@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use train::learner::{LearnerError, ModelConfig};
+use learner::{LearnerError, ModelConfig};
 
 /// A named tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use learner::{
+    AdamW, Batch, ForwardBackward, Learner, LearnerError, LearnerFactory, ModelConfig, Objective, OptimStep,
+    Prompt, Sample, Sampling, Transfer,
+};
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
-use train::learner::{
-    AdamW, Batch, ForwardBackward, Learner, LearnerError, LearnerFactory, ModelConfig, Objective, OptimStep,
-    Prompt, Sample, Sampling,
-};
 
 use crate::checkpoint::{self, OptimizerState};
 use crate::cpu::{Cpu, Packed};
@@ -189,7 +189,9 @@ impl Learner for CpuLearner {
         &mut self,
         batch: &Batch,
         objective: &dyn Objective,
+        temperature: f32,
     ) -> Result<ForwardBackward, LearnerError> {
+        check_temperature(temperature)?;
         let flat = model::flatten(&self.layout, batch)?;
         self.pack();
         self.gradient.resize(self.layout.parameters);
@@ -200,14 +202,14 @@ impl Learner for CpuLearner {
         model::forward_backward(&self.device, &w, &flat, objective, &mut self.workspace, &mut self.gradient)
     }
 
-    fn optim_step(&mut self, adamw: &AdamW) -> OptimStep {
+    fn optim_step(&mut self, adamw: &AdamW) -> Result<OptimStep, LearnerError> {
         for state in [&mut self.gradient, &mut self.first, &mut self.second] {
             state.resize(self.layout.parameters);
         }
         let grad_norm = self.device.norm(&self.gradient);
         if !grad_norm.is_finite() {
             self.gradient.fill(0.0);
-            return OptimStep { grad_norm, applied: false };
+            return Ok(OptimStep { grad_norm, applied: false });
         }
         let clip = f64::from(adamw.clip_norm);
         let scale = if clip > 0.0 && grad_norm > clip { clip / grad_norm } else { 1.0 };
@@ -220,10 +222,11 @@ impl Learner for CpuLearner {
         };
         self.device.adamw(&self.layout, adamw, self.step, scale as f32, state);
         self.fresh = false;
-        OptimStep { grad_norm, applied: true }
+        Ok(OptimStep { grad_norm, applied: true })
     }
 
-    fn logprobs(&mut self, batch: &Batch) -> Result<Vec<f32>, LearnerError> {
+    fn logprobs(&mut self, batch: &Batch, temperature: f32) -> Result<Vec<f32>, LearnerError> {
+        check_temperature(temperature)?;
         let flat = model::flatten(&self.layout, batch)?;
         self.pack();
         let Some(packed) = &self.packed else { return Ok(Vec::new()) };
@@ -231,7 +234,8 @@ impl Learner for CpuLearner {
         Ok(model::forward(&self.device, &w, &flat, &mut self.workspace).0)
     }
 
-    fn distributions(&mut self, batch: &Batch) -> Result<Vec<f32>, LearnerError> {
+    fn distributions(&mut self, batch: &Batch, temperature: f32) -> Result<Vec<f32>, LearnerError> {
+        check_temperature(temperature)?;
         let mut logits_TV = self.logits(batch)?;
         let (isa, vocab) = (self.device.isa, self.layout.config.vocab);
         self.device.pool.install(|| {
@@ -255,7 +259,7 @@ impl Learner for CpuLearner {
         Ok(self.device.sample(&w, prompts_P, sampling, progress))
     }
 
-    fn save(&self, dir: &Path, with_optimizer: bool) -> Result<(), LearnerError> {
+    fn save(&self, dir: &Path, with_optimizer: bool) -> Result<Transfer, LearnerError> {
         checkpoint::save(dir, &self.layout, &self.device.download(&self.weights))?;
         let zeros = |state: &Floats| {
             if state.is_empty() { vec![0.0; self.layout.parameters] } else { self.device.download(state) }
@@ -265,7 +269,8 @@ impl Learner for CpuLearner {
             first: zeros(&self.first),
             second: zeros(&self.second),
         });
-        checkpoint::save_optimizer(dir, &self.layout, state.as_ref())
+        checkpoint::save_optimizer(dir, &self.layout, state.as_ref())?;
+        Ok(Transfer::SharedDisk)
     }
 
     fn load(&mut self, dir: &Path) -> Result<(), LearnerError> {
@@ -293,9 +298,16 @@ impl Learner for CpuLearner {
         Ok(())
     }
 
-    fn parameters(&self) -> usize {
-        self.layout.parameters
+    fn parameters(&self) -> Result<usize, LearnerError> {
+        Ok(self.layout.parameters)
     }
+}
+
+fn check_temperature(temperature: f32) -> Result<(), LearnerError> {
+    if temperature == 1.0 {
+        return Ok(());
+    }
+    Err(LearnerError::Request(format!("a policy at temperature {temperature} is not supported, only 1")))
 }
 
 /// The instruction set in use, for reports: "avx512", "avx2" or "scalar".

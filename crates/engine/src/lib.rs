@@ -1,5 +1,5 @@
 //! The engine: a Qwen2 decoder with its own forward and backward pass, AdamW, a sampler with a key/value
-//! cache, and Hugging Face checkpoints. It implements [`train::learner`] and knows nothing of problems.
+//! cache, and Hugging Face checkpoints. It implements [`learner`] and knows nothing of problems.
 //!
 //! - `model`: the forward and backward pass, once, over `device`: the operations a device must offer
 //! - `cpu`: those operations on the processor, and the sampler

@@ -1,6 +1,6 @@
 //! The forward and backward pass, written once over [`Device`].
 
-use train::learner::{Batch, ForwardBackward, LearnerError, Objective};
+use learner::{Batch, ForwardBackward, LearnerError, Objective};
 
 use crate::device::{Device, Flat, Prediction, Saved, Scores, Weights};
 use crate::layout::Layout;
@@ -192,7 +192,7 @@ fn pull<'o>(
     list: &mut [Prediction],
     count: usize,
 ) -> Result<&'o [f32], LearnerError> {
-    let Some(pull) = objective.pull() else { return Ok(&[]) };
+    let Some(pull) = objective.reference_kl() else { return Ok(&[]) };
     if pull.weights_T.len() != count || pull.reference_TV.len() != count * layout.config.vocab {
         return Err(LearnerError::Request("the objective's reference does not fit the batch".to_owned()));
     }

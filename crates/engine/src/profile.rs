@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use train::learner::{AdamW, Batch, LearnerError, ModelConfig, Objective};
+use learner::{AdamW, Batch, LearnerError, ModelConfig, Objective};
 
 use crate::cpu::{Cpu, Packed, Scratch};
 use crate::device::{Device, Flat, Optimizer, Prediction, Saved, Scores, Weights};

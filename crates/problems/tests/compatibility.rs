@@ -9,9 +9,9 @@ mod published;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use serde_json::Value;
 use tercet_problems::reward::Reward;
 use tercet_problems::verify::{Policy, Verdict, explain, verify};
-use serde_json::Value;
 
 use published::{answer_of, gold, text};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
 use tercet_problems::context::Style;
 use tercet_problems::gold::Mode;
 use tercet_problems::parse;
@@ -9,7 +10,6 @@ use tercet_problems::render;
 use tercet_problems::spec::{Forms, Sentences, Variables};
 use tercet_problems::stream::Stream;
 use tercet_problems::{Cell, Contexts, Generator, Problem, Split, SplitRule, World};
-use proptest::prelude::*;
 
 prop_compose! {
     fn worlds()(

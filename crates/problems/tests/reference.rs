@@ -9,11 +9,11 @@ mod rows;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use serde_json::Value;
 use tercet_problems::Contexts;
 use tercet_problems::compare::{FORMS, METRICS, compare_reference};
 use tercet_problems::graph::{Act, Join, Node, Rule};
 use tercet_problems::parse::{ParseError, Parser};
-use serde_json::Value;
 
 use rows::text;
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use train::records::Manifest;
+use runs::records::Manifest;
 
 use crate::figures::Figure;
-use crate::suites::left_out_sentence;
 use crate::table::{Row, Table};
+use crate::words::left_out_sentence;
 
 /// `results.md`: question, provenance, verdicts, the table of every suite, and the figures beside it.
 pub(crate) fn render(manifest: &Manifest, table: &Table, figures: &[Figure]) -> String {

@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use problems::gold::Mode;
 use problems::verify::FaultKind;
+use runs::Metric;
+use runs::records::{ArmRun, EvalRow, StageKind};
 use serde::{Deserialize, Serialize};
-use train::recipe::Metric;
-use train::records::{ArmRun, EvalRow, StageKind};
 
-use crate::folder::{Folder, Stage};
 use crate::stats::{self, Bootstrap, Estimate};
+use runs::{Folder, Stage};
 
 /// The metric of one problem; `None` if it has no such value (`k` above its number of samples).
 pub fn value(metric: Metric, row: &EvalRow) -> Option<f64> {
@@ -54,7 +55,7 @@ pub struct Slice {
     /// Only this context.
     pub context: Option<String>,
     /// Only this mode.
-    pub mode: Option<String>,
+    pub mode: Option<Mode>,
 }
 
 impl Slice {
@@ -67,7 +68,7 @@ impl Slice {
     pub fn holds(&self, row: &EvalRow) -> bool {
         self.ops.as_ref().is_none_or(|ops| ops.contains(&row.op))
             && self.context.as_ref().is_none_or(|c| *c == row.context)
-            && self.mode.as_ref().is_none_or(|m| *m == row.mode)
+            && self.mode.is_none_or(|mode| mode == row.mode)
     }
 }
 

@@ -3,17 +3,17 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use runs::Metric;
+use runs::records::{Band, FORMAT};
 use serde::{Deserialize, Serialize};
-use train::recipe::Metric;
-use train::records::{Band, FORMAT};
 
 use crate::claims::{self, Ruling};
 use crate::error::ReportError;
-use crate::folder::{Folder, write_atomically};
 use crate::measure::{Measure, Model, Slice};
 use crate::stats::Estimate;
-use crate::suites::{LeftOut, left_out_sentence};
 use crate::words;
+use crate::words::left_out_sentence;
+use runs::{Folder, LeftOut, files};
 
 /// The results of a run; `results.json` is its serialised form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -139,9 +139,7 @@ pub fn table(run_dir: &Path) -> Result<Table, ReportError> {
 /// If the file cannot be written.
 pub fn write_results(run_dir: &Path, table: &Table) -> Result<(), ReportError> {
     let path = run_dir.join("results.json");
-    let mut json = serde_json::to_vec_pretty(table).map_err(|e| ReportError::malformed(&path, None, &e))?;
-    json.push(b'\n');
-    write_atomically(&path, &json)
+    Ok(files::write_json(&path, table)?)
 }
 
 pub(crate) fn of_measure(measure: &Measure) -> Result<Table, ReportError> {

@@ -5,13 +5,13 @@ use std::ops::Range;
 
 use problems::verify::{FaultKind, Policy, Verdict, verify};
 use problems::{Problem, Record};
+use runs::records::Response;
 use serde::Serialize;
-use train::records::Response;
 
 use crate::draw::{self, Dag, Mark};
 use crate::error::ReportError;
-use crate::folder::{Stage, for_each_line};
 use crate::measure::{Measure, Model};
+use runs::{Stage, lines};
 
 /// Transcripts of a report, at most about this many.
 const TRANSCRIPTS_MAX: usize = 96;
@@ -162,7 +162,7 @@ fn first_samples(stage: &Stage, suite: &str) -> Result<BTreeMap<u64, Response>, 
     let path = stage.responses_path(suite);
     let mut first: BTreeMap<u64, Response> = BTreeMap::new();
     if stage.evals.contains_key(suite) && path.is_file() {
-        for_each_line(&path, |_, response: Response| {
+        lines::for_each(&path, |_, response: Response| {
             if first.get(&response.problem).is_none_or(|known| response.sample < known.sample) {
                 first.insert(response.problem, response);
             }

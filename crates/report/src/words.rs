@@ -1,6 +1,6 @@
 //! Numbers as pages and terminals write them.
 
-use train::recipe::Metric;
+use runs::{LeftOut, Metric};
 
 use crate::chart::number;
 use crate::stats::Estimate;
@@ -45,6 +45,20 @@ pub fn difference(metric: Metric, e: &Estimate) -> String {
 /// A band with its ops: `edge (op 7–8)`, `hard (op 9)`.
 pub(crate) fn band(name: &str, (from, to): (u32, u32)) -> String {
     if from == to { format!("{name} (op {from})") } else { format!("{name} (op {from}–{to})") }
+}
+
+/// Which evaluations were left out, in a sentence; empty if none was.
+pub(crate) fn left_out_sentence(left_out: &[LeftOut]) -> String {
+    if left_out.is_empty() {
+        return String::new();
+    }
+    let name = |e: &LeftOut| {
+        let step = e.step.map_or_else(String::new, |step| format!(" at step {step}"));
+        format!("{} of {}{step}", e.suite, e.stage)
+    };
+    let names: Vec<String> = left_out.iter().map(name).collect();
+    let s = if names.len() == 1 { "" } else { "s" };
+    format!("Of another suite, left out: {} evaluation{s} ({}).", names.len(), names.join(", "))
 }
 
 #[cfg(test)]

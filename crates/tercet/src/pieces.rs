@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use crate::output::Packing;
+use runs::lines::Packing;
 
 /// A file under its temporary name, NAME.partial; beside it NAME.journal says how far it is. It gets its name when
 /// all pieces are there.

@@ -2,14 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use learner::{Batch, ForwardBackward, Learner, Objective};
+
 use crate::{
-    curriculum::Belief,
-    error::RunError,
-    learner::{Batch, ForwardBackward, Learner, Objective},
-    ledger::Ledger,
-    metrics::Metrics,
-    mixture::CellCount,
-    watch::Watch,
+    curriculum::Belief, error::RunError, ledger::Ledger, metrics::Metrics, mixture::CellCount, watch::Watch,
 };
 
 /// A batch that goes through the model at once, with its loss.
@@ -23,6 +19,10 @@ pub trait Piece {
     }
     /// The tokens.
     fn batch(&self) -> &Batch;
+    /// What logits are divided by: 1 for likelihood, the rollouts' temperature for a policy.
+    fn temperature(&self) -> f32 {
+        1.0
+    }
     /// The loss.
     fn objective(&self) -> &dyn Objective;
     /// Adds what the pass showed to the step's metrics.

@@ -8,14 +8,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
-use crate::{
-    batches::SourceState,
-    error::RunError,
-    files,
-    learner::{Learner, LearnerFactory},
-    ledger::Ledger,
-    records::FORMAT,
-};
+use learner::{Learner, LearnerFactory};
+use runs::{checkpoints, error::failed, files, records::FORMAT};
+
+use crate::{batches::SourceState, error::RunError, ledger::Ledger};
 
 /// `loop.json` of a checkpoint: where the loop is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,45 +32,6 @@ pub struct LoopState {
 
 const LOOP_FILE: &str = "loop.json";
 
-/// The folder of the checkpoints of a stage.
-pub fn folder(stage: &Path) -> PathBuf {
-    stage.join("checkpoints")
-}
-
-/// The checkpoint of a step.
-pub fn of_step(stage: &Path, step: u64) -> PathBuf {
-    folder(stage).join(format!("step-{step:06}"))
-}
-
-/// The checkpoints of a stage, oldest first.
-///
-/// # Errors
-/// If the folder cannot be read.
-pub fn list(stage: &Path) -> Result<Vec<(u64, PathBuf)>, RunError> {
-    let folder = folder(stage);
-    let mut found = Vec::new();
-    if folder.is_dir() {
-        for entry in fs::read_dir(&folder).map_err(files::failed(&folder, "read"))? {
-            let entry = entry.map_err(files::failed(&folder, "read"))?;
-            let name = entry.file_name();
-            let step = name.to_str().and_then(|name| name.strip_prefix("step-")).and_then(|n| n.parse().ok());
-            if let Some(step) = step {
-                found.push((step, entry.path()));
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// The last checkpoint of a stage, whether the stage is finished or not.
-///
-/// # Errors
-/// If the folder cannot be read.
-pub fn last(stage: &Path) -> Result<Option<PathBuf>, RunError> {
-    Ok(list(stage)?.pop().map(|(_, path)| path))
-}
-
 /// Writes a checkpoint. The optimizer's state is left out of a stage's last one: the next stage starts its
 /// own.
 pub(crate) fn save(
@@ -84,8 +41,8 @@ pub(crate) fn save(
     state: &LoopState,
     with_optimizer: bool,
 ) -> Result<PathBuf, RunError> {
-    let path = of_step(stage, state.step);
-    files::make_folder(&folder(stage))?;
+    let path = checkpoints::of_step(stage, state.step);
+    files::make_folder(&checkpoints::folder(stage))?;
     let partial = files::begin_folder(&path)?;
     let filled = (|| {
         learner.save(&partial, with_optimizer)?;
@@ -122,13 +79,13 @@ pub(crate) fn unusable(path: &Path, reason: &dyn ToString) -> RunError {
 
 /// Removes all but the last `keep` checkpoints and the milestones.
 pub(crate) fn prune(stage: &Path, keep: usize, milestones: &[u64]) -> Result<(), RunError> {
-    let all = list(stage)?;
+    let all = checkpoints::list(stage)?;
     for (step, path) in &all[..all.len().saturating_sub(keep)] {
         if !milestones.contains(step) {
             // Renamed first: a folder that is half removed must not look like a checkpoint.
             let partial = files::partial(path);
             files::remove_folder(&partial)?;
-            fs::rename(path, &partial).map_err(files::failed(path, "remove"))?;
+            fs::rename(path, &partial).map_err(failed(path, "remove"))?;
             files::remove_folder(&partial)?;
         }
     }
@@ -140,7 +97,7 @@ pub(crate) fn prune(stage: &Path, keep: usize, milestones: &[u64]) -> Result<(),
 pub(crate) fn weights_hash(path: &Path) -> Result<String, RunError> {
     let mut hasher = blake3::Hasher::new();
     for file in weights_files(path)? {
-        hasher.update(&fs::read(&file).map_err(files::failed(&file, "read"))?);
+        hasher.update(&fs::read(&file).map_err(failed(&file, "read"))?);
     }
     Ok(hasher.finalize().to_hex().to_string())
 }
@@ -151,8 +108,8 @@ fn weights_files(path: &Path) -> Result<Vec<PathBuf>, RunError> {
         return Ok(vec![whole]);
     }
     let mut parts = Vec::new();
-    for entry in fs::read_dir(path).map_err(files::failed(path, "read"))? {
-        let file = entry.map_err(files::failed(path, "read"))?.path();
+    for entry in fs::read_dir(path).map_err(failed(path, "read"))? {
+        let file = entry.map_err(failed(path, "read"))?.path();
         if file.extension().is_some_and(|extension| extension == "safetensors") {
             parts.push(file);
         }

@@ -2,10 +2,11 @@
 
 use tokens::{Tokenizer, pack};
 
+use learner::{Batch, ForwardBackward, Learner, Objective};
+
 use crate::{
     batches::{Document, Piece, Source, SourceState, Step, Update},
     error::RunError,
-    learner::{Batch, ForwardBackward, Learner, Objective},
     metrics::Metrics,
     mixture::Mixture,
     policy::CrossEntropy,

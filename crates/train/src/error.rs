@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::{files::FileError, learner::LearnerError, recipe::RecipeError};
+use learner::LearnerError;
+use runs::FileError;
+
+use crate::recipe::RecipeError;
 
 /// A run could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -16,12 +19,6 @@ pub enum RunError {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Another process works in the run folder.
-    #[error("another process works in `{folder}`: wait for it to end, or choose another folder")]
-    Locked {
-        /// The run folder.
-        folder: PathBuf,
-    },
     /// The run folder belongs to something else.
     #[error("`{folder}` holds {what}: choose another folder")]
     Foreign {

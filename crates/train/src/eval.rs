@@ -3,6 +3,7 @@
 //! A suite's problems are from the test split and the same for every model, and sample `s` of problem `i`
 //! draws from the same random stream whatever the model: differences between models are paired.
 
+use runs::{error::damaged, error::failed, lines};
 use std::{
     collections::BTreeMap,
     fs,
@@ -22,15 +23,15 @@ use problems::{
 use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
+use learner::{Batch, Learner, Prompt, Sample, Sampling, StopReason};
+use runs::records::{EvalInfo, EvalRow, Response};
+use runs::{SuiteConfig, files};
+
 use crate::{
     batches::Document,
     checkpoint,
     corpus::micro_batches,
     error::RunError,
-    files,
-    learner::{Batch, Learner, Prompt, Sample, StopReason},
-    recipe::{SuiteConfig, mix::mode_name},
-    records::{EvalRow, Response},
     watch::{Event, Watch},
 };
 
@@ -54,16 +55,6 @@ pub struct Evaluated {
     pub responses: Vec<Response>,
 }
 
-/// Says which suite an evaluation is of: `evals/SUITE.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EvalInfo {
-    /// Hash of all that the suite says.
-    pub suite: String,
-    /// Hash of what determines the responses; where only other things changed, they are judged anew.
-    #[serde(default)]
-    pub samples: String,
-}
-
 impl Suite {
     /// Draws a suite's problems from the test split.
     ///
@@ -80,7 +71,7 @@ impl Suite {
         let generator =
             Generator::new(world, contexts, seed, Some((Split::Test, rule))).map_err(|e| data(&e))?;
         let mut problems = Vec::new();
-        for cell in crate::recipe::suite_cells(config).map_err(|e| data(&e))? {
+        for cell in config.cells() {
             generator.check(&cell).map_err(|e| data(&e))?;
             problems.extend((0..config.problems).map(|i| generator.problem(&cell, i)));
         }
@@ -102,16 +93,7 @@ impl Suite {
     /// # Errors
     /// If a problem has no JSON form.
     pub fn info(&self) -> Result<EvalInfo, RunError> {
-        fn hash(what: &impl Serialize) -> Result<String, RunError> {
-            let text = serde_json::to_string(what).map_err(|e| RunError::Data(e.to_string()))?;
-            Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
-        }
-        let (config, records) = (&self.config, self.records());
-        let sampling = (config.temperature, config.top_p, config.top_k, config.max_tokens);
-        Ok(EvalInfo {
-            suite: hash(&(config, self.seed, &records))?,
-            samples: hash(&(&config.name, config.samples, sampling, self.seed, &records))?,
-        })
+        self.config.info(self.seed, &self.records()).map_err(|e| RunError::Data(e.to_string()))
     }
 
     fn prompt(&self, i: usize, tokenizer: &Tokenizer) -> Prompt {
@@ -122,6 +104,16 @@ impl Suite {
             first: 0,
             n: self.config.samples,
         }
+    }
+}
+
+/// How a suite's responses are drawn.
+pub(crate) fn sampling(suite: &SuiteConfig) -> Sampling {
+    Sampling {
+        temperature: suite.temperature,
+        top_p: suite.top_p,
+        top_k: suite.top_k,
+        max_tokens: suite.max_tokens,
     }
 }
 
@@ -156,7 +148,7 @@ pub fn evaluate(
             && responses.exists()
         {
             all.rows.extend(read_rows(rows, range)?);
-            all.responses.extend(files::read_lines::<Response>(responses)?);
+            all.responses.extend(lines::read::<Response>(responses)?);
             continue;
         }
         if !started {
@@ -174,8 +166,8 @@ pub fn evaluate(
             watch.on(Event::Evaluating { suite, done: count, total, tokens });
         })?;
         if let Some((rows, responses)) = &place {
-            files::write_lines_gz(responses, &chunk.responses)?;
-            files::write_lines_gz(rows, &chunk.rows)?;
+            lines::write(responses, &chunk.responses)?;
+            lines::write(rows, &chunk.rows)?;
         }
         all.rows.extend(chunk.rows);
         all.responses.extend(chunk.responses);
@@ -187,13 +179,13 @@ pub fn evaluate(
 /// The rows of these problems. A file that holds others, or not all, is damaged: a row is taken for the problem that it
 /// names.
 fn read_rows(path: &Path, problems: Range<usize>) -> Result<Vec<EvalRow>, RunError> {
-    let rows: Vec<EvalRow> = files::read_lines(path)?;
+    let rows: Vec<EvalRow> = lines::read(path)?;
     if rows.iter().map(|row| row.problem).eq(problems.start as u64..problems.end as u64) {
         return Ok(rows);
     }
     let reason =
         format!("its rows are not those of the {} problems from {} on", problems.len(), problems.start);
-    Err(files::damaged(path, &reason).into())
+    Err(damaged(path, &reason).into())
 }
 
 fn chunk_files(folder: &Path, i: usize) -> (PathBuf, PathBuf) {
@@ -208,7 +200,7 @@ fn evaluate_chunk(
     progress: &mut dyn FnMut(usize),
 ) -> Result<Evaluated, RunError> {
     let prompts: Vec<Prompt> = range.clone().map(|i| suite.prompt(i, tokenizer)).collect();
-    let samples_PG = learner.sample(&prompts, &suite.config.sampling(), progress)?;
+    let samples_PG = learner.sample(&prompts, &sampling(&suite.config), progress)?;
     let nll_P = gold_nll(learner, tokenizer, &suite.problems[range.clone()])?;
     let mut evaluated = Evaluated { rows: Vec::new(), responses: Vec::new() };
     for (i, (samples, nll)) in range.zip(samples_PG.into_iter().zip(nll_P)) {
@@ -237,7 +229,7 @@ fn judge(suite: &Suite, i: usize, responses: &mut [Response], gold_nll: f64) -> 
         problem: i as u64,
         op: problem.cell.op,
         context: problem.cell.context.clone(),
-        mode: mode_name(problem.cell.mode).to_owned(),
+        mode: problem.cell.mode,
         n: responses.len() as u32,
         verified: 0,
         right: 0,
@@ -290,7 +282,7 @@ pub fn gold_nll(
         for document in &documents[range.clone()] {
             batch.push(&document.tokens);
         }
-        let logprobs_T = learner.logprobs(&batch)?;
+        let logprobs_T = learner.logprobs(&batch, 1.0)?;
         for (document, sequence) in documents[range].iter().zip(batch.sequences()) {
             let response = sequence.start + document.prompt..sequence.end;
             let sum: f64 = logprobs_T[response.clone()].iter().map(|l| f64::from(*l)).sum();
@@ -340,7 +332,7 @@ pub fn evaluate_into(
     };
     // An older evaluation of the same name must not be taken for this one while it is replaced.
     if stored.info.exists() {
-        fs::remove_file(&stored.info).map_err(files::failed(&stored.info, "remove"))?;
+        fs::remove_file(&stored.info).map_err(failed(&stored.info, "remove"))?;
     }
     stored.write(&info, &all)?;
     files::remove_folder(&chunks)?;
@@ -387,8 +379,8 @@ pub fn keep_to_model(folder: &Path, model: &Path) -> Result<(), RunError> {
 
 /// Whether evaluations lie in a folder, finished or begun.
 fn holds_evaluations(folder: &Path) -> Result<bool, RunError> {
-    for entry in fs::read_dir(folder).map_err(files::failed(folder, "read"))? {
-        let path = entry.map_err(files::failed(folder, "read"))?.path();
+    for entry in fs::read_dir(folder).map_err(failed(folder, "read"))? {
+        let path = entry.map_err(failed(folder, "read"))?.path();
         let finished = path.to_string_lossy().ends_with(".jsonl.gz");
         if finished || chunk_files(&path, 0).0.exists() {
             return Ok(true);
@@ -417,7 +409,7 @@ pub fn judge_again(folder: &Path, suite: &Suite) -> Result<Vec<EvalRow>, RunErro
         Some(_) => {}
     }
     let old = read_rows(&stored.rows, 0..suite.problems.len())?;
-    let mut all = Evaluated { rows: Vec::new(), responses: files::read_lines(&stored.responses)? };
+    let mut all = Evaluated { rows: Vec::new(), responses: lines::read(&stored.responses)? };
     let groups = all.responses.chunk_by_mut(|a, b| a.problem == b.problem);
     for (old, responses) in old.iter().zip(groups) {
         let cut = responses.iter().filter(|response| response.cut).count();
@@ -454,8 +446,8 @@ impl Stored {
     }
 
     fn write(&self, info: &EvalInfo, all: &Evaluated) -> Result<(), RunError> {
-        files::write_lines_gz(&self.responses, &all.responses)?;
-        files::write_lines_gz(&self.rows, &all.rows)?;
+        lines::write(&self.responses, &all.responses)?;
+        lines::write(&self.rows, &all.rows)?;
         Ok(files::write_json(&self.info, info)?)
     }
 }

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use problems::{Problem, class::class};
+use problems::{Problem, class::class, gold::Mode};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    recipe::mix::mode_name,
-    records::{Cost, Exposure, ExposureCell, FORMAT},
-};
+use runs::records::{Cost, Exposure, ExposureCell, FORMAT};
+
+use crate::recipe::mix::{mode, mode_name};
 
 /// The counts of a stage so far. Part of a checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -57,7 +56,7 @@ impl Ledger {
             ExposureCell {
                 op: number(text()),
                 context: text(),
-                mode: text(),
+                mode: mode(&text()).unwrap_or(Mode::Forward),
                 depth: number(text()),
                 structure: text(),
                 problems: seen.problems,

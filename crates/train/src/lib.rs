@@ -2,13 +2,10 @@
 //!
 //! In reading order: a [`recipe`] names stages; [`run`] takes them one by one; [`training`] is the loop;
 //! its work comes from a [`corpus`] or from [`rollout`]s by way of [`rl`]; [`eval`] measures the models.
-//! There is no tensor here: a [`learner`] has them.
+//! There is no tensor here: a `learner` has them.
 
 // Axes are part of names (`tokens_T`, `rewards_PG`), as everywhere in the field.
-#![allow(non_snake_case)]
-
-pub mod learner;
-pub mod records;
+#![expect(non_snake_case, reason = "axes are part of names")]
 
 pub mod recipe;
 pub mod schedule;
@@ -34,7 +31,6 @@ pub mod eval;
 
 pub mod checkpoint;
 pub mod error;
-pub mod files;
 pub mod ledger;
 pub mod metrics;
 pub mod plan;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::records::MetricsRow;
+use runs::records::MetricsRow;
 
 /// The numbers of one step.
 #[derive(Debug, Clone, Default)]

@@ -4,14 +4,16 @@ use problems::{Generator, split::Split};
 use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
+use learner::ModelConfig;
+use runs::MatchedBy;
+use runs::records::{Cost, StageKind};
+
 use crate::{
     batches::Document,
     error::RunError,
     kl::KlKind,
-    learner::ModelConfig,
     ledger::Ledger,
-    recipe::{Arm, ArmStage, Recipe, evaluation::MatchedBy, suite_cells},
-    records::{Cost, StageKind},
+    recipe::{Arm, ArmStage, Recipe},
     run::{stages, train_tokenizer},
 };
 
@@ -146,7 +148,7 @@ impl Plan {
     }
 }
 
-fn check(matched: &crate::recipe::Matched, arms: &[ArmPlan]) -> MatchCheck {
+fn check(matched: &runs::Matched, arms: &[ArmPlan]) -> MatchCheck {
     let cost = |name: &String| {
         let total = arms.iter().find(|arm| arm.name == *name).map(|arm| arm.total).unwrap_or_default();
         match matched.by {
@@ -220,7 +222,7 @@ impl Lengths<'_> {
         let mut tokens = 0.0;
         for suite in &self.recipe.document.evaluation.suites {
             if suite.after.is_empty() || suite.after.iter().any(|name| name == stage) {
-                let cells = suite_cells(suite).map_err(RunError::Data)?;
+                let cells = suite.cells();
                 let weight = 1.0 / cells.len() as f64;
                 let (_, response) = self.mean(cells.iter().map(|cell| (cell, weight)))?;
                 let problems = cells.len() as u64 * suite.problems;

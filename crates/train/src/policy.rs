@@ -5,10 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    kl::Kl,
-    learner::{Objective, Pull},
-};
+use learner::{Objective, ReferenceKl};
+
+use crate::kl::Kl;
 
 /// Which surrogate is minimised.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +76,7 @@ pub struct PolicyObjective {
     pub old_T: Vec<f32>,
     /// Log-probability of each token under the reference, if the KL term of the loss is an estimate.
     pub reference_T: Vec<f32>,
-    /// The reference's distributions, if it is exact ([`crate::learner::Learner::distributions`]).
+    /// The reference's distributions, if it is exact ([`learner::Learner::distributions`]).
     pub reference_TV: Vec<f32>,
     /// The weight of each token's distribution in an exact term: its weight times the coefficient.
     pub pull_T: Vec<f32>,
@@ -198,8 +197,8 @@ impl Objective for PolicyObjective {
         loss
     }
 
-    fn pull(&self) -> Option<Pull<'_>> {
-        let pull = Pull { reference_TV: &self.reference_TV, weights_T: &self.pull_T };
+    fn reference_kl(&self) -> Option<ReferenceKl<'_>> {
+        let pull = ReferenceKl { reference_TV: &self.reference_TV, weights_T: &self.pull_T };
         self.clip.kl.exact_in_loss().then_some(pull)
     }
 }

@@ -8,10 +8,11 @@ use std::{
     path::Path,
 };
 
+use runs::records::StageInfo;
+use runs::{FileError, error::failed, files};
+
 use crate::{
     error::RunError,
-    files::{self, FileError, failed},
-    records::StageInfo,
     stage::{DONE_FILE, Job},
 };
 

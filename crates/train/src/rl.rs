@@ -2,6 +2,7 @@
 //!
 //! Axes: `_P` prompt, `_G` response in the prompt's group, `_T` token of the flat batch.
 
+use runs::lines;
 use std::{cell::RefCell, ops::Range, path::PathBuf, rc::Rc};
 
 use problems::{
@@ -9,21 +10,22 @@ use problems::{
     reward::{ending_credit, step_credit},
 };
 
+use learner::{Batch, ForwardBackward, Learner, Objective, StopReason};
+use runs::files;
+use runs::records::Response;
+
 use crate::{
     advantage::{advantages, mean_and_std},
     batches::{Piece, Source, SourceState, Step, Update},
     corpus::micro_batches,
     curriculum::Belief,
     error::RunError,
-    files,
     kl::{Kl, KlKind, KlPlace},
-    learner::{Batch, ForwardBackward, Learner, Objective, StopReason},
     ledger::Ledger,
     metrics::Metrics,
     mixture::Mixture,
     policy::PolicyObjective,
     recipe::Policy,
-    records::Response,
     rollout::{Group, Judged, Roller, Rollouts},
 };
 
@@ -131,7 +133,7 @@ impl<'a> Reinforcement<'a> {
             }
         }
         files::make_folder(&self.folder)?;
-        files::write_lines_gz(&self.folder.join(format!("step-{step:06}.jsonl.gz")), &lines)?;
+        lines::write(&self.folder.join(format!("step-{step:06}.jsonl.gz")), &lines)?;
         Ok(())
     }
 
@@ -148,7 +150,7 @@ impl<'a> Reinforcement<'a> {
             let mut batch = Batch::default();
             rows[range.clone()].iter().for_each(|row| batch.push(&row.sequence()));
             step.ledger.scored_tokens += batch.len() as u64;
-            let logprobs_T = reference.logprobs(&batch)?;
+            let logprobs_T = reference.logprobs(&batch, self.roller.config.temperature)?;
             for (row, sequence) in rows[range].iter_mut().zip(batch.sequences()) {
                 row.reference_T = logprobs_T[sequence.start + row.prompt.len()..sequence.end].to_vec();
                 row.divergence = estimated(kl.kind, &row.response.sample.logprobs, &row.reference_T);
@@ -182,7 +184,8 @@ impl<'a> Reinforcement<'a> {
         let mut update: Update = Vec::new();
         for range in micro_batches(kept.iter().map(|row| row.tokens()), self.micro_tokens) {
             let reference = self.reference.as_ref().filter(|_| self.policy.kl.exact_in_loss());
-            let mut piece = PolicyPiece::new(&self.policy, reference.cloned(), on_policy);
+            let mut piece =
+                PolicyPiece::new(&self.policy, reference.cloned(), self.roller.config.temperature, on_policy);
             for row in &kept[range] {
                 let length = row.response.sample.tokens.len();
                 piece.push(row, self.policy.aggregation.weight(length, rows.len(), tokens, limit));
@@ -326,12 +329,14 @@ struct PolicyPiece {
     objective: PolicyObjective,
     /// Whose distributions an exact KL term needs.
     reference: Option<Reference>,
+    /// What the rollouts' logits were divided by.
+    temperature: f32,
     /// Whether this is the first update since sampling: the log-probabilities should be the sampler's.
     on_policy: bool,
 }
 
 impl PolicyPiece {
-    fn new(policy: &Policy, reference: Option<Reference>, on_policy: bool) -> Self {
+    fn new(policy: &Policy, reference: Option<Reference>, temperature: f32, on_policy: bool) -> Self {
         let objective = PolicyObjective {
             clip: policy.clip(),
             responses: Vec::new(),
@@ -342,7 +347,7 @@ impl PolicyPiece {
             advantages_T: Vec::new(),
             weights_T: Vec::new(),
         };
-        Self { batch: Batch::default(), objective, reference, on_policy }
+        Self { batch: Batch::default(), objective, reference, temperature, on_policy }
     }
 
     fn push(&mut self, row: &Row<'_>, weight: f64) {
@@ -369,9 +374,14 @@ impl PolicyPiece {
 impl Piece for PolicyPiece {
     fn prepare(&mut self) -> Result<(), RunError> {
         if let Some(reference) = &self.reference {
-            self.objective.reference_TV = reference.borrow_mut().distributions(&self.batch)?;
+            self.objective.reference_TV =
+                reference.borrow_mut().distributions(&self.batch, self.temperature)?;
         }
         Ok(())
+    }
+
+    fn temperature(&self) -> f32 {
+        self.temperature
     }
 
     fn batch(&self) -> &Batch {
@@ -417,7 +427,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::learner::{Sample, StopReason};
+    use learner::{Sample, StopReason};
 
     fn judged(text: &str, problem: &problems::Problem, tokenizer: &tokens::Tokenizer) -> Judged {
         let mut tokens = tokenizer.encode(text);

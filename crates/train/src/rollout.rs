@@ -12,11 +12,12 @@ use problems::{
 };
 use tokens::Tokenizer;
 
+use learner::{Learner, Prompt, Sample, StopReason};
+
 use crate::{
     advantage::{GroupKind, group_kind, mean_and_std},
     batches::Step,
     error::RunError,
-    learner::{Learner, Prompt, Sample, StopReason},
     metrics::Metrics,
     mixture::Mixture,
     recipe::Rollout,

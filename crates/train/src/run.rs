@@ -3,9 +3,10 @@
 //! A stage's folder is named by the hash of all that determines it. Arms share the stages they share, a
 //! finished stage is never run again, and a run that was stopped goes on where it was.
 
+use runs::lines;
 use std::{
     collections::BTreeMap,
-    fs::{self, File, TryLockError},
+    fs,
     path::{Component, Path, PathBuf},
     sync::atomic::AtomicBool,
 };
@@ -14,13 +15,14 @@ use problems::{Generator, spec::Cell, split::Split, stream::Stream};
 use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
+use learner::{LearnerFactory, ModelConfig};
+use runs::records::{ArmRun, FORMAT, Manifest, stage_folder};
+use runs::{Lock, files};
+
 use crate::{
     error::RunError,
     eval::Suite,
-    files,
-    learner::{LearnerFactory, ModelConfig},
     recipe::{Arm, ArmStage, Recipe, Stage},
-    records::{ArmRun, FORMAT, Manifest, stage_folder},
     stage::{Job, validation_cells},
     watch::{Event, Watch},
 };
@@ -58,7 +60,7 @@ pub struct Run<'a> {
     folder: PathBuf,
     factory: &'a dyn LearnerFactory,
     options: Options,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// One stage of one arm at one seed.
@@ -91,7 +93,7 @@ impl<'a> Run<'a> {
     ) -> Result<Self, RunError> {
         check_choice(&recipe, &options)?;
         files::make_folder(folder)?;
-        let lock = lock(folder)?;
+        let lock = Lock::take(folder)?;
         let manifest_path = folder.join("manifest.json");
         if manifest_path.exists() {
             let old: Manifest = files::read_json(&manifest_path)?;
@@ -233,7 +235,7 @@ impl<'a> Run<'a> {
             let seed = document.evaluation.seed;
             let suite = Suite::make(config, &document.world, contexts, document.split, seed)?;
             let path = folder.join(format!("{}.jsonl", config.name));
-            let text = files::lines(&path, &suite.records())?;
+            let text = lines::to_bytes(&path, &suite.records())?;
             if fs::read(&path).ok().as_deref() != Some(&text[..]) {
                 files::write(&path, &text)?;
             }
@@ -272,22 +274,6 @@ fn check_choice(recipe: &Recipe, options: &Options) -> Result<(), RunError> {
         return Err(RunError::Unknown { what: "seed", name: seed.to_string(), known: known.join(", ") });
     }
     Ok(())
-}
-
-/// Takes the folder's lock. The system gives it back when the process ends, however it ends.
-fn lock(folder: &Path) -> Result<File, RunError> {
-    let path = folder.join(".lock");
-    let file = File::options()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(files::failed(&path, "write"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RunError::Locked { folder: folder.to_owned() }),
-        Err(TryLockError::Error(e)) => Err(files::failed(&path, "lock")(e).into()),
-    }
 }
 
 /// The stages of an arm at a seed, with their keys.

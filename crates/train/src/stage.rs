@@ -1,5 +1,6 @@
 //! One stage from beginning to end: resume, loop, checkpoints, evaluation, the mark that it is done.
 
+use runs::{checkpoints, error::failed};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -9,19 +10,20 @@ use std::{
 use problems::{Generator, Problem, spec::Cell, split::Split, stream::Stream};
 use tokens::Tokenizer;
 
+use learner::{Learner, LearnerFactory, ModelConfig};
+use runs::records::{FORMAT, MetricsRow, StageDone, StageInfo, StageKind};
+use runs::{files, journal::Journal};
+
 use crate::{
     batches::Source,
     checkpoint::{self, LoopState},
     corpus::Corpus,
     error::RunError,
     eval::{Suite, evaluate_into, gold_nll},
-    files::{self, Journal},
-    learner::{Learner, LearnerFactory, ModelConfig},
     ledger::Ledger,
     metrics::Metrics,
     mixture::Mixture,
     recipe::{ArmStage, Recipe, mix::mode_name, stage::ShareOf},
-    records::{FORMAT, MetricsRow, StageDone, StageInfo, StageKind},
     reuse,
     rl::Reinforcement,
     rollout::Roller,
@@ -74,7 +76,7 @@ impl Job<'_> {
             files::sweep(&self.folder.join(folder))?;
         }
         let (mut training, mut resumed) = self.begin()?;
-        let info = self.info(training.learner.parameters() as u64);
+        let info = self.info(training.learner.parameters()? as u64);
         files::write_json(&self.folder.join("stage.json"), &info)?;
         watch.on(Event::StageStarted { info: &info, done: training.step });
         if !self.train(&mut training, &mut resumed, &info, watch, stop)? {
@@ -158,7 +160,7 @@ impl Job<'_> {
     /// The stage where the last checkpoint left it, or at its beginning.
     fn begin(&self) -> Result<(Training<'_>, Journals), RunError> {
         let mut source = self.source()?;
-        let (learner, step, ledger, bytes) = match checkpoint::last(self.folder)? {
+        let (learner, step, ledger, bytes) = match checkpoints::last(self.folder)? {
             Some(path) => {
                 let state = checkpoint::state(&path, self.key)?;
                 if !source.restore(&state.source) {
@@ -180,7 +182,7 @@ impl Job<'_> {
             let key = Stream::root(self.seed).fork("weights").key();
             return Ok(self.factory.fresh(self.model, key)?);
         };
-        match checkpoint::last(parent)? {
+        match checkpoints::last(parent)? {
             Some(path) => self.factory.open(&path).map_err(|e| checkpoint::unusable(&path, &e)),
             None => Err(no_checkpoint(parent)),
         }
@@ -253,7 +255,7 @@ impl Job<'_> {
         let mut models = vec![(self.last_checkpoint()?, evals.clone())];
         if stage.evaluate_milestones {
             for &step in &stage.milestones {
-                let path = checkpoint::of_step(self.folder, step);
+                let path = checkpoints::of_step(self.folder, step);
                 if path.is_dir() && path != models[0].0 {
                     models.push((path, evals.join(format!("step-{step:06}"))));
                 }
@@ -276,7 +278,7 @@ impl Job<'_> {
     }
 
     fn last_checkpoint(&self) -> Result<PathBuf, RunError> {
-        checkpoint::last(self.folder)?.ok_or_else(|| no_checkpoint(self.folder))
+        checkpoints::last(self.folder)?.ok_or_else(|| no_checkpoint(self.folder))
     }
 
     fn info(&self, parameters: u64) -> StageInfo {
@@ -310,7 +312,7 @@ pub(crate) fn validation_cells(
 ) -> Result<BTreeSet<Cell>, RunError> {
     let mut cells: BTreeSet<Cell> = stage.cells.keys().cloned().collect();
     for suite in &document.evaluation.suites {
-        cells.extend(crate::recipe::suite_cells(suite).map_err(RunError::Data)?);
+        cells.extend(suite.cells());
     }
     Ok(cells)
 }
@@ -355,7 +357,7 @@ impl Journals {
         let path = folder.join("timings.jsonl");
         let mut kept = String::new();
         if path.exists() {
-            let text = std::fs::read(&path).map_err(files::failed(&path, "read"))?;
+            let text = std::fs::read(&path).map_err(failed(&path, "read"))?;
             for line in String::from_utf8_lossy(&text).lines() {
                 // The last line may be torn: timings are not worth more than leaving it out.
                 if serde_json::from_str::<MetricsRow>(line).is_ok_and(|row| row.step <= step) {

@@ -1,5 +1,6 @@
 //! Where problems come from: the generator, or files of records made by it (or by hand).
 
+use runs::error::failed;
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -93,7 +94,7 @@ impl Supply {
     pub fn of_files(files: &[Arc<DataFile>]) -> Result<Self, RunError> {
         let open = |data: &Arc<DataFile>| match File::open(&data.path) {
             Ok(file) => Ok((Arc::clone(data), file)),
-            Err(e) => Err(crate::files::failed(&data.path, "read")(e).into()),
+            Err(e) => Err(failed(&data.path, "read")(e).into()),
         };
         files.iter().map(open).collect::<Result<_, RunError>>().map(Self::Files)
     }
@@ -124,7 +125,7 @@ fn read(mut file: &File, data: &DataFile, at: u64, cell: &Cell) -> Result<Proble
     let mut line = Vec::new();
     let found =
         file.seek(SeekFrom::Start(at)).and_then(|_| BufReader::new(file).read_until(b'\n', &mut line));
-    found.map_err(crate::files::failed(&data.path, "read"))?;
+    found.map_err(failed(&data.path, "read"))?;
     match parse(&line) {
         Ok(problem) if problem.cell == *cell => Ok(problem),
         _ => Err(RunError::Data(format!("`{}` was changed while it was read", data.path.display()))),

@@ -2,6 +2,7 @@
 //! is a sequence of length-prefixed protobuf messages with CRC-32C checksums; the few fields that scalars need
 //! are written here by hand rather than with a protobuf library.
 
+use runs::{error::failed, lines};
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -10,9 +11,10 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use runs::records::MetricsRow;
+use runs::{FileError, files};
+
 use crate::{
-    files::{self, FileError},
-    records::MetricsRow,
     stopwatch,
     watch::{Event, Watch},
 };
@@ -59,10 +61,10 @@ impl<'a> TensorBoard<'a> {
         files::make_folder(&folder)?;
         let now = stopwatch::wall_seconds();
         let path = folder.join(format!("events.out.tfevents.{:010}.tercet", now as u64));
-        let mut writer = BufWriter::new(File::create(&path).map_err(files::failed(&path, "write"))?);
+        let mut writer = BufWriter::new(File::create(&path).map_err(failed(&path, "write"))?);
         let head =
             record(&mut writer, &version_event(now)).and_then(|()| record(&mut writer, &start_event(now)));
-        head.map_err(files::failed(&path, "write"))?;
+        head.map_err(failed(&path, "write"))?;
         self.writer = Some((path, writer));
 
         let stage = self.run.join("stages").join(stage);
@@ -71,12 +73,12 @@ impl<'a> TensorBoard<'a> {
             return Ok(());
         }
         let written = fs::metadata(&metrics).and_then(|file| file.modified());
-        let written = written.map_err(files::failed(&metrics, "read"))?;
+        let written = written.map_err(failed(&metrics, "read"))?;
         let mut at = written.duration_since(UNIX_EPOCH).map_or(now, |since| since.as_secs_f64());
-        let timings = files::read_lines::<MetricsRow>(&timings)?;
+        let timings = lines::read::<MetricsRow>(&timings)?;
         let timings: BTreeMap<u64, MetricsRow> = timings.into_iter().map(|row| (row.step, row)).collect();
         let seconds = |step: u64| timings.get(&step)?.values.get("timing_s/step").copied().flatten();
-        let rows = files::read_lines::<MetricsRow>(&metrics)?;
+        let rows = lines::read::<MetricsRow>(&metrics)?;
         at -= rows.iter().filter_map(|row| seconds(row.step)).sum::<f64>();
         for row in &rows {
             at += seconds(row.step).unwrap_or(0.0);
@@ -89,7 +91,7 @@ impl<'a> TensorBoard<'a> {
         let Some((path, writer)) = &mut self.writer else { return Ok(()) };
         let values = metrics.values.iter().chain(timings.iter().flat_map(|row| &row.values));
         let written = record(writer, &scalars_event(at, metrics.step, values)).and_then(|()| writer.flush());
-        written.map_err(files::failed(path, "write"))
+        written.map_err(failed(path, "write"))
     }
 }
 

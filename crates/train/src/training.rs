@@ -1,14 +1,15 @@
 //! The loop: one for pre-training, mid-training and reinforcement learning. It asks its source for a step's
 //! work, passes it through the model, and reports; the caller decides what happens between steps.
 
+use learner::Learner;
+use runs::records::MetricsRow;
+
 use crate::{
     batches::{Source, Step},
     error::RunError,
-    learner::Learner,
     ledger::Ledger,
     metrics::Metrics,
     recipe::Stage,
-    records::MetricsRow,
     stopwatch,
     watch::Watch,
 };
@@ -74,11 +75,12 @@ impl Training<'_> {
         for update in updates {
             for mut piece in update {
                 piece.prepare()?;
-                let pass = self.learner.forward_backward(piece.batch(), piece.objective())?;
+                let pass =
+                    self.learner.forward_backward(piece.batch(), piece.objective(), piece.temperature())?;
                 trained += piece.batch().len() as u64;
                 piece.observe(&pass, &mut metrics);
             }
-            let applied = self.learner.optim_step(&optimizer);
+            let applied = self.learner.optim_step(&optimizer)?;
             if applied.applied {
                 metrics.mean("grad_norm", applied.grad_norm, 1.0);
             } else {

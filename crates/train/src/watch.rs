@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::records::{EvalRow, MetricsRow, StageDone, StageInfo};
+use runs::records::{EvalRow, MetricsRow, StageDone, StageInfo};
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, Copy)]

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use learner::{LearnerError, ModelConfig};
 use serde_json::{Value, json};
-use train::learner::{LearnerError, ModelConfig};
 
 use super::error;
 

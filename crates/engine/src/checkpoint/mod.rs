@@ -10,8 +10,8 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use learner::LearnerError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use train::learner::LearnerError;
 
 pub(crate) use self::config::read_config;
 use self::config::{generation_json, model_json};

@@ -2,7 +2,7 @@
 //! [`attention::forward`](super::attention::forward) for a sequence's last row, element by element in the
 //! same order.
 
-use train::learner::Sample;
+use learner::Sample;
 
 use crate::cpu::attention::Heads;
 use crate::cpu::pages::Pages;

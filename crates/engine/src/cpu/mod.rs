@@ -16,9 +16,9 @@ mod weights;
 use std::ops::Range;
 use std::sync::Arc;
 
+use learner::AdamW;
 use rayon::ThreadPool;
 use rayon::prelude::*;
-use train::learner::AdamW;
 
 use self::attention::Heads;
 use self::gradient::CHUNK;

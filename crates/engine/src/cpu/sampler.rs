@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 
-use train::learner::{Prompt, Sample, Sampling, StopReason};
+use learner::{Prompt, Sample, Sampling, StopReason};
 
 use crate::cpu::attention::{self, Heads};
 use crate::cpu::decode::{Decode, Job, Slot};

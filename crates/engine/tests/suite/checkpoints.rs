@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use learner::{Learner, LearnerError, LearnerFactory};
 use tercet_engine::CpuFactory;
-use train::learner::{Learner, LearnerError, LearnerFactory};
 
 use crate::fixture::{ADAMW, CrossEntropy, batch, dir, odd, odd_config, open, tokens};
 
@@ -23,11 +23,11 @@ fn what_is_saved_is_what_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let mut learner = odd(1);
     let batch = batch(&[tokens(1, 50, 61)]);
-    learner.forward_backward(&batch, &CrossEntropy::mean(&batch, |_| true)).unwrap();
-    learner.optim_step(&ADAMW);
+    learner.forward_backward(&batch, &CrossEntropy::mean(&batch, |_| true), 1.0).unwrap();
+    learner.optim_step(&ADAMW).unwrap();
     learner.save(folder.path(), false).unwrap();
     let again = FACTORY.open_cpu(folder.path()).unwrap();
-    let shape = train::learner::ModelConfig { scale_residual_init: false, ..odd_config() };
+    let shape = learner::ModelConfig { scale_residual_init: false, ..odd_config() };
     assert_eq!(*again.config(), shape);
     assert!(learner.tensors().eq(again.tensors()));
     let mut names: Vec<String> =

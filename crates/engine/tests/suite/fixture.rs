@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use tercet_engine::{CpuFactory, CpuLearner};
+use learner::{AdamW, Batch, ModelConfig, Objective};
 use safetensors::tensor::{Dtype, SafeTensors};
-use train::learner::{AdamW, Batch, ModelConfig, Objective};
+use tercet_engine::{CpuFactory, CpuLearner};
 
 /// The two models: tied embeddings with grouped queries, untied with one key head per query head.
 pub(crate) const MODELS: [&str; 2] = ["qwen2_tied_gqa", "qwen2_untied_mha"];

@@ -1,7 +1,7 @@
 //! What happens where numbers or shapes run out.
 
+use learner::{Batch, Learner, LearnerError, ModelConfig, Objective};
 use tercet_engine::{CpuFactory, CpuLearner};
-use train::learner::{Batch, Learner, LearnerError, ModelConfig, Objective};
 
 use crate::fixture::{ADAMW, CrossEntropy, batch, odd, odd_config, tokens};
 
@@ -21,8 +21,8 @@ fn values(learner: &CpuLearner) -> Vec<u32> {
 
 fn good_step(learner: &mut CpuLearner) {
     let batch = batch(&[tokens(8, 50, 61)]);
-    learner.forward_backward(&batch, &CrossEntropy::mean(&batch, |_| true)).unwrap();
-    assert!(learner.optim_step(&ADAMW).applied);
+    learner.forward_backward(&batch, &CrossEntropy::mean(&batch, |_| true), 1.0).unwrap();
+    assert!(learner.optim_step(&ADAMW).unwrap().applied);
 }
 
 #[test]
@@ -30,9 +30,9 @@ fn a_gradient_that_is_no_number_is_skipped_and_leaves_no_trace() {
     let (mut disturbed, mut calm) = (odd(2), odd(2));
     let batch = batch(&[tokens(3, 40, 61), tokens(4, 90, 61)]);
     for bad in [f32::NAN, f32::INFINITY] {
-        disturbed.forward_backward(&batch, &Flat(bad)).unwrap();
+        disturbed.forward_backward(&batch, &Flat(bad), 1.0).unwrap();
         let before = values(&disturbed);
-        let step = disturbed.optim_step(&ADAMW);
+        let step = disturbed.optim_step(&ADAMW).unwrap();
         assert!(!step.applied && !step.grad_norm.is_finite(), "{bad}");
         assert_eq!(values(&disturbed), before);
         assert!(disturbed.gradients().all(|g| g.2.iter().all(|g| *g == 0.0)), "the gradient is cleared");
@@ -46,8 +46,8 @@ fn a_gradient_that_is_no_number_is_skipped_and_leaves_no_trace() {
 fn a_huge_gradient_is_clipped() {
     let mut learner = odd(2);
     let batch = batch(&[tokens(3, 40, 61)]);
-    learner.forward_backward(&batch, &Flat(1e25)).unwrap();
-    let step = learner.optim_step(&ADAMW);
+    learner.forward_backward(&batch, &Flat(1e25), 1.0).unwrap();
+    let step = learner.optim_step(&ADAMW).unwrap();
     assert!(step.applied && step.grad_norm > 1e24);
     assert!(learner.tensors().all(|t| t.2.iter().all(|v| v.abs() < 10.0)));
 }
@@ -62,11 +62,11 @@ fn tokens_that_do_not_count_have_no_gradient() {
         (vec![], Flat(1.0)),
     ] {
         let batch = batch(&sequences);
-        let out = learner.forward_backward(&batch, &objective).unwrap();
+        let out = learner.forward_backward(&batch, &objective, 1.0).unwrap();
         assert_eq!(out.logprobs_T.len(), batch.len());
         assert!(learner.gradients().all(|g| g.2.iter().all(|g| *g == 0.0)));
     }
-    assert_eq!(learner.optim_step(&ADAMW).grad_norm, 0.0);
+    assert_eq!(learner.optim_step(&ADAMW).unwrap().grad_norm, 0.0);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn gradients_of_two_batches_add_up() {
     let gradient = |batches: &[Batch]| -> Vec<f32> {
         let mut learner = odd(2);
         for batch in batches {
-            learner.forward_backward(batch, &Flat(-1.0)).unwrap();
+            learner.forward_backward(batch, &Flat(-1.0), 1.0).unwrap();
         }
         learner.gradients().flat_map(|g| g.2.to_vec()).collect()
     };
@@ -89,7 +89,7 @@ fn gradients_of_two_batches_add_up() {
 #[test]
 fn batches_that_do_not_fit_are_refused() {
     let mut learner = odd(1);
-    let mut refused = |batch: &Batch| match learner.logprobs(batch) {
+    let mut refused = |batch: &Batch| match learner.logprobs(batch, 1.0) {
         Err(LearnerError::Request(reason)) => reason,
         other => panic!("{other:?}"),
     };
@@ -98,7 +98,7 @@ fn batches_that_do_not_fit_are_refused() {
     assert!(refused(&batch(&[vec![61]])).contains("outside the vocabulary of 61"));
     let torn = Batch { tokens_T: vec![1, 2, 3], starts_S: vec![0, 2] };
     assert!(refused(&torn).contains("do not fit its tokens"));
-    assert_eq!(learner.logprobs(&batch(&[tokens(1, context, 61)])).unwrap().len(), context);
+    assert_eq!(learner.logprobs(&batch(&[tokens(1, context, 61)]), 1.0).unwrap().len(), context);
 }
 
 #[test]

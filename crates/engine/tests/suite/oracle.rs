@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use learner::{Batch, Learner, ModelConfig, Objective, ReferenceKl};
 use tercet_engine::{CpuFactory, CpuLearner};
-use train::learner::{Batch, Learner, ModelConfig, Objective, Pull};
 
 use crate::fixture::{CrossEntropy, batch, distance, tokens};
 
@@ -141,14 +141,14 @@ fn forward_and_gradients_agree_with_the_oracle() {
         let exact: Vec<f64> =
             batch.sequences().flat_map(|r| logits(c, &w, &batch.tokens_T[r]).concat()).collect();
         assert!(distance(&learner.logits(&batch).unwrap(), &exact) < 1e-5, "logits of shape {seed}");
-        assert!(distance(&learner.logprobs(&batch).unwrap(), &logprobs(c, &w, &batch)) < 1e-5);
+        assert!(distance(&learner.logprobs(&batch, 1.0).unwrap(), &logprobs(c, &w, &batch)) < 1e-5);
 
         let objective = CrossEntropy::mean(&batch, |t| t % 4 != 0);
         let loss = |w: &Weights| -> f64 {
             let logprobs = logprobs(c, w, &batch);
             logprobs.iter().zip(&objective.gradient_T).map(|(l, g)| l * f64::from(*g)).sum()
         };
-        let reported = learner.forward_backward(&batch, &objective).unwrap().loss;
+        let reported = learner.forward_backward(&batch, &objective, 1.0).unwrap().loss;
         assert!((reported / loss(&w) - 1.0).abs() < 1e-5);
         check_gradients(&learner, &w, loss);
     }
@@ -188,8 +188,8 @@ impl Objective for Pulled {
         self.loss.constant_gradient()
     }
 
-    fn pull(&self) -> Option<Pull<'_>> {
-        Some(Pull { reference_TV: &self.reference_TV, weights_T: &self.weights_T })
+    fn reference_kl(&self) -> Option<ReferenceKl<'_>> {
+        Some(ReferenceKl { reference_TV: &self.reference_TV, weights_T: &self.weights_T })
     }
 }
 
@@ -198,7 +198,7 @@ fn the_exact_divergence_and_its_gradient_agree_with_the_oracle() {
     let c = &shapes()[2];
     let factory = CpuFactory::with_threads(Some(2));
     let batch = batch(&[70, 1, 21].map(|len| tokens(len, len as usize, c.vocab as u32)));
-    let reference_TV = factory.fresh_cpu(c, [9; 32]).unwrap().distributions(&batch).unwrap();
+    let reference_TV = factory.fresh_cpu(c, [9; 32]).unwrap().distributions(&batch, 1.0).unwrap();
     for row in reference_TV.chunks(c.vocab) {
         let sum: f64 = row.iter().map(|l| f64::from(*l).exp()).sum();
         assert!((sum - 1.0).abs() < 1e-5, "probabilities sum to {sum}");
@@ -232,7 +232,7 @@ fn the_exact_divergence_and_its_gradient_agree_with_the_oracle() {
             let pulls = divergences(w).into_iter().zip(&objective.weights_T);
             terms.sum::<f64>() + pulls.map(|(kl, weight)| kl * f64::from(*weight)).sum::<f64>()
         };
-        let pass = learner.forward_backward(&batch, &objective).unwrap();
+        let pass = learner.forward_backward(&batch, &objective, 1.0).unwrap();
         assert!((pass.loss / loss(&w) - 1.0).abs() < 1e-5);
         let mut exact = divergences(&w);
         exact.iter_mut().zip(&objective.weights_T).filter(|(_, w)| **w == 0.0).for_each(|(kl, _)| *kl = 0.0);

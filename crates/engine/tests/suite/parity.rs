@@ -1,6 +1,6 @@
 //! The same numbers as `transformers` in float64.
 
-use train::learner::{Learner, Prompt, Sampling};
+use learner::{Learner, Prompt, Sampling};
 
 use crate::fixture::{ADAMW, CrossEntropy, MODELS, batch, dir, distance, mean_distance, open, read};
 
@@ -16,7 +16,7 @@ fn logits_logprobs_and_loss_agree() {
         let logits = learner.logits(&batch).unwrap();
         assert!(distance(&logits, &expected["logits"].data) < TOLERANCE, "{model}: logits");
 
-        let logprobs = learner.logprobs(&batch).unwrap();
+        let logprobs = learner.logprobs(&batch, 1.0).unwrap();
         for (range, expected) in batch.sequences().zip(expected["next_token_logprobs"].rows()) {
             assert_eq!(logprobs[range.start], 0.0, "a first token has no prediction");
             let found = &logprobs[range.start + 1..range.end];
@@ -35,7 +35,7 @@ fn every_gradient_agrees() {
             let labels = &expected["labels"].data;
             let mut objective = CrossEntropy::mean(&batch, |t| labels[t] >= 0.0);
             objective.announced = announced;
-            let out = learner.forward_backward(&batch, &objective).unwrap();
+            let out = learner.forward_backward(&batch, &objective, 1.0).unwrap();
             assert!(
                 (out.loss - expected["loss"].data[0]).abs() < 1e-4 * out.loss,
                 "{model}: loss {}",
@@ -114,8 +114,8 @@ fn three_adamw_steps_agree() {
         let steps: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(dir(model).join("steps.json")).unwrap()).unwrap();
         for i in 0..3 {
-            let loss = learner.forward_backward(&batch, &objective).unwrap().loss;
-            let step = learner.optim_step(&ADAMW);
+            let loss = learner.forward_backward(&batch, &objective, 1.0).unwrap().loss;
+            let step = learner.optim_step(&ADAMW).unwrap();
             assert!(step.applied);
             let (expected_loss, expected_norm) = (&steps["losses"][i], &steps["grad_norms"][i]);
             assert!((loss / expected_loss.as_f64().unwrap() - 1.0).abs() < TOLERANCE, "{model}: loss {i}");

@@ -1,7 +1,7 @@
 //! The same bytes, whatever the threads, the batch, the cache or an interruption.
 
+use learner::{Learner, Prompt, Sampling};
 use tercet_engine::{CpuFactory, CpuLearner};
-use train::learner::{Learner, Prompt, Sampling};
 
 use crate::fixture::{ADAMW, CrossEntropy, batch, odd, odd_config, tokens};
 
@@ -19,8 +19,8 @@ fn train(learner: &mut CpuLearner, steps: std::ops::Range<u32>) {
         let batch = batch(&documents(step));
         let mut objective = CrossEntropy::mean(&batch, |t| t % 3 != 0);
         objective.announced = step % 2 == 0;
-        learner.forward_backward(&batch, &objective).unwrap();
-        assert!(learner.optim_step(&ADAMW).applied);
+        learner.forward_backward(&batch, &objective, 1.0).unwrap();
+        assert!(learner.optim_step(&ADAMW).unwrap().applied);
     }
 }
 
@@ -71,7 +71,7 @@ fn a_long_batch_has_the_gradient_of_its_parts() {
         for part in sequences.chunks(sequences.len() / parts) {
             let batch = batch(part);
             let objective = CrossEntropy::mean(&batch, |_| true);
-            learner.forward_backward(&batch, &objective).unwrap();
+            learner.forward_backward(&batch, &objective, 1.0).unwrap();
         }
         learner.gradients().flat_map(|(_, _, values)| values.to_vec()).collect()
     };
@@ -113,7 +113,7 @@ fn the_samplers_logprobs_are_the_trainers() {
         }
     }
     let batch = batch(&sequences);
-    let logprobs = learner.logprobs(&batch).unwrap();
+    let logprobs = learner.logprobs(&batch, 1.0).unwrap();
     let mut compared = 0;
     for (range, (prompt, expected)) in batch.sequences().zip(expected) {
         assert_eq!(logprobs[range.start + prompt..range.end], expected, "bit for bit");
@@ -123,5 +123,5 @@ fn the_samplers_logprobs_are_the_trainers() {
 
     // The pass with gradients computes the same numbers.
     let objective = CrossEntropy::mean(&batch, |t| t % 2 == 0);
-    assert_eq!(learner.forward_backward(&batch, &objective).unwrap().logprobs_T, logprobs);
+    assert_eq!(learner.forward_backward(&batch, &objective, 1.0).unwrap().logprobs_T, logprobs);
 }

@@ -1,6 +1,6 @@
 //! What a sample is a function of, and where it ends.
 
-use train::learner::{Learner, LearnerError, Prompt, Sample, Sampling, StopReason};
+use learner::{Learner, LearnerError, Prompt, Sample, Sampling, StopReason};
 
 use crate::fixture::{odd, odd_config, tokens};
 

@@ -4,9 +4,9 @@ mod rows;
 
 use std::collections::HashMap;
 
+use serde_json::Value;
 use tercet_problems::gold::{Gold, GoldNode, Mode};
 use tercet_problems::linear::Linear;
-use serde_json::Value;
 
 pub(crate) use rows::{rows, text};
 

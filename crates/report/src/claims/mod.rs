@@ -4,10 +4,11 @@ mod words;
 
 use std::collections::BTreeSet;
 
+use runs::Claim;
+use runs::error::damaged;
+use runs::records::Cost;
+use runs::{Point, Relation, Side};
 use serde::{Deserialize, Serialize};
-use train::recipe::Claim;
-use train::recipe::evaluation::{Point, Relation, Side};
-use train::records::Cost;
 
 use crate::error::ReportError;
 use crate::measure::{Measure, Model, PerProblem, Slice};
@@ -61,7 +62,7 @@ pub struct Ruling {
 ///
 /// ```
 /// use tercet_report::{claims::{verdict, Verdict}, stats::Estimate};
-/// use train::recipe::evaluation::Relation;
+/// use runs::Relation;
 /// let gain = Estimate { value: 0.05, low: 0.01, high: 0.09, problems: 100, seeds: 1 };
 /// assert_eq!(verdict(Relation::Greater, 0.0, &gain), Verdict::Holds);
 /// assert_eq!(verdict(Relation::Greater, 0.02, &gain), Verdict::Inconclusive);
@@ -93,12 +94,12 @@ pub fn rulings(measure: &Measure) -> Result<Vec<Ruling>, ReportError> {
     let of_claim = |claim: &Claim| {
         let wrong = |what: String| {
             let path = folder.path.join("recipe.toml");
-            ReportError::malformed(&path, None, &format!("claim `{}`: {what}", claim.name))
+            ReportError::from(damaged(&path, &format!("claim `{}`: {what}", claim.name)))
         };
         let suite = folder.recipe.evaluation.suites.iter().find(|suite| suite.name == claim.suite);
         let suite = suite.ok_or_else(|| wrong(format!("there is no suite `{}`", claim.suite)))?;
         let ops = claim.ops(&folder.manifest.bands, suite).map_err(wrong)?;
-        let slice = Slice { ops: Some(ops), context: claim.context.clone(), mode: claim.mode.clone() };
+        let slice = Slice { ops: Some(ops), context: claim.context.clone(), mode: claim.mode };
         Ok(rule(measure, claim, &slice))
     };
     folder.recipe.claims.iter().map(of_claim).collect()

@@ -1,6 +1,6 @@
 //! A ruling in words, for page and terminal alike.
 
-use train::recipe::evaluation::{Relation, Side};
+use runs::{Relation, Side};
 
 use super::{Ruling, Verdict};
 use crate::chart::number;

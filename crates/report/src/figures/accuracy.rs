@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use train::recipe::Metric;
-use train::records::EvalRow;
+use runs::Metric;
+use runs::records::EvalRow;
 
 use super::{Figure, PARTS, by_band, panels_of, plain, rate};
 use crate::chart::{Axis, Bars, Chart, Dots, Format, Heat, Plot, Point, Scale, Series, Value};

@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use train::records::{Band, StageKind};
+use runs::records::{Band, StageKind};
 
 use crate::chart::{self, Axis, Chart, Format, Scale};
 use crate::error::ReportError;
-use crate::folder::write_atomically;
 use crate::measure::{Measure, Model, Slice};
 use crate::words;
+use runs::{error::failed, files};
 
 /// One figure.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,11 +137,11 @@ fn suites(measure: &Measure) -> Vec<(String, String)> {
 /// If a file cannot be written.
 pub fn export(run_dir: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>, ReportError> {
     let dir = run_dir.join("figures");
-    fs::create_dir_all(&dir).map_err(ReportError::file(&dir))?;
+    files::make_folder(&dir)?;
     let mut written = Vec::new();
     let mut write = |name: String, text: String| {
         let path = dir.join(name);
-        write_atomically(&path, text.as_bytes())?;
+        files::write(&path, text.as_bytes())?;
         written.push(path);
         Ok::<_, ReportError>(())
     };
@@ -151,11 +151,11 @@ pub fn export(run_dir: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>, Report
             write(name, panel.standalone())?;
         }
     }
-    for entry in fs::read_dir(&dir).map_err(ReportError::file(&dir))? {
-        let path = entry.map_err(ReportError::file(&dir))?.path();
+    for entry in fs::read_dir(&dir).map_err(failed(&dir, "read"))? {
+        let path = entry.map_err(failed(&dir, "read"))?.path();
         let drawn = path.extension().is_some_and(|extension| extension == "svg" || extension == "csv");
         if drawn && !written.contains(&path) {
-            fs::remove_file(&path).map_err(ReportError::file(&path))?;
+            fs::remove_file(&path).map_err(failed(&path, "remove"))?;
         }
     }
     Ok(written)

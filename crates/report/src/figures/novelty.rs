@@ -1,7 +1,7 @@
 //! What is new in what a model solves: against the model before it, and against another context.
 
-use train::recipe::Metric;
-use train::records::EvalRow;
+use runs::Metric;
+use runs::records::EvalRow;
 
 use problems::Problem;
 use problems::topology::{Shapes, Topology};

@@ -1,7 +1,7 @@
 //! How a fixed budget was divided between mid-training and reinforcement learning (paper, Fig. 6 and 18).
 
-use train::recipe::Metric;
-use train::records::StageKind;
+use runs::Metric;
+use runs::records::StageKind;
 
 use super::{Figure, by_band, rate};
 use crate::chart::{Axis, Chart, Format, Plot, Point, Scale, Series, number};

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use train::records::{Band, MetricsRow, StageKind};
+use runs::records::{Band, MetricsRow, StageKind};
 
 use super::{Figure, LINES_MAX, PARTS, plain, rate};
 use crate::chart::{Bars, Chart, Format, Plot, Point, Scale, Series, Value};
-use crate::folder::Stage;
 use crate::measure::{Measure, Model};
 use crate::words;
+use runs::Stage;
 
 /// Lines of more points than this are drawn as means of neighbours.
 const POINTS_MAX: usize = 120;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
+use runs::Metric;
 use serde::Serialize;
-use train::recipe::Metric;
 
 use crate::stats::Estimate;
 use crate::table::{Table, Word};

@@ -9,21 +9,21 @@ use std::path::{Path, PathBuf};
 use minijinja::value::Serde;
 use minijinja::{Environment, syntax::SyntaxConfig};
 use problems::verify::FaultKind;
+use runs::Metric;
+use runs::records::{Manifest, StageDone, StageKind};
 use serde::Serialize;
-use train::recipe::Metric;
-use train::records::{Manifest, StageDone, StageKind};
 
 use crate::chart::{STYLE, number};
 use crate::error::ReportError;
 use crate::figures::{self, Figure};
-use crate::folder::{Folder, Stage, write_atomically};
 use crate::markdown;
 use crate::measure::Measure;
-use crate::suites::left_out_sentence;
 use crate::table::{self, Change, Row, Table};
 use crate::transcripts::{self, Transcript};
 use crate::words;
+use crate::words::left_out_sentence;
 use findings::{Finding, class, findings};
+use runs::{Folder, Stage, files};
 use verdicts::ClaimView;
 
 /// Writes `report.html`, `results.json`, `results.md` and `figures/` into the run folder; returns the report's path.
@@ -40,10 +40,10 @@ pub fn write(run_dir: &Path) -> Result<PathBuf, ReportError> {
     let page = render(&measure, &table, &figures, transcripts)?;
     table::write_results(run_dir, &table)?;
     let summary = markdown::render(&folder.manifest, &table, &figures);
-    write_atomically(&run_dir.join("results.md"), summary.as_bytes())?;
+    files::write(&run_dir.join("results.md"), summary.as_bytes())?;
     figures::export(run_dir, &figures)?;
     let path = run_dir.join("report.html");
-    write_atomically(&path, page.as_bytes())?;
+    files::write(&path, page.as_bytes())?;
     Ok(path)
 }
 
@@ -347,7 +347,7 @@ fn costs(measure: &Measure) -> Vec<CostView> {
 
 fn cost(model: &str, folder: &str, seed: u64, stage: &Stage) -> CostView {
     let spent = |f: fn(&StageDone) -> f64| stage.done.as_ref().map_or_else(|| "–".into(), |d| number(f(d)));
-    let seconds: f64 = crate::folder::series(&stage.timings, "timing_s/step").iter().map(|(_, s)| s).sum();
+    let seconds: f64 = runs::series(&stage.timings, "timing_s/step").iter().map(|(_, s)| s).sum();
     CostView {
         model: model.to_owned(),
         folder: folder.to_owned(),

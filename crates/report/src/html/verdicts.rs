@@ -1,7 +1,7 @@
 //! The verdicts as the page shows them.
 
+use runs::Relation;
 use serde::Serialize;
-use train::recipe::evaluation::Relation;
 
 use super::findings::bar;
 use crate::claims::{Ruling, Verdict};

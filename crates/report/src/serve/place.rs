@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::ReportError;
-use crate::folder::list;
+use runs::{error::failed, files::list};
 
 /// A folder of runs; nothing outside it is ever read.
 pub(super) struct Place {
@@ -13,8 +13,8 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(root: &Path) -> Result<Self, ReportError> {
-        let root = fs::canonicalize(root).map_err(ReportError::file(root))?;
-        fs::read_dir(&root).map_err(ReportError::file(&root))?;
+        let root = fs::canonicalize(root).map_err(failed(root, "open"))?;
+        fs::read_dir(&root).map_err(failed(&root, "read"))?;
         Ok(Self { root })
     }
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::folder::{Folder, Stage, list, series};
+use runs::{Folder, Stage, files::list, series};
 
 /// Steps that the rate is taken over.
 const RECENT: usize = 20;

@@ -9,19 +9,19 @@ use std::time::SystemTime;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use axum::response::{Html, IntoResponse};
+use runs::records::{Manifest, Response as Rollout};
 use serde::Serialize;
-use train::records::{Manifest, Response as Rollout};
 
 use super::place::Place;
 use super::progress::{Progress, overall, progress};
 use crate::chart::{Chart, STYLE, escape, number};
 use crate::error::ReportError;
 use crate::figures::{self, Figure};
-use crate::folder::{Folder, Stage, list as list_folder, series};
 use crate::html;
 use crate::measure::Measure;
 use crate::table;
 use crate::transcripts::{self, Transcript};
+use runs::{Folder, Stage, files::list as list_folder, lines, series};
 
 /// The last evaluation part of each run, with what it was drawn from.
 pub(super) type Cache = BTreeMap<String, (Vec<Seen>, String)>;
@@ -247,7 +247,7 @@ fn rollouts(folder: &Folder) -> Vec<Transcript> {
     let Some((stage, file)) = stages.find_map(|s| Some((s, newest(s)?))) else { return Vec::new() };
     let mut chosen: Vec<Rollout> = Vec::new();
     // A file that is half written or gone is none: the next look will see it.
-    let _ = crate::folder::for_each_line(&file, |_, rollout: Rollout| {
+    let _ = lines::for_each(&file, |_, rollout: Rollout| {
         let fresh = chosen.iter().all(|c| c.problem != rollout.problem || c.verified != rollout.verified);
         if chosen.len() < ROLLOUTS && fresh && rollout.record.is_some() {
             chosen.push(rollout);

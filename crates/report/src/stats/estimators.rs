@@ -1,6 +1,6 @@
 //! What `n` samples of one problem say of it. All are unbiased over which `k` of the `n` samples are kept.
 
-use train::recipe::draws;
+use runs::draws;
 
 /// Chance that at least one of `k` samples is right, from `c` right ones among `n`:
 /// 1 − C(n−c, k)/C(n, k), as a product that neither overflows nor cancels. `None` if `k` is 0 or more

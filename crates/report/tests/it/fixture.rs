@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use problems::gold::Mode;
 use problems::stream::{Draws, Stream};
 use problems::verify::{Policy, verify};
 use problems::{Cell, Contexts, Generator, Problem, World};
-use serde::Serialize;
-use train::records::*;
+use runs::records::*;
+use runs::{files, lines};
 
 /// A recipe that a run would have resolved, as far as the report reads it.
 const RECIPE: &str = r#"# A fixture
@@ -104,10 +103,10 @@ impl Synthetic {
             bands: vec![band("ID", 2, 5), band("edge", 6, 7), band("hard", 9, 10)],
             runs,
         };
-        write_json(&dir.join("manifest.json"), &manifest);
+        files::write_json(&dir.join("manifest.json"), &manifest).unwrap();
         fs::create_dir_all(dir.join("data/suites")).unwrap();
         let records: Vec<_> = self.suite().iter().map(Problem::record).collect();
-        write_lines(&dir.join("data/suites/heldout.jsonl"), &records);
+        lines::write(&dir.join("data/suites/heldout.jsonl"), &records).unwrap();
         fs::write(dir.join("recipe.toml"), RECIPE).unwrap();
     }
 
@@ -124,7 +123,7 @@ impl Synthetic {
         let path = dir.join("stages").join(folder);
         fs::create_dir_all(path.join("evals")).unwrap();
         let steps = 120;
-        write_json(
+        files::write_json(
             &path.join("stage.json"),
             &StageInfo {
                 format: FORMAT,
@@ -137,7 +136,8 @@ impl Synthetic {
                 tokens: 400_000,
                 parameters: 800_000,
             },
-        );
+        )
+        .unwrap();
         let mut draws = Stream::root(seed).fork(folder).draws();
         let mut lines = Vec::new();
         let mut timings = Vec::new();
@@ -148,8 +148,8 @@ impl Synthetic {
             });
             timings.push(MetricsRow { step, values: BTreeMap::from([("timing_s/step".into(), Some(0.5))]) });
         }
-        write_lines(&path.join("metrics.jsonl"), &lines);
-        write_lines(&path.join("timings.jsonl"), &timings);
+        lines::write(&path.join("metrics.jsonl"), &lines).unwrap();
+        lines::write(&path.join("timings.jsonl"), &timings).unwrap();
         let mut rows = Vec::new();
         let mut responses = Vec::new();
         for (i, problem) in self.suite().iter().enumerate() {
@@ -171,9 +171,9 @@ impl Synthetic {
             }
             rows.push(row);
         }
-        write_lines_gz(&path.join("evals/heldout.responses.jsonl.gz"), &responses);
-        write_lines_gz(&path.join("evals/heldout.jsonl.gz"), &rows);
-        write_json(
+        lines::write(&path.join("evals/heldout.responses.jsonl.gz"), &responses).unwrap();
+        lines::write(&path.join("evals/heldout.jsonl.gz"), &rows).unwrap();
+        files::write_json(
             &path.join("exposure.json"),
             &Exposure {
                 format: FORMAT,
@@ -181,7 +181,7 @@ impl Synthetic {
                     .map(|op| ExposureCell {
                         op,
                         context: "terse".into(),
-                        mode: "forward".into(),
+                        mode: Mode::Forward,
                         depth: op / 2 + 1,
                         structure: "tree".into(),
                         problems: 1000 * u64::from(9 - op),
@@ -189,8 +189,9 @@ impl Synthetic {
                     })
                     .collect(),
             },
-        );
-        write_json(
+        )
+        .unwrap();
+        files::write_json(
             &path.join("done.json"),
             &StageDone {
                 format: FORMAT,
@@ -206,7 +207,8 @@ impl Synthetic {
                 },
                 weights_hash: "ab".repeat(32),
             },
-        );
+        )
+        .unwrap();
     }
 
     /// Real problems: two contexts, forward and a few reverse.
@@ -245,7 +247,7 @@ impl Synthetic {
             problem,
             op,
             context: source.cell.context.clone(),
-            mode: if source.mode() == Mode::Forward { "forward" } else { "reverse" }.into(),
+            mode: source.mode(),
             n: self.samples,
             verified,
             right: verified + lucky,
@@ -287,29 +289,6 @@ fn metrics(kind: StageKind, t: f64, position: usize, draws: &mut Draws) -> BTree
         put.insert("loss/response".into(), Some(0.9 * loss));
     }
     put
-}
-
-fn write_json(path: &Path, value: &impl Serialize) {
-    fs::write(path, serde_json::to_vec_pretty(value).unwrap()).unwrap();
-}
-
-fn lines(rows: &[impl Serialize]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for row in rows {
-        serde_json::to_writer(&mut out, row).unwrap();
-        out.push(b'\n');
-    }
-    out
-}
-
-fn write_lines(path: &Path, rows: &[impl Serialize]) {
-    fs::write(path, lines(rows)).unwrap();
-}
-
-fn write_lines_gz(path: &Path, rows: &[impl Serialize]) {
-    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    gz.write_all(&lines(rows)).unwrap();
-    fs::write(path, gz.finish().unwrap()).unwrap();
 }
 
 /// The right response, or one with a number changed, a step left out, or the end missing.

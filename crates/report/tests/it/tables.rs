@@ -59,9 +59,9 @@ fn a_broken_folder_is_one_clear_sentence() {
 
 #[test]
 fn an_interval_that_ends_at_the_bound_is_on_neither_side() {
+    use runs::Relation::{Equal, Greater, Less};
     use tercet_report::claims::{Verdict, verdict};
     use tercet_report::stats::Estimate;
-    use train::recipe::evaluation::Relation::{Equal, Greater, Less};
     let of = |relation, margin, low, high| {
         verdict(relation, margin, &Estimate { value: low, low, high, problems: 32, seeds: 1 })
     };
@@ -112,13 +112,10 @@ fn evaluations_of_another_suite_are_left_out_and_listed() {
     assert!(most.render().contains("Of another suite, left out: 1 evaluation (heldout of rl-a-0001)."));
 
     // One is the recipe's: it is kept, be it alone.
-    let folder = tercet_report::folder::Folder::read(dir.path()).unwrap();
-    let suite = train::eval::Suite {
-        config: folder.recipe.evaluation.suites[0].clone(),
-        problems: folder.problems("heldout").unwrap(),
-        seed: folder.recipe.evaluation.seed,
-    };
-    let hash = suite.info().unwrap().suite;
+    let folder = runs::Folder::read(dir.path()).unwrap();
+    let evaluation = &folder.recipe.evaluation;
+    let records = folder.records("heldout").unwrap();
+    let hash = evaluation.suites[0].info(evaluation.seed, &records).unwrap().suite;
     say_suites(dir.path(), &hash, "old");
     let recipes = table();
     assert_eq!(stages(&recipes), ["mid-0001", "pre-0001", "rl-b-0001"]);

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use report::measure::value;
 use report::stats::Bootstrap;
 use report::words;
+use runs::Metric;
+use runs::records::EvalRow;
 use train::eval::{Evaluated, Suite, evaluate, evaluate_into, judge_again, keep_to_model};
-use train::recipe::{Metric, Recipe};
-use train::records::EvalRow;
+use train::recipe::Recipe;
 
 use super::model;
 use super::recipe::Changes;

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use engine::CpuFactory;
+use learner::{Learner, LearnerFactory as _};
 use tokens::Tokenizer;
-use train::learner::{Learner, LearnerFactory as _};
 
 use crate::failure::Usage;
 

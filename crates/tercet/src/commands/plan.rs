@@ -5,10 +5,10 @@ mod rates;
 use std::io::Write as _;
 
 use engine::CpuFactory;
+use runs::MatchedBy;
+use runs::records::Cost;
 use train::plan::{ArmPlan, Plan, Rates, StagePlan};
 use train::recipe::Recipe;
-use train::recipe::evaluation::MatchedBy;
-use train::records::Cost;
 
 use super::recipe::RecipeArgs;
 use crate::output::Output;

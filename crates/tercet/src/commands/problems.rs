@@ -14,7 +14,9 @@ use rayon::prelude::*;
 use super::verify::record_on;
 use super::world::{Retelling, WorldArgs};
 use crate::failure::Usage;
-use crate::output::{self, Output, Packing};
+use runs::lines::Packing;
+
+use crate::output::{self, Output};
 use crate::pieces::{self, Pieces};
 use crate::progress::{Progress, say};
 use crate::threads::Threads;

@@ -3,11 +3,11 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use learner::{Learner, Prompt, Sample, Sampling, StopReason};
 use problems::Problem;
 use problems::stream::Stream;
 use problems::verify::{Policy, explain, verify};
 use tokens::Tokenizer;
-use train::learner::{Learner, Prompt, Sample, Sampling, StopReason};
 
 use super::model;
 use super::verify::record_on;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use train::learner::LearnerFactory as _;
+use learner::LearnerFactory as _;
 
 use crate::{command, temporary, tercet};
 
@@ -352,7 +352,7 @@ fn published(dir: &Path) {
         "vocab": 404, "hidden": 16, "layers": 1, "heads": 2, "kv_heads": 2, "mlp": 32, "context": 1024,
         "rope_theta": 1e4, "tied": false, "norm_eps": 1e-6, "init_std": 0.02, "scale_residual_init": false,
     });
-    let model: train::learner::ModelConfig = serde_json::from_value(model).expect("a model");
+    let model: learner::ModelConfig = serde_json::from_value(model).expect("a model");
     let fresh = engine::CpuFactory::with_threads(Some(1)).fresh(&model, [7; 32]).expect("a possible shape");
     fresh.save(dir, false).expect("writable");
     let config = fs::read_to_string(dir.join("config.json")).expect("written");

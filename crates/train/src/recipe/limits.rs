@@ -4,10 +4,12 @@ use std::fmt::Display;
 
 use problems::reward::Reward;
 
-use super::{Optimizer, Policy, Rollout, Stage, SuiteConfig};
+use runs::SuiteConfig;
+
+use super::{Optimizer, Policy, Rollout, Stage};
 use crate::{
+    eval::sampling,
     kl::{KlKind, KlPlace},
-    learner::Sampling,
     schedule::Schedule,
 };
 
@@ -33,19 +35,6 @@ fn decay(name: &'static str, value: f64) -> Limit {
 
 fn at_least_one(name: &'static str, value: u64) -> Limit {
     if value > 0 { Ok(()) } else { Err((name, format!("`{name}` must be at least 1"))) }
-}
-
-impl Sampling {
-    /// Whether tokens can be drawn like this.
-    ///
-    /// # Errors
-    /// The field that is wrong, and a sentence about it.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let warm = self.temperature.is_finite() && self.temperature >= 0.0;
-        is("temperature", self.temperature, warm, "at least 0")?;
-        let nucleus = self.top_p > 0.0 && self.top_p <= 1.0;
-        is("top_p", self.top_p, nucleus, "above 0 and at most 1 (1: off)")
-    }
 }
 
 impl Schedule {
@@ -100,19 +89,17 @@ impl Stage {
     }
 }
 
-impl SuiteConfig {
-    pub(super) fn check(&self) -> Limit {
-        at_least_one("problems", self.problems)?;
-        at_least_one("samples", u64::from(self.samples))?;
-        at_least_one("max_tokens", u64::from(self.max_tokens))?;
-        at_least_one("chunk", self.chunk as u64)?;
-        self.sampling().check()?;
-        match self.k.iter().find(|&&k| k == 0 || k > self.samples) {
-            Some(k) => {
-                Err(("k", format!("pass@{k} needs at least {k} samples, and there are {}", self.samples)))
-            }
-            None => Ok(()),
+pub(super) fn suite(suite: &SuiteConfig) -> Limit {
+    at_least_one("problems", suite.problems)?;
+    at_least_one("samples", u64::from(suite.samples))?;
+    at_least_one("max_tokens", u64::from(suite.max_tokens))?;
+    at_least_one("chunk", suite.chunk as u64)?;
+    sampling(suite).check()?;
+    match suite.k.iter().find(|&&k| k == 0 || k > suite.samples) {
+        Some(k) => {
+            Err(("k", format!("pass@{k} needs at least {k} samples, and there are {}", suite.samples)))
         }
+        None => Ok(()),
     }
 }
 

@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use problems::{
-    gold::Mode,
-    spec::{Cell, OP_MAX},
-};
+use problems::{gold::Mode, spec::Cell};
+use runs::ops::{bad_range, range, ranges};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error, MapAccess, SeqAccess, Visitor},
@@ -108,28 +106,6 @@ fn check_sum(what: &str, weights: impl Iterator<Item = f64> + Clone) -> Result<(
     Ok(())
 }
 
-/// Larger ops are not even listed: `"2-4000000000"` would fill the memory. What is listed and larger than [`OP_MAX`] is
-/// refused where the mix or suite that asks for it is known.
-const LISTED_MAX: u32 = 1000;
-
-/// `"7"` or `"2-5"`, both ends included.
-pub(crate) fn range(text: &str) -> Option<std::ops::RangeInclusive<u32>> {
-    let (from, to) = text.split_once('-').unwrap_or((text, text));
-    let (from, to): (u32, u32) = (from.trim().parse().ok()?, to.trim().parse().ok()?);
-    (from <= to && to <= LISTED_MAX).then_some(from..=to)
-}
-
-/// `"2-5,7"`: ranges separated by commas.
-pub(crate) fn ranges(text: &str) -> Option<Vec<u32>> {
-    let mut all = Vec::new();
-    for part in text.split(',') {
-        all.extend(range(part)?);
-    }
-    all.sort_unstable();
-    all.dedup();
-    Some(all)
-}
-
 impl Serialize for Ops {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(op, weight)| (op.to_string(), weight)))
@@ -169,10 +145,6 @@ impl<'de> Deserialize<'de> for Ops {
         }
         deserializer.deserialize_any(OpsVisitor)
     }
-}
-
-pub(crate) fn bad_range<E: Error>(text: &str) -> E {
-    E::custom(format!("`{text}` is no op or range of ops: write \"7\", \"2-5\" or \"2-5,9\", up to {OP_MAX}"))
 }
 
 impl<'de> Deserialize<'de> for Names {

@@ -4,10 +4,9 @@
 //! A recipe is a TOML file that opens with a comment: the question, the command, the cost.
 //! `[scale.NAME]` holds overrides for another size; `[[arm]]` holds what varies.
 
+mod claims;
 mod count;
-pub mod evaluation;
 mod limits;
-mod metric;
 pub mod mix;
 mod resolve;
 pub mod source;
@@ -20,17 +19,17 @@ use problems::{
     spec::{Cell, World},
     split::SplitRule,
 };
+use runs::{Claim, Evaluation, Matched};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::resolve::suite_cells;
 pub use self::{
-    evaluation::{Claim, Evaluation, Matched, SuiteConfig},
-    metric::{Faults, Metric, draws},
     mix::Part,
     source::{Place, RecipeError},
     stage::{Optimizer, Policy, Rollout, Stage},
 };
-use crate::{learner::ModelConfig, supply::DataFile};
+use learner::ModelConfig;
+
+use crate::supply::DataFile;
 
 /// A recipe's file with the scale and the overrides applied and every default written out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

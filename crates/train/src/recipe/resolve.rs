@@ -15,15 +15,16 @@ use problems::{
 };
 use toml::de::{DeTable, DeValue};
 
+use runs::SuiteConfig;
+
 use super::{
-    Arm, ArmConfig, ArmStage, Document, Recipe, RecipeError, Stage, SuiteConfig,
-    mix::{self, cells},
+    Arm, ArmConfig, ArmStage, Document, Recipe, RecipeError, Stage, claims, limits,
+    mix::cells,
     source::{Source, apply, span_of},
 };
-use crate::{
-    records::{Band, StageKind},
-    supply::{self, DataFile},
-};
+use runs::records::{Band, StageKind};
+
+use crate::supply::{self, DataFile};
 
 /// The files that a recipe names, relative to its folder. Those of problems are read once for all arms.
 struct Files<'a> {
@@ -292,9 +293,10 @@ impl Checks<'_, '_> {
         generator: &Generator,
     ) -> Result<(), RecipeError> {
         let at = |field: &str| format!("evaluation.suite.{}.{field}", suite.name);
-        suite.check().map_err(|(field, message)| self.error(&at(field), message))?;
+        limits::suite(suite).map_err(|(field, message)| self.error(&at(field), message))?;
         let ops: Vec<String> = suite.ops.0.iter().map(ToString::to_string).collect();
-        for (field, names) in [("ops", &ops), ("contexts", &suite.contexts), ("modes", &suite.modes)] {
+        let modes: Vec<String> = suite.modes.iter().map(|mode| mode.name().to_owned()).collect();
+        for (field, names) in [("ops", &ops), ("contexts", &suite.contexts), ("modes", &modes)] {
             if let Some(name) = repeated(names) {
                 let message = format!("suite `{}` names `{name}` twice", suite.name);
                 return Err(self.error(&at(field), message));
@@ -305,8 +307,7 @@ impl Checks<'_, '_> {
                 return Err(self.error(&at("after"), format!("there is no stage `{stage}`")));
             }
         }
-        for cell in suite_cells(suite).map_err(|message| self.error(&at("modes"), message))?.into_iter().rev()
-        {
+        for cell in suite.cells().into_iter().rev() {
             generator
                 .check(&cell)
                 .map_err(|e| self.error(&at(field_of(&e)), format!("suite `{}`: {e}", suite.name)))?;
@@ -415,7 +416,7 @@ impl Checks<'_, '_> {
     fn claims(&self, document: &Document, arms: &[Arm]) -> Result<(), RecipeError> {
         self.names("claim", document.claims.iter().map(|claim| claim.name.as_str()))?;
         for claim in &document.claims {
-            claim.check(&document.evaluation, arms).map_err(|message| {
+            claims::check(claim, &document.evaluation, arms).map_err(|message| {
                 self.error(&format!("claim.{}", claim.name), format!("claim `{}`: {message}", claim.name))
             })?;
         }
@@ -437,20 +438,4 @@ fn field_of(error: &SpecError) -> &'static str {
 fn repeated(names: &[String]) -> Option<&String> {
     let mut seen = BTreeSet::new();
     names.iter().find(|name| !seen.insert(*name))
-}
-
-/// The cells of a suite, in the order of its problem file.
-pub(crate) fn suite_cells(suite: &SuiteConfig) -> Result<Vec<Cell>, String> {
-    let mut cells = Vec::new();
-    for &op in &suite.ops.0 {
-        for context in &suite.contexts {
-            for name in &suite.modes {
-                let Some(mode) = mix::mode(name) else {
-                    return Err(format!("`{name}` is no mode: there are `forward` and `reverse`"));
-                };
-                cells.push(Cell { op, context: context.clone(), mode });
-            }
-        }
-    }
-    Ok(cells)
 }

@@ -4,13 +4,14 @@ use problems::reward::Reward;
 use serde::{Deserialize, Serialize};
 
 use super::count;
+use learner::{AdamW, Sampling};
+use runs::records::StageKind;
+
 use crate::{
     advantage::Advantage,
     curriculum::Curriculum,
     kl::Kl,
-    learner::{AdamW, Sampling},
     policy::{Aggregation, Clip, Surrogate},
-    records::StageKind,
     schedule::Schedule,
 };
 

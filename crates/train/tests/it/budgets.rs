@@ -3,12 +3,12 @@
 use std::{fs, path::Path, sync::atomic::AtomicBool};
 
 use problems::{Cell, Contexts, Generator, World, gold::Mode};
+use runs::lines;
+use runs::records::{Exposure, MetricsRow, StageDone};
 use tercet_train::{
     checkpoint::LoopState,
-    files::read_lines,
     plan::{Plan, Rates},
     recipe::Recipe,
-    records::{Exposure, MetricsRow, StageDone},
     run::{Options, Run},
 };
 
@@ -41,7 +41,7 @@ fn stage(stages: &Path, name: &str) -> std::path::PathBuf {
 }
 
 fn losses(stages: &Path) -> Vec<f64> {
-    let rows: Vec<MetricsRow> = read_lines(&stage(stages, "pre").join("metrics.jsonl")).expect("metrics");
+    let rows: Vec<MetricsRow> = lines::read(&stage(stages, "pre").join("metrics.jsonl")).expect("metrics");
     rows.iter().map(|row| row.values["loss"].expect("finite")).collect()
 }
 
@@ -125,7 +125,7 @@ fn a_stage_can_train_on_files() {
 fn every_checkpoint_knows_what_was_seen() {
     run(recipe(&[]), |stages| {
         let stage = stage(stages, "pre");
-        let rows: Vec<MetricsRow> = read_lines(&stage.join("metrics.jsonl")).expect("metrics");
+        let rows: Vec<MetricsRow> = lines::read(&stage.join("metrics.jsonl")).expect("metrics");
         let all = json::<Exposure>(&stage.join("exposure.json"));
         // The milestone and the end.
         for step in [2, 7] {
@@ -178,7 +178,7 @@ by = "flops"
 #[test]
 fn refills_replace_groups_that_say_nothing() {
     let rows: Vec<MetricsRow> = run(recipe(&["stage.rl.rollout.refills=2"]), |stages| {
-        read_lines(&stage(stages, "rl").join("metrics.jsonl")).expect("metrics")
+        lines::read(&stage(stages, "rl").join("metrics.jsonl")).expect("metrics")
     });
     let value = |row: &MetricsRow, name: &str| row.values[name].expect("finite");
     for row in &rows {
@@ -196,7 +196,7 @@ fn refills_replace_groups_that_say_nothing() {
 fn beliefs_count_what_was_replaced() {
     let (rows, state) = run(recipe(&["stage.rl.rollout.refills=2"]), |stages| {
         let stage = stage(stages, "rl");
-        let rows: Vec<MetricsRow> = read_lines(&stage.join("metrics.jsonl")).expect("metrics");
+        let rows: Vec<MetricsRow> = lines::read(&stage.join("metrics.jsonl")).expect("metrics");
         (rows, json::<LoopState>(&stage.join("checkpoints/step-000005/loop.json")))
     });
     let drawn: f64 = rows.iter().map(|row| row.values["rollout/prompts_drawn"].expect("finite")).sum();
@@ -227,7 +227,7 @@ fn every_metric_has_its_line_in_the_documentation() {
     for overrides in [&[][..], &overrides] {
         run(recipe(overrides), |stages| {
             for (name, file) in [("pre", "metrics.jsonl"), ("rl", "metrics.jsonl"), ("rl", "timings.jsonl")] {
-                let rows = read_lines::<MetricsRow>(&stage(stages, name).join(file)).expect("metrics");
+                let rows = lines::read::<MetricsRow>(&stage(stages, name).join(file)).expect("metrics");
                 names.extend(rows.iter().flat_map(|row| row.values.keys()).map(|name| documented_name(name)));
             }
         });
@@ -242,7 +242,7 @@ fn every_metric_has_its_line_in_the_documentation() {
 fn gradients_that_are_not_finite_are_left_out_and_counted() {
     let recipe = recipe(&["stage.pre.optimizer.lr=1e300", "stage.rl.steps=1"]);
     let rows: Vec<MetricsRow> =
-        run(recipe, |stages| read_lines(&stage(stages, "pre").join("metrics.jsonl")).expect("metrics"));
+        run(recipe, |stages| lines::read(&stage(stages, "pre").join("metrics.jsonl")).expect("metrics"));
     let last = rows.last().expect("there were steps");
     assert_eq!(last.values["skipped_updates"], Some(6.0), "all but the first");
     assert_eq!(last.values["loss"], None, "a loss that is no number is written as null");

@@ -3,10 +3,10 @@
 //! The task: write token 3, then end. Reward 1 for exactly that, 0 otherwise. Responses have at most two
 //! tokens, so that a mask one token too early never sees the last one.
 
+use learner::{AdamW, Batch, Learner, Prompt, Sampling};
 use tercet_train::{
     advantage::{Advantage, advantages},
     kl::{Kl, KlKind},
-    learner::{AdamW, Batch, Learner, Prompt, Sampling},
     policy::{Aggregation, Clip, PolicyObjective, Surrogate},
 };
 
@@ -94,10 +94,10 @@ fn train(variant: Variant, mutation: Mutation) -> f64 {
             objective.advantages_T.resize(batch.len(), sign * advantage);
             objective.weights_T.resize(batch.len(), weight);
         }
-        objective.reference_T = reference.logprobs(&batch).expect("tokens are fine");
+        objective.reference_T = reference.logprobs(&batch, 1.0).expect("tokens are fine");
         for _ in 0..2 {
-            table.forward_backward(&batch, &objective).expect("tokens are fine");
-            table.optim_step(&adamw);
+            table.forward_backward(&batch, &objective, 1.0).expect("tokens are fine");
+            table.optim_step(&adamw).unwrap();
         }
     }
     table.probabilities(START)[3] * table.probabilities(3)[EOS as usize]

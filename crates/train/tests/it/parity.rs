@@ -1,10 +1,10 @@
 //! The arithmetic of the policy gradient against verl's, to 1e-6.
 
+use learner::Objective;
 use serde_json::Value;
 use tercet_train::{
     advantage::{Advantage, advantages},
     kl::{Kl, KlKind},
-    learner::Objective,
     policy::{Aggregation, Clip, PolicyObjective, Surrogate},
 };
 

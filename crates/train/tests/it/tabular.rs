@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use tercet_train::learner::{
+use learner::{
     AdamW, Batch, ForwardBackward, Learner, LearnerError, LearnerFactory, ModelConfig, Objective, OptimStep,
-    Prompt, Sample, Sampling, StopReason,
+    Prompt, Sample, Sampling, StopReason, Transfer,
 };
 
 /// Fails at the n-th use of any verb, like a machine that dies there.
@@ -165,7 +165,9 @@ impl Learner for Table {
         &mut self,
         batch: &Batch,
         objective: &dyn Objective,
+        temperature: f32,
     ) -> Result<ForwardBackward, LearnerError> {
+        assert_eq!(temperature, 1.0);
         self.fuse.burn()?;
         let logprobs_T = self.passes(batch);
         let mut gradient_T = vec![0.0; batch.len()];
@@ -186,7 +188,7 @@ impl Learner for Table {
                     let target = f64::from(u8::from(token == batch.tokens_T[t] as usize));
                     *gradient += f64::from(gradient_T[t]) * (target - p);
                 }
-                let Some(pull) = objective.pull() else { continue };
+                let Some(pull) = objective.reference_kl() else { continue };
                 let weight = f64::from(pull.weights_T[t]);
                 let reference = &pull.reference_TV[(t - 1) * self.vocab..][..self.vocab];
                 let log_ratio = |(p, q): (&f64, &f32)| p.ln() - f64::from(*q);
@@ -201,13 +203,13 @@ impl Learner for Table {
         Ok(ForwardBackward { loss, logprobs_T, entropy_T, divergence_T })
     }
 
-    fn optim_step(&mut self, adamw: &AdamW) -> OptimStep {
+    fn optim_step(&mut self, adamw: &AdamW) -> Result<OptimStep, LearnerError> {
         let grad_norm = self.gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
         let clip = f64::from(adamw.clip_norm);
         let scale = if clip > 0.0 && grad_norm > clip { clip / grad_norm } else { 1.0 };
         if !grad_norm.is_finite() {
             self.gradient.fill(0.0);
-            return OptimStep { grad_norm, applied: false };
+            return Ok(OptimStep { grad_norm, applied: false });
         }
         self.steps += 1;
         let (b1, b2) = (f64::from(adamw.beta1), f64::from(adamw.beta2));
@@ -222,15 +224,15 @@ impl Learner for Table {
                 f64::from(adamw.lr) * (direction + f64::from(adamw.weight_decay) * self.weights[i]);
             self.gradient[i] = 0.0;
         }
-        OptimStep { grad_norm, applied: true }
+        Ok(OptimStep { grad_norm, applied: true })
     }
 
-    fn logprobs(&mut self, batch: &Batch) -> Result<Vec<f32>, LearnerError> {
+    fn logprobs(&mut self, batch: &Batch, _: f32) -> Result<Vec<f32>, LearnerError> {
         self.fuse.burn()?;
         Ok(self.passes(batch))
     }
 
-    fn distributions(&mut self, batch: &Batch) -> Result<Vec<f32>, LearnerError> {
+    fn distributions(&mut self, batch: &Batch, _: f32) -> Result<Vec<f32>, LearnerError> {
         self.fuse.burn()?;
         let rows = self.rows(batch);
         Ok(batch.tokens_T.iter().flat_map(|last| rows[last].0.iter().map(|p| p.ln() as f32)).collect())
@@ -253,7 +255,7 @@ impl Learner for Table {
         Ok(prompts_P.iter().map(group).collect())
     }
 
-    fn save(&self, dir: &Path, with_optimizer: bool) -> Result<(), LearnerError> {
+    fn save(&self, dir: &Path, with_optimizer: bool) -> Result<Transfer, LearnerError> {
         write(&dir.join("model.safetensors"), &self.weights)?;
         // A machine that dies here leaves half a checkpoint.
         self.fuse.burn()?;
@@ -261,7 +263,8 @@ impl Learner for Table {
             let state = [&self.m[..], &self.v[..], &[self.steps as f64]].concat();
             write(&dir.join("optimizer.bin"), &state)?;
         }
-        self.fuse.burn()
+        self.fuse.burn()?;
+        Ok(Transfer::SharedDisk)
     }
 
     fn load(&mut self, dir: &Path) -> Result<(), LearnerError> {
@@ -276,8 +279,8 @@ impl Learner for Table {
         Ok(())
     }
 
-    fn parameters(&self) -> usize {
-        self.weights.len()
+    fn parameters(&self) -> Result<usize, LearnerError> {
+        Ok(self.weights.len())
     }
 }
 

@@ -8,10 +8,10 @@
 
 use std::sync::atomic::AtomicBool;
 
+use runs::lines;
+use runs::records::MetricsRow;
 use tercet_train::{
-    files::read_lines,
     recipe::Recipe,
-    records::MetricsRow,
     run::{Options, Run},
 };
 
@@ -72,7 +72,7 @@ fn run(overrides: &[&str]) -> Vec<MetricsRow> {
     run.execute(&mut (), &AtomicBool::new(false)).expect("the run ends");
     let stages = std::fs::read_dir(folder.path().join("stages")).expect("there are stages");
     let stage = stages.last().expect("one").expect("readable").path();
-    read_lines(&stage.join("metrics.jsonl")).expect("metrics")
+    lines::read(&stage.join("metrics.jsonl")).expect("metrics")
 }
 
 /// A metric's mean over some steps.

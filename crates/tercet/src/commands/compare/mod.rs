@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use train::records::Manifest;
+use runs::records::Manifest;
 
 use crate::failure::Usage;
 use crate::output::Output;

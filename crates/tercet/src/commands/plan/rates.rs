@@ -1,6 +1,6 @@
 //! How fast this machine trains and samples a recipe's model.
 
-use train::learner::{AdamW, Batch, LearnerFactory, ModelConfig, Objective, Prompt, Sampling};
+use learner::{AdamW, Batch, LearnerFactory, ModelConfig, Objective, Prompt, Sampling};
 use train::plan::{Rates, parameters};
 use train::recipe::Recipe;
 
@@ -45,8 +45,8 @@ pub(super) fn measure(recipe: &Recipe, factory: &dyn LearnerFactory) -> anyhow::
     let objective = AllTokens(vec![-1.0 / batch.len() as f32; batch.len()]);
     let adamw = AdamW { lr: 1e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.0, clip_norm: 1.0 };
     let start = now();
-    learner.forward_backward(&batch, &objective)?;
-    learner.optim_step(&adamw);
+    learner.forward_backward(&batch, &objective, 1.0)?;
+    learner.optim_step(&adamw)?;
     let train_tokens_per_second = batch.len() as f64 / start.elapsed().as_secs_f64();
 
     let per_sample = (OPERATIONS / (2.0 * per_token)) as usize / SAMPLES;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use train::records::{EvalRow, MetricsRow, StageDone, StageInfo, StageKind};
+use runs::records::{EvalRow, MetricsRow, StageDone, StageInfo, StageKind};
 use train::watch::{Event, Watch};
 
 use crate::progress::{Progress, duration, now, say};

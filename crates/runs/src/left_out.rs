@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use train::error::RunError;
-use train::eval::{EvalInfo, Suite};
 
-use crate::error::ReportError;
-use crate::folder::{Folder, read_optional};
+use crate::{
+    error::{FileError, damaged},
+    files,
+    folder::Folder,
+    records::EvalInfo,
+};
 
 /// An evaluation that is of another suite of the same name (other problems, sampling or rules) and not used.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -26,7 +28,7 @@ pub struct LeftOut {
 type ByHash = BTreeMap<String, Vec<LeftOut>>;
 
 /// Takes out of the folder's stages what is of another suite than the rest, and lists it.
-pub(crate) fn leave_out_others(folder: &mut Folder) -> Result<(), ReportError> {
+pub(crate) fn leave_out_others(folder: &mut Folder) -> Result<(), FileError> {
     for (suite, by_hash) in by_suite(folder)? {
         if by_hash.len() < 2 {
             continue;
@@ -42,7 +44,7 @@ pub(crate) fn leave_out_others(folder: &mut Folder) -> Result<(), ReportError> {
     Ok(())
 }
 
-fn by_suite(folder: &Folder) -> Result<BTreeMap<String, ByHash>, ReportError> {
+fn by_suite(folder: &Folder) -> Result<BTreeMap<String, ByHash>, FileError> {
     let mut found: BTreeMap<String, ByHash> = BTreeMap::new();
     for (name, stage) in &folder.stages {
         let mut evaluations: Vec<(&String, Option<u64>)> = stage.evals.keys().map(|s| (s, None)).collect();
@@ -50,7 +52,7 @@ fn by_suite(folder: &Folder) -> Result<BTreeMap<String, ByHash>, ReportError> {
             evaluations.extend(steps.keys().map(|step| (suite, Some(*step))));
         }
         for (suite, step) in evaluations {
-            let info: Option<EvalInfo> = read_optional(&stage.eval_info_path(suite, step))?;
+            let info: Option<EvalInfo> = files::read_optional(&stage.eval_info_path(suite, step))?;
             let hash = info.map_or_else(String::new, |info| info.suite);
             let evaluation = LeftOut { suite: suite.clone(), stage: name.clone(), step };
             found.entry(suite.clone()).or_default().entry(hash).or_default().push(evaluation);
@@ -60,7 +62,7 @@ fn by_suite(folder: &Folder) -> Result<BTreeMap<String, ByHash>, ReportError> {
 }
 
 /// The hash of the suite as the recipe has it now, or else the one that most evaluations have.
-fn wanted(folder: &Folder, suite: &str, by_hash: &ByHash) -> Result<String, ReportError> {
+fn wanted(folder: &Folder, suite: &str, by_hash: &ByHash) -> Result<String, FileError> {
     if let Some(hash) = hash_of_recipe(folder, suite)?.filter(|hash| by_hash.contains_key(hash)) {
         return Ok(hash);
     }
@@ -69,12 +71,11 @@ fn wanted(folder: &Folder, suite: &str, by_hash: &ByHash) -> Result<String, Repo
 }
 
 /// A run writes down its suites' problems, so nothing has to be generated.
-fn hash_of_recipe(folder: &Folder, suite: &str) -> Result<Option<String>, ReportError> {
+fn hash_of_recipe(folder: &Folder, suite: &str) -> Result<Option<String>, FileError> {
     let evaluation = &folder.recipe.evaluation;
     let Some(config) = evaluation.suites.iter().find(|known| known.name == suite) else { return Ok(None) };
-    let suite = Suite { config: config.clone(), problems: folder.problems(suite)?, seed: evaluation.seed };
-    let wrong = |e: RunError| ReportError::malformed(&folder.path.join("recipe.toml"), None, &e);
-    Ok(Some(suite.info().map_err(wrong)?.suite))
+    let info = config.info(evaluation.seed, &folder.records(suite)?);
+    info.map(|info| Some(info.suite)).map_err(|e| damaged(&folder.path.join("recipe.toml"), &e))
 }
 
 fn remove(folder: &mut Folder, evaluation: &LeftOut) {
@@ -87,18 +88,4 @@ fn remove(folder: &mut Folder, evaluation: &LeftOut) {
         steps.remove(&step);
     }
     stage.milestones.retain(|_, steps| !steps.is_empty());
-}
-
-/// Which evaluations were left out, in a sentence; empty if none was.
-pub(crate) fn left_out_sentence(left_out: &[LeftOut]) -> String {
-    if left_out.is_empty() {
-        return String::new();
-    }
-    let name = |e: &LeftOut| {
-        let step = e.step.map_or_else(String::new, |step| format!(" at step {step}"));
-        format!("{} of {}{step}", e.suite, e.stage)
-    };
-    let names: Vec<String> = left_out.iter().map(name).collect();
-    let s = if names.len() == 1 { "" } else { "s" };
-    format!("Of another suite, left out: {} evaluation{s} ({}).", names.len(), names.join(", "))
 }

@@ -13,7 +13,7 @@
 //!     timings.jsonl          one MetricsRow a line: seconds and rates, not reproducible
 //!     rollouts/step-000010.jsonl.gz   some prompts' rollouts, one Response a line
 //!     checkpoints/step-000100/        Hugging Face directory plus optimizer and loop state
-//!     evals/SUITE.json                eval::EvalInfo: which suite the two files below are of
+//!     evals/SUITE.json                EvalInfo: which suite the two files below are of
 //!     evals/SUITE.jsonl.gz            one EvalRow a line, one line a problem
 //!     evals/SUITE.responses.jsonl.gz  one Response a line
 //!     exposure.json          Exposure: how often each op, context, … was trained on
@@ -26,6 +26,7 @@
 
 use std::collections::BTreeMap;
 
+use problems::gold::Mode;
 use serde::{Deserialize, Serialize};
 
 /// Version of every file format in this module.
@@ -118,7 +119,7 @@ impl StageInfo {
 }
 
 /// The folder under `stages/` of a stage with this name and key.
-pub(crate) fn stage_folder(name: &str, key: &str) -> String {
+pub fn stage_folder(name: &str, key: &str) -> String {
     format!("{name}-{}", key.get(..10).unwrap_or(key))
 }
 
@@ -188,8 +189,8 @@ pub struct EvalRow {
     pub op: u32,
     /// Name of the context.
     pub context: String,
-    /// `forward` or `reverse`.
-    pub mode: String,
+    /// What is asked for.
+    pub mode: Mode,
     /// Samples drawn.
     pub n: u32,
     /// Samples that are right in process and answer (the paper's VerifiedCorrect).
@@ -211,6 +212,16 @@ pub struct EvalRow {
     pub first_faults: BTreeMap<String, u32>,
     /// Negative log-likelihood of the gold solution, nats a token.
     pub gold_nll: f64,
+}
+
+/// Says which suite an evaluation is of: `evals/SUITE.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvalInfo {
+    /// Hash of all that the suite says.
+    pub suite: String,
+    /// Hash of what determines the responses; where only other things changed, they are judged anew.
+    #[serde(default)]
+    pub samples: String,
 }
 
 /// A line of a responses or rollouts file: one sample.
@@ -254,8 +265,8 @@ pub struct ExposureCell {
     pub op: u32,
     /// Name of the context.
     pub context: String,
-    /// `forward` or `reverse`.
-    pub mode: String,
+    /// What is asked for.
+    pub mode: Mode,
     /// Longest chain of the graph.
     pub depth: u32,
     /// Class of its structure ([`problems::class`]): `chain`, `tree`, `reuse`, each perhaps with `+totals`.

@@ -37,7 +37,7 @@ pub enum Metric {
 /// above n = 1,029.
 ///
 /// ```
-/// use tercet_train::recipe::draws;
+/// use tercet_runs::draws;
 /// assert_eq!((draws(5, 2), draws(5, 6)), (10.0, 0.0));
 /// assert!(draws(1029, 514).is_finite() && draws(1030, 515).is_infinite() && draws(9999, 16).is_finite());
 /// ```
@@ -137,7 +137,7 @@ impl FromStr for Metric {
     type Err = String;
 
     /// ```
-    /// use tercet_train::recipe::Metric;
+    /// use tercet_runs::Metric;
     /// assert_eq!("pass@128".parse(), Ok(Metric::PassAt(128)));
     /// assert_eq!("fault:wrong-parents".parse::<Metric>().map(|m| m.to_string()), Ok("fault:wrong-parents".into()));
     /// assert!("pass@".parse::<Metric>().is_err() && "pass@0".parse::<Metric>().is_err());

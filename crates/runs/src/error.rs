@@ -1,0 +1,64 @@
+//! What can go wrong with the files of a run folder.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// A file could not be read, written or understood.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The system refused.
+    #[error("cannot {action} `{path}`: {source}")]
+    System {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried: `read`, `write`, …
+        action: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The content is not what it should be.
+    #[error("`{path}` is damaged: {}{reason}", line.map_or_else(String::new, |line| format!("line {line}: ")))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1, of a file of lines.
+        line: Option<usize>,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file was written by a program that knows another format.
+    #[error("`{path}` has format {found}; this program reads format {known}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The version it carries.
+        found: u32,
+        /// The version that this program knows.
+        known: u32,
+    },
+    /// Another process works in the run folder.
+    #[error("another process works in `{folder}`: wait for it to end, or choose another folder")]
+    Locked {
+        /// The run folder.
+        folder: PathBuf,
+    },
+}
+
+/// Turns a system error at a path into a [`FileError`].
+pub fn failed(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> FileError + use<> {
+    let path = path.to_owned();
+    move |source| FileError::System { path, action, source }
+}
+
+/// A file whose content is not what it should be.
+pub fn damaged(path: &Path, reason: &dyn ToString) -> FileError {
+    FileError::Damaged { path: path.to_owned(), line: None, reason: reason.to_string() }
+}
+
+/// A line, counted from 1, that is not what it should be.
+pub(crate) fn damaged_line(path: &Path, line: usize, reason: &dyn ToString) -> FileError {
+    FileError::Damaged { path: path.to_owned(), line: Some(line), reason: reason.to_string() }
+}
