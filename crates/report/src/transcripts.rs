@@ -224,10 +224,7 @@ fn transcript(problem: &Problem, position: u64, sides: &[(&str, &Response)]) -> 
         change_text,
         op: problem.cell.op,
         context: problem.cell.context.clone(),
-        mode: match problem.mode() {
-            problems::gold::Mode::Forward => "forward",
-            problems::gold::Mode::Reverse => "reverse",
-        },
+        mode: problem.mode().name(),
         problem: position,
         text: problem.problem.trim().to_owned(),
         question: problem.question.trim().to_owned(),
@@ -242,7 +239,7 @@ fn transcript(problem: &Problem, position: u64, sides: &[(&str, &Response)]) -> 
 fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Side {
     let mark = |node: &problems::verify::NodeVerdict| {
         Some(match node {
-            n if n.right() => Mark::Right,
+            n if n.correct() => Mark::Right,
             n if n.present => Mark::Wrong,
             _ => Mark::Missing,
         })
@@ -258,7 +255,7 @@ fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Side 
     Side {
         model: model.to_owned(),
         verified: response.verified,
-        outcome: match (response.verified, response.cut, verdict.answer_right) {
+        outcome: match (response.verified, response.cut, verdict.answer_correct) {
             (true, ..) => "right",
             (false, true, _) => "cut off",
             (false, false, true) => "right answer, wrong process",
@@ -278,8 +275,8 @@ fn steps(text: &str, verdict: &Verdict) -> Vec<Step> {
     for step in &verdict.steps {
         plain(&mut out, text, at..step.range.start, None, first);
         let (class, sign, word) =
-            if step.right { ("right", "✓", "right") } else { ("wrong", "✗", "wrong") };
-        let fault = step.fault.filter(|_| !step.right).map(|kind| (kind, step.fault_range.clone()));
+            if step.correct { ("right", "✓", "right") } else { ("wrong", "✗", "wrong") };
+        let fault = step.fault.filter(|_| !step.correct).map(|kind| (kind, step.fault_range.clone()));
         out.push(piece(text, step.range.clone(), (class, sign, word), fault.as_ref(), first));
         at = step.range.end.max(at);
     }

@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use runs::records::{Cost, Exposure, ExposureCell, FORMAT};
 
-use crate::recipe::mix::{mode, mode_name};
-
 /// The counts of a stage so far. Part of a checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
@@ -38,7 +36,7 @@ struct Seen {
 impl Ledger {
     /// Counts a problem that was trained on with so many tokens.
     pub fn see(&mut self, problem: &Problem, tokens: u64) {
-        let (cell, mode) = (&problem.cell, mode_name(problem.cell.mode));
+        let (cell, mode) = (&problem.cell, problem.cell.mode.name());
         let (depth, class) = (problem.stats().depth, class(&problem.graph));
         // Fixed-width numbers sort as numbers.
         let key = format!("{:04}/{}/{mode}/{depth:04}/{class}", cell.op, cell.context);
@@ -56,7 +54,7 @@ impl Ledger {
             ExposureCell {
                 op: number(text()),
                 context: text(),
-                mode: mode(&text()).unwrap_or(Mode::Forward),
+                mode: text().parse().unwrap_or(Mode::Forward),
                 depth: number(text()),
                 structure: text(),
                 problems: seen.problems,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use problems::audit::Audit;
 use problems::compare::compare_reference;
-use problems::{Cell, Contexts, Generator};
+use problems::{Cell, Contexts, Generator, Sequence};
 use rayon::prelude::*;
 
 use super::verify::record_on;
@@ -129,18 +129,18 @@ fn compared(path: &Path, number: u64) -> anyhow::Result<String> {
 struct Order<'a> {
     args: &'a Args,
     generator: Generator,
-    cells: Vec<Cell>,
+    sequences: Vec<Sequence>,
 }
 
 impl<'a> Order<'a> {
     fn new(args: &'a Args) -> anyhow::Result<Self> {
-        let (generator, cells) = args.world.open()?;
+        let (generator, sequences) = args.world.open()?;
         args.retelling.check(generator.contexts())?;
-        Ok(Self { args, generator, cells })
+        Ok(Self { args, generator, sequences })
     }
 
     fn problems(&self) -> u64 {
-        (self.cells.len() as u64).saturating_mul(self.args.number)
+        (self.sequences.len() as u64).saturating_mul(self.args.number)
     }
 
     fn pieces(&self) -> u64 {
@@ -149,7 +149,8 @@ impl<'a> Order<'a> {
 
     /// Everything that decides the bytes.
     fn made_from(&self, packing: Packing) -> String {
-        let Self { args, generator, cells } = self;
+        let Self { args, generator, sequences } = self;
+        let cells: Vec<&Cell> = sequences.iter().map(Sequence::cell).collect();
         let mut hasher = DefaultHasher::new();
         let world = (generator.world(), generator.contexts(), &args.world, &args.retelling);
         format!("{world:?} {cells:?} {packing:?} {}", super::revision()).hash(&mut hasher);
@@ -160,8 +161,8 @@ impl<'a> Order<'a> {
     fn piece(&self, number: u64) -> anyhow::Result<Vec<u8>> {
         let mut text = Vec::new();
         for k in number * PIECE..self.problems().min((number + 1) * PIECE) {
-            let cell = &self.cells[(k / self.args.number) as usize];
-            let problem = self.generator.problem(cell, self.args.start.saturating_add(k % self.args.number));
+            let sequence = &self.sequences[(k / self.args.number) as usize];
+            let problem = sequence.problem(self.args.start.saturating_add(k % self.args.number));
             let problem =
                 self.args.retelling.apply(problem, self.generator.world(), self.generator.contexts())?;
             match self.args.format {

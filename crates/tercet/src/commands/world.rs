@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::Context as _;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use problems::gold::Mode;
 use problems::stream::Stream;
-use problems::{Cell, Context, Contexts, Generator, Problem, Split, SplitRule, World};
+use problems::{Cell, Context, Contexts, Generator, Problem, Sequence, Split, SplitRule, World};
 use serde::Deserialize as _;
 use train::recipe::Recipe;
 
@@ -36,20 +37,14 @@ impl FromStr for Ops {
     }
 }
 
-/// How problems are told apart by use.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(crate) enum SplitName {
-    Train,
-    Rl,
-    Validation,
-    Test,
+/// Reads the name of a mode; the help lists them.
+fn mode() -> impl TypedValueParser<Value = Mode> {
+    PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|name| name.parse())
 }
 
-/// What is asked for.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(crate) enum ModeName {
-    Forward,
-    Reverse,
+/// Reads the name of a split; the help lists them.
+fn split() -> impl TypedValueParser<Value = Split> {
+    PossibleValuesParser::new(Split::ALL.map(Split::name)).try_map(|name| name.parse())
 }
 
 /// Flattened into every command that makes problems.
@@ -62,14 +57,14 @@ pub(crate) struct WorldArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "zoo")]
     context: Vec<String>,
     /// What is asked for: the last quantity, or an unknown one
-    #[arg(long, value_delimiter = ',', default_value = "forward")]
-    mode: Vec<ModeName>,
+    #[arg(long, value_parser = mode(), value_delimiter = ',', default_value = "forward")]
+    mode: Vec<Mode>,
     /// Names all random draws
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Only problems of this split; without it, of all
-    #[arg(long)]
-    split: Option<SplitName>,
+    #[arg(long, value_parser = split())]
+    split: Option<Split>,
     /// Split by text instead of structure (the paper's weaker rule)
     #[arg(long, requires = "split")]
     by_text: bool,
@@ -85,23 +80,22 @@ pub(crate) struct WorldArgs {
 }
 
 impl WorldArgs {
-    /// The generator and its cells, checked.
-    pub(crate) fn open(&self) -> anyhow::Result<(Generator, Vec<Cell>)> {
+    /// The generator and the problems of each cell.
+    pub(crate) fn open(&self) -> anyhow::Result<(Generator, Vec<Sequence>)> {
         let (world, contexts) = self.world()?;
         let rule = if self.by_text { SplitRule::Text } else { SplitRule::Structure };
-        let split = self.split.map(|split| (split.into(), rule));
+        let split = self.split.map(|split| (split, rule));
         let generator = Generator::new(&world, &contexts, self.seed, split).map_err(Usage::error)?;
-        let mut cells = Vec::new();
+        let mut sequences = Vec::new();
         for context in &self.context {
             for &mode in &self.mode {
                 for &op in &self.op.0 {
-                    let cell = Cell { op, context: context.clone(), mode: mode.into() };
-                    generator.check(&cell).map_err(Usage::error)?;
-                    cells.push(cell);
+                    let cell = Cell { op, context: context.clone(), mode };
+                    sequences.push(generator.sequence(&cell).map_err(Usage::error)?);
                 }
             }
         }
-        Ok((generator, cells))
+        Ok((generator, sequences))
     }
 
     /// The seed.
@@ -209,26 +203,6 @@ fn merge(base: &mut toml::Table, changes: toml::Table) {
         match (base.get_mut(&key), value) {
             (Some(toml::Value::Table(inner)), toml::Value::Table(change)) => merge(inner, change),
             (_, value) => drop(base.insert(key, value)),
-        }
-    }
-}
-
-impl From<SplitName> for Split {
-    fn from(name: SplitName) -> Self {
-        match name {
-            SplitName::Train => Self::Train,
-            SplitName::Rl => Self::Rl,
-            SplitName::Validation => Self::Validation,
-            SplitName::Test => Self::Test,
-        }
-    }
-}
-
-impl From<ModeName> for Mode {
-    fn from(name: ModeName) -> Self {
-        match name {
-            ModeName::Forward => Self::Forward,
-            ModeName::Reverse => Self::Reverse,
         }
     }
 }

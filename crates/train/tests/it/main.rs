@@ -6,6 +6,7 @@
 
 mod budgets;
 mod events;
+mod held_out;
 mod kill;
 mod learning;
 mod parity;
