@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use train::{
+use tercet_train::{
     plan::Plan,
     recipe::{Recipe, RecipeError},
 };
