@@ -99,6 +99,10 @@ fn batches_that_do_not_fit_are_refused() {
     let torn = Batch { tokens_T: vec![1, 2, 3], starts_S: vec![0, 2] };
     assert!(refused(&torn).contains("do not fit its tokens"));
     assert_eq!(learner.logprobs(&batch(&[tokens(1, context, 61)]), 1.0).unwrap().len(), context);
+    for temperature in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        let refused = learner.logprobs(&batch(&[vec![3, 4]]), temperature).unwrap_err().to_string();
+        assert!(refused.contains("but must be above 0"), "{refused}");
+    }
 }
 
 #[test]
@@ -137,4 +141,16 @@ fn impossible_shapes_are_refused() {
     assert_eq!(refused(&|c| c.vocab = 0), "the model's vocab must be at least 1");
     assert_eq!(refused(&|c| c.rope_theta = f64::NAN), "the model's rope_theta is NaN, but must be positive");
     assert!(refused(&|c| c.eos = Some(61)).contains("outside the vocabulary"));
+    // No memory is asked for before the size is known to be possible.
+    assert_eq!(refused(&|c| c.layers = 10_000_000), "the model's layers = 10000000 is beyond any use");
+    assert!(refused(&|c| c.vocab = 1 << 32).contains("is beyond any use"));
+    assert!(
+        refused(&|c| (c.hidden, c.heads, c.kv_heads) = (1 << 23, 2, 2)).contains("parameters is too large")
+    );
+    assert!(
+        refused(&|c| {
+            (c.context, c.hidden) = (1 << 24, 60 * 36);
+        })
+        .contains("is too long for heads of width 360")
+    );
 }

@@ -92,36 +92,49 @@ fn a_row_does_not_depend_on_its_company() {
 }
 
 #[test]
-fn the_samplers_logprobs_are_the_trainers() {
+fn the_samplers_logprobs_are_the_trainers_at_its_temperature() {
     let mut learner = odd(2);
     train(&mut learner, 0..3);
-    let sampling = Sampling { temperature: 1.2, top_p: 0.9, top_k: 30, max_tokens: 70 };
-    // Prompts of every length around the cache's page size, each in a group of samples.
-    let prompts: Vec<Prompt> = [1, 2, 31, 32, 33, 63, 64, 65, 95, 96]
-        .iter()
-        .map(|len| Prompt { tokens: tokens(*len, *len as usize, 61), key: [*len as u8; 32], first: 0, n: 7 })
-        .collect();
-    let samples = learner.sample(&prompts, &sampling, &mut |_| {}).unwrap();
-    let mut sequences = Vec::new();
-    let mut expected = Vec::new();
-    for (prompt, samples) in prompts.iter().zip(&samples) {
-        assert_eq!(samples.len(), 7);
-        for sample in samples {
-            sequences.push([&*prompt.tokens, &*sample.tokens].concat());
-            assert!(sequences.last().unwrap().len() <= odd_config().context);
-            expected.push((prompt.tokens.len(), sample.logprobs.clone()));
+    let check = |learner: &mut CpuLearner, sampled: f32, trained: f32| {
+        let sampling = Sampling { temperature: sampled, top_p: 0.9, top_k: 30, max_tokens: 70 };
+        // Prompts of every length around the cache's page size, each in a group of samples.
+        let prompt =
+            |len: u32| Prompt { tokens: tokens(len, len as usize, 61), key: [len as u8; 32], first: 0, n: 7 };
+        let prompts = [1, 2, 31, 32, 33, 63, 64, 65, 95, 96].map(prompt);
+        let samples = learner.sample(&prompts, &sampling, &mut |_| {}).unwrap();
+        let mut sequences = Vec::new();
+        let mut expected = Vec::new();
+        for (prompt, samples) in prompts.iter().zip(&samples) {
+            assert_eq!(samples.len(), 7);
+            for sample in samples {
+                sequences.push([&*prompt.tokens, &*sample.tokens].concat());
+                assert!(sequences.last().unwrap().len() <= odd_config().context);
+                expected.push((prompt.tokens.len(), sample.logprobs.clone()));
+            }
         }
-    }
-    let batch = batch(&sequences);
-    let logprobs = learner.logprobs(&batch, 1.0).unwrap();
-    let mut compared = 0;
-    for (range, (prompt, expected)) in batch.sequences().zip(expected) {
-        assert_eq!(logprobs[range.start + prompt..range.end], expected, "bit for bit");
-        compared += expected.len();
-    }
-    assert!(compared > 500, "only {compared} tokens compared");
+        let batch = batch(&sequences);
+        let logprobs = learner.logprobs(&batch, trained).unwrap();
+        let mut compared = 0;
+        for (range, (prompt, expected)) in batch.sequences().zip(expected) {
+            assert_eq!(logprobs[range.start + prompt..range.end], expected, "bit for bit at {sampled}");
+            compared += expected.len();
+        }
+        assert!(compared > 500, "only {compared} tokens compared");
 
-    // The pass with gradients computes the same numbers.
-    let objective = CrossEntropy::mean(&batch, |t| t % 2 == 0);
-    assert_eq!(learner.forward_backward(&batch, &objective, 1.0).unwrap().logprobs_T, logprobs);
+        // The pass with gradients computes the same numbers, and so do whole distributions.
+        let objective = CrossEntropy::mean(&batch, |t| t % 2 == 0);
+        assert_eq!(learner.forward_backward(&batch, &objective, trained).unwrap().logprobs_T, logprobs);
+        let distributions_TV = learner.distributions(&batch, trained).unwrap();
+        for range in batch.sequences() {
+            for t in range.skip(1) {
+                let row = &distributions_TV[(t - 1) * 61..][..61];
+                assert_eq!(row[batch.tokens_T[t] as usize], logprobs[t]);
+            }
+        }
+    };
+    for temperature in [1.0, 0.8, 1.2] {
+        check(&mut learner, temperature, temperature);
+    }
+    // A greedy sample has the log-probabilities of temperature 1.
+    check(&mut learner, 0.0, 1.0);
 }

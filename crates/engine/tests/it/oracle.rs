@@ -89,21 +89,26 @@ fn logits(c: &ModelConfig, w: &Weights, sequence: &[u32]) -> Vec<Vec<f64>> {
     stream.iter().map(|x| linear(head, None, &norm(x, &w["model.norm.weight"], c.norm_eps))).collect()
 }
 
-/// Log-probability of every token; the first of a sequence has none.
-fn logprobs(c: &ModelConfig, w: &Weights, batch: &Batch) -> Vec<f64> {
+/// Log-probabilities of the distribution that each token was drawn from at a temperature; the first of a sequence has
+/// none.
+fn distributions(c: &ModelConfig, w: &Weights, batch: &Batch, temperature: f64) -> Vec<Option<Vec<f64>>> {
     let mut all = Vec::new();
     for range in batch.sequences() {
-        let sequence = &batch.tokens_T[range];
-        for (t, z) in logits(c, w, sequence).iter().enumerate() {
-            if t == 0 {
-                all.push(0.0);
-            }
-            if let Some(next) = sequence.get(t + 1) {
-                all.push(z[*next as usize] - z.iter().map(|z| z.exp()).sum::<f64>().ln());
-            }
+        all.push(None);
+        for z in &logits(c, w, &batch.tokens_T[range.clone()])[..range.len() - 1] {
+            let z: Vec<f64> = z.iter().map(|z| z / temperature).collect();
+            let log_sum = z.iter().map(|z| z.exp()).sum::<f64>().ln();
+            all.push(Some(z.iter().map(|z| z - log_sum).collect()));
         }
     }
     all
+}
+
+/// Log-probability of every token at a temperature; the first of a sequence has none.
+fn logprobs(c: &ModelConfig, w: &Weights, batch: &Batch, temperature: f64) -> Vec<f64> {
+    let rows = distributions(c, w, batch, temperature);
+    let pairs = rows.iter().zip(&batch.tokens_T);
+    pairs.map(|(row, token)| row.as_ref().map_or(0.0, |row| row[*token as usize])).collect()
 }
 
 /// Shapes on purpose beside every vector width, panel and tile.
@@ -141,16 +146,42 @@ fn forward_and_gradients_agree_with_the_oracle() {
         let exact: Vec<f64> =
             batch.sequences().flat_map(|r| logits(c, &w, &batch.tokens_T[r]).concat()).collect();
         assert!(distance(&learner.logits(&batch).unwrap(), &exact) < 1e-5, "logits of shape {seed}");
-        assert!(distance(&learner.logprobs(&batch, 1.0).unwrap(), &logprobs(c, &w, &batch)) < 1e-5);
+        assert!(distance(&learner.logprobs(&batch, 1.0).unwrap(), &logprobs(c, &w, &batch, 1.0)) < 1e-5);
 
         let objective = CrossEntropy::mean(&batch, |t| t % 4 != 0);
         let loss = |w: &Weights| -> f64 {
-            let logprobs = logprobs(c, w, &batch);
+            let logprobs = logprobs(c, w, &batch, 1.0);
             logprobs.iter().zip(&objective.gradient_T).map(|(l, g)| l * f64::from(*g)).sum()
         };
         let reported = learner.forward_backward(&batch, &objective, 1.0).unwrap().loss;
         assert!((reported / loss(&w) - 1.0).abs() < 1e-5);
         check_gradients(&learner, &w, loss);
+    }
+}
+
+#[test]
+fn at_other_temperatures_all_is_of_the_divided_logits() {
+    for (c, temperature) in [(&shapes()[1], 0.7), (&shapes()[1], 1.3), (&shapes()[3], 0.7)] {
+        let mut learner = CpuFactory::with_threads(Some(2)).fresh_cpu(c, [5; 32]).unwrap();
+        let batch = batch(&[37, 1, 5].map(|len| tokens(len, len as usize, c.vocab as u32)));
+        let w = weights(&learner);
+        let exact = f64::from(temperature);
+        let found = learner.logprobs(&batch, temperature).unwrap();
+        assert!(distance(&found, &logprobs(c, &w, &batch, exact)) < 1e-5, "log-probabilities");
+
+        let mut objective = CrossEntropy::mean(&batch, |t| t % 4 != 0);
+        objective.announced = false;
+        let pass = learner.forward_backward(&batch, &objective, temperature).unwrap();
+        assert_eq!(pass.logprobs_T, found);
+        let entropies = distributions(c, &w, &batch, exact).into_iter().map(|row| match row {
+            None => 0.0,
+            Some(row) => -row.iter().map(|l| l.exp() * l).sum::<f64>(),
+        });
+        assert!(distance(&pass.entropy_T, &entropies.collect::<Vec<_>>()) < 1e-5, "entropies");
+        check_gradients(&learner, &w, |w| {
+            let logprobs = logprobs(c, w, &batch, exact);
+            logprobs.iter().zip(&objective.gradient_T).map(|(l, g)| l * f64::from(*g)).sum()
+        });
     }
 }
 
@@ -172,14 +203,14 @@ fn check_gradients(learner: &CpuLearner, w: &Weights, loss: impl Fn(&Weights) ->
     }
 }
 
-/// Cross-entropy with a pull towards another model.
-struct Pulled {
+/// Cross-entropy with a KL term towards another model.
+struct WithReference {
     loss: CrossEntropy,
     reference_TV: Vec<f32>,
     weights_T: Vec<f32>,
 }
 
-impl Objective for Pulled {
+impl Objective for WithReference {
     fn gradient(&self, logprobs_T: &[f32], gradient_T: &mut [f32]) -> f64 {
         self.loss.gradient(logprobs_T, gradient_T)
     }
@@ -198,41 +229,40 @@ fn the_exact_divergence_and_its_gradient_agree_with_the_oracle() {
     let c = &shapes()[2];
     let factory = CpuFactory::with_threads(Some(2));
     let batch = batch(&[70, 1, 21].map(|len| tokens(len, len as usize, c.vocab as u32)));
-    let reference_TV = factory.fresh_cpu(c, [9; 32]).unwrap().distributions(&batch, 1.0).unwrap();
-    for row in reference_TV.chunks(c.vocab) {
-        let sum: f64 = row.iter().map(|l| f64::from(*l).exp()).sum();
-        assert!((sum - 1.0).abs() < 1e-5, "probabilities sum to {sum}");
-    }
-    for announced in [true, false] {
+    for (announced, temperature) in [(true, 1.0), (false, 1.0), (true, 0.7), (false, 1.3)] {
+        let exact = f64::from(temperature);
+        let mut other = factory.fresh_cpu(c, [9; 32]).unwrap();
+        let reference_TV = other.distributions(&batch, temperature).unwrap();
+        let expected = distributions(c, &weights(&other), &batch, exact);
+        for (row, expected) in reference_TV.chunks(c.vocab).zip(&expected[1..]) {
+            let sum: f64 = row.iter().map(|l| f64::from(*l).exp()).sum();
+            assert!((sum - 1.0).abs() < 1e-5, "probabilities sum to {sum}");
+            assert!(expected.as_ref().is_none_or(|expected| distance(row, expected) < 1e-5));
+        }
         let mut learner = factory.fresh_cpu(c, [3; 32]).unwrap();
         let w = weights(&learner);
         let cross_entropy = CrossEntropy::mean(&batch, |t| t % 4 != 0);
         // Some tokens have both terms, some one of them.
         let weights_T = (0..batch.len()).map(|t| if t % 3 == 1 { 0.01 * t as f32 } else { 0.0 }).collect();
         let loss = CrossEntropy { announced, ..cross_entropy };
-        let objective = Pulled { loss, reference_TV: reference_TV.clone(), weights_T };
+        let objective = WithReference { loss, reference_TV, weights_T };
         let divergences = |w: &Weights| -> Vec<f64> {
-            let mut all = Vec::new();
-            for range in batch.sequences() {
-                all.push(0.0);
-                let rows = logits(c, w, &batch.tokens_T[range.clone()]);
-                for (z, q) in rows.iter().zip(reference_TV[range.start * c.vocab..].chunks(c.vocab)) {
-                    let log_sum = z.iter().map(|z| z.exp()).sum::<f64>().ln();
-                    let term = |(z, q): (&f64, &f32)| (z - log_sum).exp() * (z - log_sum - f64::from(*q));
-                    all.push(z.iter().zip(q).map(term).sum());
-                }
-                // The last row of a sequence foretells nothing.
-                all.pop();
-            }
-            all
+            let term = |(p, q): (&f64, &f32)| p.exp() * (p - f64::from(*q));
+            let rows = distributions(c, w, &batch, exact).into_iter().enumerate();
+            let divergence = |(t, row): (usize, Option<Vec<f64>>)| {
+                // The distribution of a token is in the row before it.
+                let reference = |row| (row, &objective.reference_TV[(t - 1) * c.vocab..][..c.vocab]);
+                row.map(reference).map_or(0.0, |(row, q)| row.iter().zip(q).map(term).sum())
+            };
+            rows.map(divergence).collect()
         };
         let loss = |w: &Weights| -> f64 {
-            let logprobs = logprobs(c, w, &batch);
+            let logprobs = logprobs(c, w, &batch, exact);
             let terms = logprobs.iter().zip(&objective.loss.gradient_T).map(|(l, g)| l * f64::from(*g));
-            let pulls = divergences(w).into_iter().zip(&objective.weights_T);
-            terms.sum::<f64>() + pulls.map(|(kl, weight)| kl * f64::from(*weight)).sum::<f64>()
+            let kl_terms = divergences(w).into_iter().zip(&objective.weights_T);
+            terms.sum::<f64>() + kl_terms.map(|(kl, weight)| kl * f64::from(*weight)).sum::<f64>()
         };
-        let pass = learner.forward_backward(&batch, &objective, 1.0).unwrap();
+        let pass = learner.forward_backward(&batch, &objective, temperature).unwrap();
         assert!((pass.loss / loss(&w) - 1.0).abs() < 1e-5);
         let mut exact = divergences(&w);
         exact.iter_mut().zip(&objective.weights_T).filter(|(_, w)| **w == 0.0).for_each(|(kl, _)| *kl = 0.0);

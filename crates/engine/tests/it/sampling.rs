@@ -73,6 +73,10 @@ fn impossible_prompts_are_refused() {
     assert_eq!(refused(vec![]), "a prompt is empty");
     assert_eq!(refused(vec![3; 97]), "a prompt of 97 tokens is longer than the context of 96");
     assert_eq!(refused(vec![3, 61]), "token 61 is outside the vocabulary of 61");
+    let prompts = [prompt(1, 5, 1)];
+    let cold = Sampling { temperature: f32::NAN, ..PLAIN };
+    let refused = learner.sample(&prompts, &cold, &mut |_| {}).unwrap_err().to_string();
+    assert_eq!(refused, "`temperature` is NaN, but must be at least 0");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::device::{Device, Optimizer, Weights};
 use crate::kernels::floats::Floats;
 use crate::kernels::{Isa, rows};
 use crate::layout::Layout;
-use crate::model::{self, Workspace};
+use crate::model::{self, Loss, Workspace};
 use crate::{init, kernels};
 
 /// Makes learners that run on the processor.
@@ -72,7 +72,7 @@ impl CpuFactory {
         if self.eos.is_some() {
             (config.eos, config.pad) = (self.eos, None);
         }
-        let layout = Layout::new(&config)?;
+        let layout = checkpoint::layout(dir, &config)?;
         let weights = checkpoint::load(dir, &layout)?;
         let mut learner = CpuLearner::new(self.device()?, layout, &weights);
         learner.restore(checkpoint::load_optimizer(dir, &learner.layout)?);
@@ -141,8 +141,7 @@ impl CpuLearner {
         tensors.map(|t| (t.name.as_str(), &*t.shape, &self.gradient[t.span.clone()]))
     }
 
-    /// Logits of every token's successor: `[T, vocab]`. For inspection and the exact divergence; other
-    /// training never holds them.
+    /// Logits of every token's successor: `[T, vocab]`. For inspection; training never holds them.
     ///
     /// # Errors
     /// As [`Learner::logprobs`].
@@ -199,7 +198,8 @@ impl Learner for CpuLearner {
             return Err(LearnerError::Request("the weights are not packed".to_owned()));
         };
         let w = Weights { layout: &self.layout, flat: &self.weights, packed };
-        model::forward_backward(&self.device, &w, &flat, objective, &mut self.workspace, &mut self.gradient)
+        let loss = Loss { objective, temperature };
+        model::forward_backward(&self.device, &w, &flat, loss, &mut self.workspace, &mut self.gradient)
     }
 
     fn optim_step(&mut self, adamw: &AdamW) -> Result<OptimStep, LearnerError> {
@@ -231,7 +231,7 @@ impl Learner for CpuLearner {
         self.pack();
         let Some(packed) = &self.packed else { return Ok(Vec::new()) };
         let w = Weights { layout: &self.layout, flat: &self.weights, packed };
-        Ok(model::forward(&self.device, &w, &flat, &mut self.workspace).0)
+        Ok(model::logprobs(&self.device, &w, &flat, &mut self.workspace, temperature))
     }
 
     fn distributions(&mut self, batch: &Batch, temperature: f32) -> Result<Vec<f32>, LearnerError> {
@@ -240,6 +240,7 @@ impl Learner for CpuLearner {
         let (isa, vocab) = (self.device.isa, self.layout.config.vocab);
         self.device.pool.install(|| {
             logits_TV.par_chunks_exact_mut(vocab).for_each(|row| {
+                rows::at_temperature(isa, row, temperature);
                 rows::to_logprobs(isa, row, rows::log_softmax(isa, row));
             });
         });
@@ -252,6 +253,7 @@ impl Learner for CpuLearner {
         sampling: &Sampling,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Vec<Sample>>, LearnerError> {
+        sampling.check().map_err(|(_, reason)| LearnerError::Request(reason))?;
         prompts_P.iter().try_for_each(|prompt| self.check_prompt(prompt))?;
         self.pack();
         let Some(packed) = &self.packed else { return Ok(Vec::new()) };
@@ -304,10 +306,10 @@ impl Learner for CpuLearner {
 }
 
 fn check_temperature(temperature: f32) -> Result<(), LearnerError> {
-    if temperature == 1.0 {
+    if temperature.is_finite() && temperature > 0.0 {
         return Ok(());
     }
-    Err(LearnerError::Request(format!("a policy at temperature {temperature} is not supported, only 1")))
+    Err(LearnerError::Request(format!("the temperature is {temperature}, but must be above 0")))
 }
 
 /// The instruction set in use, for reports: "avx512", "avx2" or "scalar".
