@@ -11,6 +11,7 @@ pub mod figures;
 pub mod html;
 mod markdown;
 pub mod measure;
+#[cfg(feature = "serve")]
 pub mod serve;
 pub mod stats;
 pub mod table;

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use problems::Problem;
+#[cfg(feature = "serve")]
+use problems::Record;
 use problems::verify::{FaultKind, Policy, Verdict, verify};
-use problems::{Problem, Record};
 use runs::records::Response;
 use serde::Serialize;
 
@@ -136,6 +138,7 @@ pub(crate) fn transcripts(measure: &Measure) -> Result<Vec<Transcript>, ReportEr
 }
 
 /// A rollout, with the problem that its record holds; `None` if it holds none or one that contradicts itself.
+#[cfg(feature = "serve")]
 pub(crate) fn of_rollout(rollout: &Response, label: &str) -> Option<Transcript> {
     let record: Record = serde_json::from_value(rollout.record.clone()?).ok()?;
     let problem = Problem::from_record(&record).ok()?;

@@ -20,6 +20,7 @@ impl Stopwatch {
 }
 
 /// Seconds since 1970, for event files.
+#[cfg(feature = "tensorboard")]
 #[expect(clippy::disallowed_methods, reason = "the one place that looks at a clock")]
 pub(crate) fn wall_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())

@@ -120,6 +120,7 @@ pub(crate) fn fragment<T: Serialize>(
 }
 
 /// What the evaluations say: changes, figures and table, as a piece of a page.
+#[cfg(feature = "serve")]
 pub(crate) fn evaluation(
     measure: &Measure,
     table: &Table,

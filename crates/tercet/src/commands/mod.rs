@@ -11,11 +11,14 @@ mod recipe;
 mod report;
 mod run;
 mod sample;
+#[cfg(feature = "serve")]
 mod serve;
 mod show;
 mod tokenizer;
 mod verify;
 mod world;
+
+use std::ffi::OsString;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
@@ -53,6 +56,7 @@ enum Command {
     Sample(sample::Args),
     Eval(eval::Args),
     Report(report::Args),
+    #[cfg(feature = "serve")]
     Serve(serve::Args),
     #[command(subcommand)]
     Export(export::Command),
@@ -62,10 +66,10 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// Runs what was asked for.
-pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
+/// Runs what was asked for. `called` is the whole command line.
+pub(crate) fn run(cli: Cli, called: &[OsString]) -> anyhow::Result<()> {
     match cli.command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => run::run(&args, called),
         Command::Plan(args) => plan::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Eval(args) => eval::run(&args),
@@ -74,6 +78,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Show(args) => show::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Export(command) => export::run(&command),
+        #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Tokenizer(command) => tokenizer::run(&command),

@@ -2,12 +2,14 @@
 
 pub(super) mod watch;
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use engine::CpuFactory;
 use train::run::{Options, Outcome, Run};
+#[cfg(feature = "tensorboard")]
 use train::tensorboard::TensorBoard;
 
 use super::recipe::RecipeArgs;
@@ -45,6 +47,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     reuse: Vec<PathBuf>,
     /// Write event files for TensorBoard, too, to DIR/tensorboard
+    #[cfg(feature = "tensorboard")]
     #[arg(long)]
     tensorboard: bool,
     #[command(flatten)]
@@ -54,7 +57,7 @@ pub(crate) struct Args {
     pin: bool,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+pub(crate) fn run(args: &Args, called: &[OsString]) -> anyhow::Result<()> {
     let factory = CpuFactory { pin: args.pin, ..CpuFactory::with_threads(args.threads.apply()?) };
     let recipe = args.recipe.open()?;
     let stop = interrupt::listen(interrupt::SAVING)?;
@@ -68,7 +71,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     let options = Options {
-        command: command(),
+        command: command(called),
         revision: super::revision(),
         arm: args.arm.clone(),
         seed: args.seed,
@@ -77,7 +80,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let run = Run::open(recipe, &folder, &factory, options)?;
     let outcome = execute(&run, &stop, args)?;
     if outcome == Outcome::Stopped {
-        anyhow::bail!("stopped before the end, everything so far is saved: go on with `{}`", command());
+        anyhow::bail!("stopped before the end, everything so far is saved: go on with `{}`", command(called));
     }
     let report = report::html::write(&folder)?;
     let mut output = Output::stdout();
@@ -89,23 +92,24 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn execute(run: &Run<'_>, stop: &AtomicBool, args: &Args) -> anyhow::Result<Outcome> {
     let mut terminal = watch::Terminal::new(!args.reuse.is_empty());
-    if !args.tensorboard {
-        return Ok(run.execute(&mut terminal, stop)?);
+    #[cfg(feature = "tensorboard")]
+    if args.tensorboard {
+        let mut board = TensorBoard::new(run.folder(), &mut terminal);
+        let outcome = run.execute(&mut board, stop)?;
+        if let Err(error) = board.finish() {
+            say(&format!("the event files for TensorBoard are not complete: {error}"));
+        }
+        return Ok(outcome);
     }
-    let mut board = TensorBoard::new(run.folder(), &mut terminal);
-    let outcome = run.execute(&mut board, stop)?;
-    if let Err(error) = board.finish() {
-        say(&format!("the event files for TensorBoard are not complete: {error}"));
-    }
-    Ok(outcome)
+    Ok(run.execute(&mut terminal, stop)?)
 }
 
 /// The command as it was called.
-fn command() -> String {
+fn command(called: &[OsString]) -> String {
     let quoted = |arg: String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+".contains(c);
         if arg.chars().all(plain) { arg } else { format!("'{}'", arg.replace('\'', r"'\''")) }
     };
-    let args = std::env::args_os().skip(1).map(|arg| quoted(arg.to_string_lossy().into_owned()));
+    let args = called.iter().skip(1).map(|arg| quoted(arg.to_string_lossy().into_owned()));
     std::iter::once("tercet".to_owned()).chain(args).collect::<Vec<_>>().join(" ")
 }
