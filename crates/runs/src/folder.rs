@@ -15,7 +15,7 @@ use crate::{
     files,
     left_out::{self, LeftOut},
     lines,
-    records::{EvalRow, Exposure, FORMAT, Manifest, MetricsRow, StageDone, StageInfo},
+    records::{EvalInfo, EvalRow, Exposure, FORMAT, Manifest, MetricsRow, StageDone, StageInfo},
 };
 
 /// Everything small in a run folder.
@@ -103,8 +103,49 @@ impl Folder {
             }
         }
         let mut folder = Self { path: path.to_owned(), manifest, recipe, stages, left_out: Vec::new() };
-        left_out::leave_out_others(&mut folder)?;
+        folder.left_out = left_out::others(folder.evaluations()?, |suite| folder.hash_of_suite(suite))?;
+        for other in folder.left_out.clone() {
+            folder.remove(&other);
+        }
         Ok(folder)
+    }
+
+    /// All evaluations, each with the hash of its suite; an empty one where the folder has none.
+    fn evaluations(&self) -> Result<Vec<(LeftOut, String)>, FileError> {
+        let mut found = Vec::new();
+        for (name, stage) in &self.stages {
+            let last = stage.evals.keys().map(|suite| (suite, None));
+            let steps = stage.milestones.iter();
+            let steps = steps.flat_map(|(suite, steps)| steps.keys().map(move |step| (suite, Some(*step))));
+            for (suite, step) in last.chain(steps) {
+                let info: Option<EvalInfo> = files::read_optional(&stage.eval_info_path(suite, step))?;
+                let evaluation = LeftOut { suite: suite.clone(), stage: name.clone(), step };
+                found.push((evaluation, info.map_or_else(String::new, |info| info.suite)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The hash of a suite as the recipe has it now. A run writes down its suites' problems, so nothing is generated.
+    fn hash_of_suite(&self, suite: &str) -> Result<Option<String>, FileError> {
+        let evaluation = &self.recipe.evaluation;
+        let Some(config) = evaluation.suites.iter().find(|known| known.name == suite) else {
+            return Ok(None);
+        };
+        let info = config.info(evaluation.seed, &self.records(suite)?);
+        info.map(|info| Some(info.suite)).map_err(|e| damaged(&self.path.join("recipe.toml"), &e))
+    }
+
+    fn remove(&mut self, evaluation: &LeftOut) {
+        let Some(stage) = self.stages.get_mut(&evaluation.stage) else { return };
+        let Some(step) = evaluation.step else {
+            stage.evals.remove(&evaluation.suite);
+            return;
+        };
+        if let Some(steps) = stage.milestones.get_mut(&evaluation.suite) {
+            steps.remove(&step);
+        }
+        stage.milestones.retain(|_, steps| !steps.is_empty());
     }
 
     /// Suites that any stage was evaluated on, sorted.
@@ -186,7 +227,7 @@ impl Stage {
     }
 
     /// What says which suite an evaluation is of; with a `step`, of the model on its way.
-    pub(crate) fn eval_info_path(&self, suite: &str, step: Option<u64>) -> PathBuf {
+    fn eval_info_path(&self, suite: &str, step: Option<u64>) -> PathBuf {
         let mut path = self.path.join("evals");
         if let Some(step) = step {
             path.push(format!("step-{step:06}"));

@@ -1,4 +1,4 @@
-//! Files of JSON lines: one value a line, compressed as the name says.
+//! Files of JSON lines: one value per line, compressed as the name says.
 
 use std::{
     fs::{self, File},
@@ -65,7 +65,7 @@ impl Packing {
     }
 }
 
-/// The values as JSON, one a line.
+/// The values as JSON, one per line.
 ///
 /// # Errors
 /// If a value has no JSON form.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use runs::records::{Cost, Exposure, ExposureCell, FORMAT};
 
-use crate::recipe::mix::{mode, mode_name};
+use crate::recipe::mix::mode;
 
 /// The counts of a stage so far. Part of a checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ struct Seen {
 impl Ledger {
     /// Counts a problem that was trained on with so many tokens.
     pub fn see(&mut self, problem: &Problem, tokens: u64) {
-        let (cell, mode) = (&problem.cell, mode_name(problem.cell.mode));
+        let (cell, mode) = (&problem.cell, problem.cell.mode.name());
         let (depth, class) = (problem.stats().depth, class(&problem.graph));
         // Fixed-width numbers sort as numbers.
         let key = format!("{:04}/{}/{mode}/{depth:04}/{class}", cell.op, cell.context);

@@ -23,7 +23,7 @@ use crate::{
     ledger::Ledger,
     metrics::Metrics,
     mixture::Mixture,
-    recipe::{ArmStage, Recipe, mix::mode_name, stage::ShareOf},
+    recipe::{ArmStage, Recipe, stage::ShareOf},
     reuse,
     rl::Reinforcement,
     rollout::Roller,
@@ -71,10 +71,6 @@ impl Job<'_> {
             return Ok(self.evaluate(watch, stop)?.then_some(done));
         }
         files::make_folder(self.folder)?;
-        // What a killed process was making or removing.
-        for folder in ["", "checkpoints", "rollouts", "evals"] {
-            files::sweep(&self.folder.join(folder))?;
-        }
         let (mut training, mut resumed) = self.begin()?;
         let info = self.info(training.learner.parameters()? as u64);
         files::write_json(&self.folder.join("stage.json"), &info)?;
@@ -242,7 +238,7 @@ impl Job<'_> {
                 .map_err(|e| RunError::Data(e.to_string()))?;
         let problems = |cell: Cell| {
             let count = document.evaluation.validation_problems;
-            let name = format!("eval/loss/op{}/{}/{}", cell.op, cell.context, mode_name(cell.mode));
+            let name = format!("eval/loss/op{}/{}/{}", cell.op, cell.context, cell.mode.name());
             (name, (0..count).map(|i| generator.problem(&cell, i)).collect())
         };
         Ok(validation_cells(document, self.stage)?.into_iter().map(problems).collect())

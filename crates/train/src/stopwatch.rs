@@ -1,7 +1,9 @@
 //! The one place that looks at a clock. What it measures goes to `timings.jsonl` and to progress, never
 //! into a result.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
+#[cfg(feature = "tensorboard")]
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A running stopwatch.
 pub(crate) struct Stopwatch(Instant);

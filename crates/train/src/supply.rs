@@ -66,7 +66,7 @@ pub fn check<'c>(files: &[Arc<DataFile>], cells: impl Iterator<Item = &'c Cell>)
     for cell in cells {
         if !files.iter().any(|file| file.lines.contains_key(cell)) {
             let (op, context) = (cell.op, &cell.context);
-            let mode = crate::recipe::mix::mode_name(cell.mode);
+            let mode = cell.mode.name();
             return Err(format!("the files have no problem of op {op} in `{context}` ({mode})"));
         }
     }

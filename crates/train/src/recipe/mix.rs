@@ -49,19 +49,7 @@ const TOLERANCE: f64 = 1e-6;
 
 /// The mode of a name.
 pub fn mode(name: &str) -> Option<Mode> {
-    match name {
-        "forward" => Some(Mode::Forward),
-        "reverse" => Some(Mode::Reverse),
-        _ => None,
-    }
-}
-
-/// The name of a mode.
-pub fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Forward => "forward",
-        Mode::Reverse => "reverse",
-    }
+    [Mode::Forward, Mode::Reverse].into_iter().find(|mode| mode.name() == name)
 }
 
 /// The weight of every cell of a mix; the weights sum to 1.
