@@ -5,6 +5,7 @@
 
 pub mod chart;
 pub mod claims;
+mod columns;
 pub mod draw;
 pub mod error;
 pub mod figures;
@@ -18,5 +19,6 @@ pub mod table;
 mod transcripts;
 pub mod words;
 
+pub use columns::columns;
 pub use error::ReportError;
 pub use table::{Table, table};

@@ -23,8 +23,8 @@ pub fn value(metric: Metric, row: &EvalRow) -> Option<f64> {
         Metric::MajAt(k) => majority(row, k),
         Metric::Cover(tau) => stats::cover(row.n, row.verified, tau),
         Metric::ProcessAcc => Some(row.process_acc),
-        Metric::Right => share(row.right),
-        Metric::RightWrongProcess => share(row.right.saturating_sub(row.verified)),
+        Metric::Correct => share(row.correct),
+        Metric::CorrectByWrongProcess => share(row.correct.saturating_sub(row.verified)),
         Metric::Truncated => share(row.truncated),
         Metric::Fault(faults) => share(faults.kinds().map(fault).sum()),
         Metric::Tokens => Some(row.tokens),
@@ -39,11 +39,11 @@ fn range(metric: Metric) -> Option<(f64, f64)> {
 }
 
 fn majority(row: &EvalRow, k: u32) -> Option<f64> {
-    let right = row.answers.get(&row.answer).copied().unwrap_or(0);
+    let correct = row.answers.get(&row.answer).copied().unwrap_or(0);
     let missing = row.answers.get("").copied().unwrap_or(0);
     let wrong = |(a, _): &(&String, &u32)| !a.is_empty() && **a != row.answer;
     let others: Vec<u32> = row.answers.iter().filter(wrong).map(|(_, n)| *n).collect();
-    stats::maj_at_k(right, missing, &others, k)
+    stats::maj_at_k(correct, missing, &others, k)
 }
 
 /// Which problems of a suite.

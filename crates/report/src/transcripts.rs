@@ -49,24 +49,24 @@ pub(crate) struct Transcript {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
-    /// Wrong before, right after.
+    /// Wrong before, correct after.
     Fixed,
-    /// Right before, wrong after.
+    /// Correct before, wrong after.
     Broken,
     /// Wrong both times.
     Wrong,
-    /// Right both times.
-    Right,
+    /// Correct both times.
+    Correct,
 }
 
 impl Kind {
     fn of(before: Option<bool>, after: bool) -> (Self, &'static str) {
         match (before, after) {
-            (Some(false), true) => (Self::Fixed, "wrong → right"),
-            (Some(true), false) => (Self::Broken, "right → wrong"),
-            (Some(true), true) => (Self::Right, "right → right"),
+            (Some(false), true) => (Self::Fixed, "wrong → correct"),
+            (Some(true), false) => (Self::Broken, "correct → wrong"),
+            (Some(true), true) => (Self::Correct, "correct → correct"),
             (Some(false), false) => (Self::Wrong, "wrong → wrong"),
-            (None, true) => (Self::Right, "right"),
+            (None, true) => (Self::Correct, "correct"),
             (None, false) => (Self::Wrong, "wrong"),
         }
     }
@@ -98,7 +98,7 @@ pub(crate) struct Step {
     pub(crate) first: bool,
 }
 
-/// The transcripts of a run: for every stage, problems of every band that it set right, broke and left.
+/// The transcripts of a run: for every stage, problems of every band that it fixed, broke and left as they were.
 pub(crate) fn transcripts(measure: &Measure) -> Result<Vec<Transcript>, ReportError> {
     let mut pairs: Vec<(Option<&Model>, &Model)> =
         measure.models.iter().filter_map(|m| Some((Some(&measure.models[m.parent?]), m))).collect();
@@ -227,10 +227,7 @@ fn transcript(problem: &Problem, position: u64, sides: &[(&str, &Response)]) -> 
         change_text,
         op: problem.cell.op,
         context: problem.cell.context.clone(),
-        mode: match problem.mode() {
-            problems::gold::Mode::Forward => "forward",
-            problems::gold::Mode::Reverse => "reverse",
-        },
+        mode: problem.mode().name(),
         problem: position,
         text: problem.problem.trim().to_owned(),
         question: problem.question.trim().to_owned(),
@@ -245,7 +242,7 @@ fn transcript(problem: &Problem, position: u64, sides: &[(&str, &Response)]) -> 
 fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Side {
     let mark = |node: &problems::verify::NodeVerdict| {
         Some(match node {
-            n if n.right() => Mark::Right,
+            n if n.right() => Mark::Correct,
             n if n.present => Mark::Wrong,
             _ => Mark::Missing,
         })
@@ -262,9 +259,9 @@ fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Side 
         model: model.to_owned(),
         verified: response.verified,
         outcome: match (response.verified, response.cut, verdict.answer_right) {
-            (true, ..) => "right",
+            (true, ..) => "correct",
             (false, true, _) => "cut off",
-            (false, false, true) => "right answer, wrong process",
+            (false, false, true) => "correct answer, wrong process",
             (false, false, false) => "wrong",
         },
         steps: steps(&response.text, verdict),
@@ -281,7 +278,7 @@ fn steps(text: &str, verdict: &Verdict) -> Vec<Step> {
     for step in &verdict.steps {
         plain(&mut out, text, at..step.range.start, None, first);
         let (class, sign, word) =
-            if step.right { ("right", "✓", "right") } else { ("wrong", "✗", "wrong") };
+            if step.right { ("right", "✓", "correct") } else { ("wrong", "✗", "wrong") };
         let fault = step.fault.filter(|_| !step.right).map(|kind| (kind, step.fault_range.clone()));
         out.push(piece(text, step.range.clone(), (class, sign, word), fault.as_ref(), first));
         at = step.range.end.max(at);

@@ -25,7 +25,7 @@ pub(crate) fn signed(metric: Metric, difference: f64) -> String {
 pub(crate) fn unit(metric: Metric) -> &'static str {
     match metric {
         Metric::Tokens => "tokens",
-        Metric::GoldNll => "nats a token",
+        Metric::GoldNll => "nats per token",
         _ => "points",
     }
 }
@@ -58,7 +58,7 @@ pub(crate) fn left_out_sentence(left_out: &[LeftOut]) -> String {
     };
     let names: Vec<String> = left_out.iter().map(name).collect();
     let s = if names.len() == 1 { "" } else { "s" };
-    format!("Of another suite, left out: {} evaluation{s} ({}).", names.len(), names.join(", "))
+    format!("Left out because the suite is another: {} evaluation{s} ({}).", names.len(), names.join(", "))
 }
 
 #[cfg(test)]

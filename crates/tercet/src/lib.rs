@@ -7,6 +7,7 @@
 
 mod commands;
 mod failure;
+mod formats;
 mod interrupt;
 mod output;
 mod pieces;

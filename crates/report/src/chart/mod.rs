@@ -11,7 +11,7 @@ mod plot;
 
 use std::fmt::Write;
 
-pub(crate) use frame::escape;
+pub use frame::escape;
 
 use crate::stats::Estimate;
 

@@ -17,7 +17,7 @@ pub(super) fn pass_at_k(measure: &Measure, suite: &str, suffix: &str) -> Option<
     Figure::new(
         &format!("pass-at-k{suffix}"),
         "pass@k by band, after each stage",
-        "Chance that at least one of k samples is right in its answer and in every step. Bands are 95% intervals (bootstrap by problem).",
+        "Chance that at least one of k samples is correct in its answer and in every step. Bands are 95% intervals (bootstrap by problem).",
         pass_panels(measure, suite, None),
     )
 }
@@ -83,19 +83,19 @@ pub(super) fn arms(measure: &Measure, suite: &str, suffix: &str) -> Option<Figur
     Figure::new(
         &format!("arms{suffix}"),
         "The arms side by side",
-        "The last model of every arm, with 95% intervals. Whether two differ is for their paired difference to say, not for overlapping intervals.",
+        "The last model of every arm, with 95% intervals. Overlapping intervals do not show whether two arms differ; their paired difference does.",
         by_band(measure, panel),
     )
 }
 
 pub(super) fn by_op(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
     let most = measure.most(suite);
-    let metrics = [Metric::PassAt(1), Metric::PassAt(most), Metric::Right, Metric::ProcessAcc];
+    let metrics = [Metric::PassAt(1), Metric::PassAt(most), Metric::Correct, Metric::ProcessAcc];
     let metrics = metrics.into_iter().filter(|m| *m != Metric::PassAt(most) || most > 1);
     Figure::new(
         &format!("by-op{suffix}"),
         "Accuracy by difficulty",
-        "The same models by number of operations. Right answer counts answers whatever the steps; process accuracy is the share of quantities a solution gets right. Bands are 95% intervals.",
+        "The same models by number of operations. A correct answer counts whatever the steps are. Process accuracy is the share of quantities that a solution computes correctly. Bands are 95% intervals.",
         metrics.flat_map(|m| op_panels(measure, suite, None, m)).collect(),
     )
 }
@@ -110,7 +110,7 @@ pub(super) fn by_context_and_op(measure: &Measure, suite: &str, suffix: &str) ->
     Figure::new(
         &format!("by-op-by-context{suffix}"),
         "Accuracy by difficulty and context",
-        "What was learned in one context and what reaches another. Bands are 95% intervals.",
+        "What was learned in one context and what transfers to another. Bands are 95% intervals.",
         panels.flat_map(|(context, m)| op_panels(measure, suite, Some(context), m)).collect(),
     )
 }
@@ -131,7 +131,7 @@ fn op_panels(measure: &Measure, suite: &str, context: Option<&String>, metric: M
         let skin = context.map_or_else(String::new, |c| format!("{c}, "));
         let title = format!("{skin}{}{part}", metric.name());
         let x = Axis { range: Some((f64::from(*first), f64::from(*last))), ..plain("op", Scale::Whole) };
-        let y = if metric.is_rate() { rate("share") } else { plain("nats a token", Scale::Linear) };
+        let y = if metric.is_rate() { rate("share") } else { plain("nats per token", Scale::Linear) };
         if !series.is_empty() {
             panels.push(Chart::Plot(Plot { title, x, y, series }));
         }
@@ -222,19 +222,19 @@ fn shares(
 }
 
 pub(super) fn outcomes(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
-    let names = ["right in every step", "right answer, wrong process", "wrong answer", "cut off"];
+    let names = ["correct in every step", "correct answer, wrong process", "wrong answer", "cut off"];
     let parts: Vec<(String, usize)> = names.map(str::to_owned).into_iter().zip([2, 1, 0, 5]).collect();
-    let cut = |row: &EvalRow| row.truncated.min(row.n.saturating_sub(row.right));
+    let cut = |row: &EvalRow| row.truncated.min(row.n.saturating_sub(row.correct));
     let counts = |row: &EvalRow, part: usize| match part {
         0 => row.verified,
-        1 => row.right.saturating_sub(row.verified),
-        2 => row.n.saturating_sub(row.right).saturating_sub(cut(row)),
+        1 => row.correct.saturating_sub(row.verified),
+        2 => row.n.saturating_sub(row.correct).saturating_sub(cut(row)),
         _ => cut(row),
     };
     Figure::new(
         &format!("outcomes{suffix}"),
-        "What the samples are",
-        "Every sample is one of four; unparsable and empty ones are wrong answers. Intervals on hover and in the numbers.",
+        "Outcomes of the samples",
+        "Every sample is one of four kinds. Unparsable and empty samples are wrong answers. Intervals on hover and in the numbers.",
         by_band(measure, |title, slice| shares(measure, suite, slice, title, &parts, counts)),
     )
 }
@@ -283,7 +283,7 @@ pub(super) fn nll(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure
     let rows: Vec<_> = measure.models.iter().filter_map(row).collect();
     let heat = Heat {
         title: "change against the stage before".into(),
-        label: "nats a token, by op; negative: gold solutions became likelier".into(),
+        label: "nats per token, by op; negative: gold solutions became more likely".into(),
         columns: ops.iter().map(ToString::to_string).collect(),
         rows,
     };
@@ -295,7 +295,7 @@ pub(super) fn nll(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure
     Figure::new(
         &format!("nll{suffix}"),
         "Likelihood of the gold solutions",
-        "How much each stage changed the negative log-likelihood of the reference solutions, by difficulty, and what it is.",
+        "Negative log-likelihood of the reference solutions by difficulty, and how each stage changed it.",
         panels,
     )
 }

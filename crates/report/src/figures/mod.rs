@@ -79,7 +79,7 @@ pub fn figures(measure: &Measure) -> Result<Vec<Figure>, ReportError> {
     Ok(figures)
 }
 
-/// The figures that say first how good the models are.
+/// The figures that show first how good the models are.
 pub fn of_evaluation(measure: &Measure) -> Vec<Figure> {
     let mut figures = Vec::new();
     for (suite, suffix) in suites(measure) {
@@ -107,14 +107,14 @@ pub fn of_training(measure: &Measure) -> Vec<Figure> {
     figures.extend(training::curves(
         measure,
         ("signals", "Reinforcement learning, other signals"),
-        "Share of rollouts that are right, right by a wrong process; their length; how sure the policy is and how far it is from where it started.",
+        "Share of rollouts that are correct, and with a correct answer by a wrong process; their length; the entropy of the policy and its distance from where it started.",
         &training::SIGNALS,
         |kind| kind == StageKind::Rl,
     ));
     figures.extend(training::curves(
         measure,
         ("loss", "Loss"),
-        "Training loss at each step, in nats a token: of the whole objective, and of the solutions alone.",
+        "Training loss at each step, in nats per token: of the whole objective, and of the solutions alone.",
         &[("loss", "objective"), ("loss/response", "solutions")],
         |kind| kind != StageKind::Rl,
     ));
@@ -155,7 +155,7 @@ pub fn export(run_dir: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>, Report
         let path = entry.map_err(failed(&dir, "read"))?.path();
         let drawn = path.extension().is_some_and(|extension| extension == "svg" || extension == "csv");
         if drawn && !written.contains(&path) {
-            fs::remove_file(&path).map_err(failed(&path, "remove"))?;
+            files::remove_file(&path)?;
         }
     }
     Ok(written)

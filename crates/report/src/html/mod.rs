@@ -38,6 +38,8 @@ pub fn write(run_dir: &Path) -> Result<PathBuf, ReportError> {
     let figures = figures::figures(&measure)?;
     let transcripts = transcripts::transcripts(&measure)?;
     let page = render(&measure, &table, &figures, transcripts)?;
+    files::sweep_dead(run_dir)?;
+    files::sweep_dead(&run_dir.join("figures"))?;
     table::write_results(run_dir, &table)?;
     let summary = markdown::render(&folder.manifest, &table, &figures);
     files::write(&run_dir.join("results.md"), summary.as_bytes())?;
@@ -288,9 +290,9 @@ impl RowView {
             pass_1: words::estimate(Metric::PassAt(1), &row.pass_1),
             pass_k: words::estimate(Metric::PassAt(row.k), &row.pass_k),
             wrong_process: row
-                .right_wrong_process
+                .correct_by_wrong_process
                 .as_ref()
-                .map_or_else(|| "–".into(), |e| words::estimate(Metric::RightWrongProcess, e)),
+                .map_or_else(|| "–".into(), |e| words::estimate(Metric::CorrectByWrongProcess, e)),
             measures: row.measures.iter().map(|m| words::estimate(m.metric, &m.estimate)).collect(),
             change_1: row.change_1.as_ref().map(ChangeView::new),
             change_k: row.change_k.as_ref().map(ChangeView::new),

@@ -179,8 +179,8 @@ fn latest(folder: &Folder) -> Vec<(String, String)> {
         ("loss", "loss"),
         ("loss/response", "loss on solutions"),
         ("critic/rewards/mean", "reward"),
-        ("verified/mean", "right in every step"),
-        ("groups/mixed", "groups that teach"),
+        ("verified/mean", "correct in every step"),
+        ("groups/mixed", "prompts with a learning signal"),
         ("learning_rate", "learning rate"),
     ] {
         if let Some((_, value)) = stage.series(metric).last() {
@@ -189,7 +189,7 @@ fn latest(folder: &Folder) -> Vec<(String, String)> {
     }
     for metric in ["tokens_per_second/train", "tokens_per_second/sample"] {
         if let Some((_, value)) = series(&stage.timings, metric).last() {
-            let label = metric.replace("tokens_per_second/", "tokens a second, ");
+            let label = metric.replace("tokens_per_second/", "tokens per second, ");
             rows.push((label, number(*value)));
         }
     }

@@ -250,7 +250,7 @@ impl Synthetic {
             mode: source.mode(),
             n: self.samples,
             verified,
-            right: verified + lucky,
+            correct: verified + lucky,
             truncated: wrong / 10,
             process_acc: 0.5 + 0.5 * f64::from(verified) / f64::from(self.samples),
             tokens: 12.0 * f64::from(op),

@@ -1,5 +1,6 @@
 //! The commands, in the order in which `--help` lists them.
 
+mod choice;
 mod compare;
 mod completions;
 mod eval;
@@ -31,15 +32,15 @@ const STYLES: Styles = Styles::styled()
 
 /// A laboratory for how pre-training, mid-training and reinforcement learning shape a small language model
 ///
-/// Tercet makes the problems, trains the models, verifies every step of every solution, and says with
-/// intervals what each stage changed. A recipe is one question; `tercet run` answers it and writes a report.
+/// Tercet generates problems, trains models, verifies every step of every solution, and reports with intervals what
+/// each stage changed. A recipe asks one question. `tercet run` answers it and writes a report.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, styles = STYLES, propagate_version = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or recipe.
+#[command(after_help = "Exit codes: 0 success, 1 failure, 2 wrong usage or a wrong recipe.
 
 Examples:
   tercet run recipes/quickstart.toml       problems, tokenizer, three stages, evaluation, report
-  tercet plan recipes/quickstart.toml      what that would cost
+  tercet plan recipes/quickstart.toml      the cost of that run
   tercet show --op 4 --context zoo         one problem with its graph and its solution")]
 pub(crate) struct Cli {
     #[command(subcommand)]

@@ -414,7 +414,7 @@ fn the_first_ctrl_c_saves_and_says_how_to_go_on() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("stopping after this step and saving"), "{said}");
-    assert!(said.contains("go on with `tercet run"), "{said}");
+    assert!(said.contains("resume with `tercet run"), "{said}");
     let saved = checkpoint(&dir.path().join("run"), "pre");
     assert!(saved.join("model.safetensors").is_file());
 }
