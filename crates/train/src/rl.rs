@@ -15,7 +15,7 @@ use runs::files;
 use runs::records::Response;
 
 use crate::{
-    advantage::{advantages, mean_and_std},
+    advantage::{advantages, focus, mean_and_std},
     batches::{Piece, Source, SourceState, Step, Update},
     corpus::micro_batches,
     curriculum::Belief,
@@ -223,7 +223,10 @@ impl Source for Reinforcement<'_> {
         self.score(&mut rows, step)?;
         step.timings.set("timing_s/ref", watch.seconds());
         let rewards_PG = rewards(&self.policy.kl, &groups_P, &rows, step.metrics);
-        let advantages_PG = advantages(self.policy.advantage, &rewards_PG);
+        let mut advantages_PG = advantages(self.policy.advantage, &rewards_PG);
+        if self.policy.focal > 0.0 {
+            focus(self.policy.focal, &rewards_PG, &mut advantages_PG);
+        }
         let credits = step_credits(&groups_P, &self.policy, self.roller.tokenizer);
         for (i, (row, advantage)) in rows.iter_mut().zip(advantages_PG.into_iter().flatten()).enumerate() {
             row.advantages_T = vec![advantage; row.response.sample.tokens.len()];

@@ -8,6 +8,7 @@ use runs::SuiteConfig;
 
 use super::{Optimizer, Policy, Rollout, Stage};
 use crate::{
+    advantage::Advantage,
     eval::sampling,
     kl::{KlKind, KlPlace},
     schedule::Schedule,
@@ -134,10 +135,32 @@ impl Rollout {
 }
 
 impl Policy {
-    pub(super) fn check(&self, prompts: u32) -> Limit {
+    fn advantage(&self, rollout: &Rollout) -> Limit {
+        if let Advantage::PassAtK { k } = self.advantage {
+            let fits = k >= 1 && k < rollout.samples;
+            is(
+                "advantage",
+                format!("pass@{k}"),
+                fits,
+                "of at least 1 and fewer than the `samples` of a group",
+            )?;
+        }
+        let shaped = rollout.overlong_buffer > 0
+            || rollout.format_bonus > 0.0
+            || self.kl.active() && self.kl.place == KlPlace::Reward;
+        if self.advantage.needs_shares() && shaped {
+            let message = "this advantage is defined for rewards between 0 and 1: leave out `overlong_buffer`, \
+                           `format_bonus` and a KL term in the reward";
+            return Err(("advantage", message.to_owned()));
+        }
+        Ok(())
+    }
+
+    pub(super) fn check(&self, rollout: &Rollout) -> Limit {
+        self.advantage(rollout)?;
         at_least_one("mini_batches", u64::from(self.mini_batches))?;
         at_least_one("epochs", u64::from(self.epochs))?;
-        if self.mini_batches > prompts {
+        if self.mini_batches > rollout.prompts {
             return Err(("mini_batches", "there are fewer prompts than mini-batches".to_owned()));
         }
         share("clip_low", self.clip_low)?;
@@ -150,6 +173,7 @@ impl Policy {
             "above 1, or 0 (off): below, no bad response would be learned from",
         )?;
         not_negative("kl.coefficient", self.kl.coefficient)?;
+        not_negative("focal", self.focal)?;
         not_negative("step_credit", self.step_credit)?;
         if self.ending_credit && self.step_credit == 0.0 {
             return Err(("ending_credit", "it is weighed by `step_credit`, which is 0".to_owned()));

@@ -407,7 +407,7 @@ impl Checks<'_, '_> {
         if let Err((field, message)) = rollout.check(document.model.context) {
             return wrong(&format!("rollout.{field}"), &message);
         }
-        if let Err((field, message)) = policy.check(rollout.prompts) {
+        if let Err((field, message)) = policy.check(rollout) {
             return wrong(&format!("policy.{field}"), &message);
         }
         Ok(())

@@ -206,6 +206,9 @@ pub struct Policy {
     /// The estimator of advantages.
     #[serde(default)]
     pub advantage: Advantage,
+    /// Each group is weighed by (1 − mean reward) to this power, so that groups nearly solved count little (F-GRPO); 0 is off.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub focal: f64,
     /// The surrogate loss.
     #[serde(default)]
     pub surrogate: Surrogate,
