@@ -135,6 +135,12 @@ pub fn table(run_dir: &Path) -> Result<Table, ReportError> {
     of_measure(&Measure::new(&Folder::read(run_dir)?))
 }
 
+/// Whether the run folder holds a table with results.
+pub(crate) fn has_rows(run_dir: &Path) -> bool {
+    let table = files::read_json::<serde_json::Value>(&run_dir.join("results.json"));
+    table.is_ok_and(|table| table["rows"].as_array().is_some_and(|rows| !rows.is_empty()))
+}
+
 /// Writes the table as `results.json` into the run folder.
 ///
 /// # Errors

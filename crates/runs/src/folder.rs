@@ -58,7 +58,7 @@ pub struct Stage {
     pub done: Option<StageDone>,
     /// `metrics.jsonl`
     pub metrics: Vec<MetricsRow>,
-    /// `timings.jsonl`
+    /// `timings.jsonl`, without damaged lines: no result rests on it.
     pub timings: Vec<MetricsRow>,
     /// `evals/SUITE.jsonl.gz`, by suite: the stage's last model.
     pub evals: BTreeMap<String, Vec<EvalRow>>,
@@ -98,7 +98,8 @@ impl Folder {
             }
             check_name(&manifest_path, name)?;
             let stage_path = path.join("stages").join(name);
-            if stage_path.join("stage.json").is_file() {
+            let info = stage_path.join("stage.json");
+            if info.try_exists().map_err(failed(&info, "read"))? {
                 stages.insert(name.clone(), Stage::read(&stage_path, evaluations)?);
             }
         }
@@ -213,7 +214,7 @@ impl Stage {
             info,
             done: files::read_optional(&path.join("done.json"))?,
             metrics: lines::read_growing(&path.join("metrics.jsonl"))?,
-            timings: lines::read_growing(&path.join("timings.jsonl"))?,
+            timings: lines::read_whole_lines(&path.join("timings.jsonl"))?,
             evals,
             milestones,
             exposure: files::read_optional(&path.join("exposure.json"))?,
@@ -233,6 +234,12 @@ impl Stage {
             path.push(format!("step-{step:06}"));
         }
         path.join(format!("{suite}.json"))
+    }
+
+    /// Whether the stage is finished and metrics of its last steps are missing.
+    pub fn lacks_metrics(&self) -> bool {
+        let last = self.metrics.last().map_or(0, |row| row.step);
+        self.done.as_ref().is_some_and(|done| last < done.steps)
     }
 
     /// A metric over the steps; steps without it or with a non-finite value are left out.

@@ -3,8 +3,10 @@
 mod choice;
 mod compare;
 mod completions;
+mod contexts;
 mod eval;
 mod export;
+mod ls;
 mod model;
 mod plan;
 mod problems;
@@ -52,10 +54,12 @@ enum Command {
     Run(run::Args),
     Plan(plan::Args),
     Problems(problems::Args),
+    Contexts(contexts::Args),
     Show(show::Args),
     Verify(verify::Args),
     Sample(sample::Args),
     Eval(eval::Args),
+    Ls(ls::Args),
     Report(report::Args),
     #[cfg(feature = "serve")]
     Serve(serve::Args),
@@ -74,8 +78,10 @@ pub(crate) fn run(cli: Cli, called: &[OsString]) -> anyhow::Result<()> {
         Command::Plan(args) => plan::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Ls(args) => ls::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Problems(args) => problems::run(&args),
+        Command::Contexts(args) => contexts::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Export(command) => export::run(&command),

@@ -128,6 +128,12 @@ impl<'a> Order<'a> {
     fn new(args: &'a Args) -> anyhow::Result<Self> {
         let asked = args.world.open()?;
         args.retelling.check(asked.generator.contexts())?;
+        if args.start.checked_add(args.number).is_none() {
+            return Err(Usage::error(format!(
+                "--start {} leaves no room for {} problems",
+                args.start, args.number
+            )));
+        }
         Ok(Self { args, asked })
     }
 
@@ -163,7 +169,7 @@ impl<'a> Order<'a> {
         }
         for k in number * PIECE..self.problems().min((number + 1) * PIECE) {
             let cell = &cells[(k / args.number) as usize];
-            let problem = generator.problem(cell, args.start.saturating_add(k % args.number));
+            let problem = generator.problem(cell, args.start + k % args.number);
             let problem = args.retelling.apply(problem, generator.world(), generator.contexts())?;
             text.push_str(&args.format.problem(part, k + 1, &problem)?);
         }

@@ -19,8 +19,8 @@ pub(crate) struct WorldArgs {
     /// Numbers of operations: 4, 2-8 or 2-6,9
     #[arg(long, value_name = "OPS", default_value = "2-8")]
     op: OpList,
-    /// Contexts: zoo, school, festival, terse, … or one of a --context-file
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "zoo")]
+    /// Contexts, as `tercet contexts` lists them; by default those of --context-file, or zoo
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     context: Vec<String>,
     /// What the question asks for: the last quantity, or an unknown one
     #[arg(long, value_delimiter = ',', default_value = "forward", value_parser = choice::mode())]
@@ -50,6 +50,8 @@ struct Told {
     contexts: Contexts,
     /// The files of those that are not built in.
     texts: Vec<String>,
+    /// The names of those that the command line adds.
+    added: Vec<String>,
 }
 
 /// What a command asks for, checked.
@@ -65,11 +67,18 @@ pub(crate) struct Asked {
 impl WorldArgs {
     /// The generator and its cells, checked.
     pub(crate) fn open(&self) -> anyhow::Result<Asked> {
-        let (base, Told { contexts, texts: context_texts }) = self.base()?;
+        let (base, Told { contexts, texts: context_texts, added }) = self.base()?;
         let world = self.changed(&base)?;
         let generator = Generator::new(&world, &contexts, self.seed, self.split()).map_err(Usage::error)?;
+        let chosen = match &self.context[..] {
+            [] if added.is_empty() => vec!["zoo".to_owned()],
+            [] => added,
+            named => named.to_vec(),
+        };
+        distinct("--context", chosen.iter().map(String::as_str))?;
+        distinct("--mode", self.mode.iter().map(|mode| mode.name()))?;
         let mut cells = Vec::new();
-        for context in &self.context {
+        for context in &chosen {
             for &mode in &self.mode {
                 for &op in &self.op.0 {
                     let cell = Cell { op, context: context.clone(), mode };
@@ -112,15 +121,23 @@ impl WorldArgs {
         let (world, mut told) = match &self.recipe {
             Some(path) => {
                 let recipe = Recipe::open(path, &[])?;
-                (recipe.document.world, Told { contexts: recipe.contexts, texts: recipe.context_texts })
+                (
+                    recipe.document.world,
+                    Told { contexts: recipe.contexts, texts: recipe.context_texts, added: Vec::new() },
+                )
             }
-            None => (World::default(), Told { contexts: Contexts::builtin(), texts: Vec::new() }),
+            None => (
+                World::default(),
+                Told { contexts: Contexts::builtin(), texts: Vec::new(), added: Vec::new() },
+            ),
         };
         for path in &self.context_file {
             let text =
                 std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let added = Context::from_toml(&text).and_then(|context| told.contexts.add(context));
-            added.map_err(|e| Usage::error(format!("{}: {e}", path.display())))?;
+            let wrong = |e| Usage::error(format!("{}: {e}", path.display()));
+            let context = Context::from_toml(&text).map_err(wrong)?;
+            told.added.push(context.name.clone());
+            told.contexts.add(context).map_err(wrong)?;
             told.texts.push(text);
         }
         Ok((world, told))
@@ -173,6 +190,17 @@ fn context<'c>(contexts: &'c Contexts, name: &str) -> anyhow::Result<&'c Context
         let known = contexts.names().collect::<Vec<_>>().join(", ");
         Usage::error(format!("there is no context `{name}`; known are {known}"))
     })
+}
+
+/// Refuses what is named twice: every problem would be there twice.
+fn distinct<'a>(option: &str, names: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(Usage::error(format!("{option} names `{name}` twice")));
+        }
+    }
+    Ok(())
 }
 
 /// Puts values in place; a table is merged key by key.

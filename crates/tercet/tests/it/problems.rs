@@ -166,6 +166,24 @@ fn impossible_requests_end_with_2_and_say_why() {
     --- stderr
     error: `--set max_value` has no `=`: write `--set path.to.key=value`
     ");
+    insta::assert_snapshot!(check(&["--context", "zoo,school,zoo"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: --context names `zoo` twice
+    ");
+    insta::assert_snapshot!(check(&["--mode", "forward,forward"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: --mode names `forward` twice
+    ");
+    insta::assert_snapshot!(check(&["--start", "18446744073709551610"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: --start 18446744073709551610 leaves no room for 10 problems
+    ");
     insta::assert_snapshot!(check(&["--threads", "0"]), @r"
     exit 2
     --- stdout
@@ -223,4 +241,22 @@ fn the_preset_is_compared_with_a_file_of_the_reference() {
     let compared = tercet(dir.path(), &["problems", "--compare-reference", "r.jsonl", "-n", "2"]);
     let first = compared.stdout.lines().find(|line| line.starts_with("  4 | ")).unwrap_or_default();
     assert!(first.contains(" +0.0±"), "{}", compared.all());
+}
+
+#[test]
+fn a_context_of_ones_own_begins_with_a_built_in_one() {
+    let dir = temporary();
+    let names = tercet(dir.path(), &["contexts"]).stdout;
+    assert!(names.lines().count() > 10 && names.lines().any(|name| name == "terse"), "{names}");
+    let terse = tercet(dir.path(), &["contexts", "--print", "terse"]).stdout;
+    fs::write(dir.path().join("own.toml"), terse.replace("\"terse\"", "\"own\"")).expect("writable");
+    // Whoever names the file means it.
+    let made = tercet(dir.path(), &["problems", "--context-file", "own.toml", "--op", "3", "-n", "1"]);
+    assert!(made.code == 0 && made.stdout.contains("\"context\":\"own\""), "{}", made.all());
+    insta::assert_snapshot!(tercet(dir.path(), &["contexts", "--print", "moon"]).all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: there is no context `moon`; known are …
+    ");
 }

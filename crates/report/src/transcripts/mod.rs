@@ -1,7 +1,8 @@
 //! Single problems before and after a stage: what the model wrote, step by step, and where it went wrong.
 
+mod pieces;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use problems::Problem;
 #[cfg(feature = "serve")]
@@ -13,6 +14,7 @@ use serde::Serialize;
 use crate::draw::{self, Dag, Mark};
 use crate::error::ReportError;
 use crate::measure::{Measure, Model};
+use pieces::{Piece, pieces};
 use runs::{Stage, lines};
 
 /// Transcripts of a report, at most about this many.
@@ -42,7 +44,7 @@ pub(crate) struct Transcript {
     pub(crate) faults: String,
     /// The first fault of the last side.
     pub(crate) first_fault: String,
-    pub(crate) sides: Vec<Side>,
+    pub(crate) sides: Vec<Attempt>,
 }
 
 /// What became of a problem between two models.
@@ -72,30 +74,15 @@ impl Kind {
     }
 }
 
-/// One model's response.
+/// One model's response to the problem.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Side {
+pub(crate) struct Attempt {
     pub(crate) model: String,
     pub(crate) verified: bool,
     pub(crate) outcome: &'static str,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<Piece>,
     pub(crate) note: String,
     pub(crate) graph: String,
-}
-
-/// A piece of a response, with what is wrong in it marked.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Step {
-    pub(crate) class: &'static str,
-    pub(crate) sign: &'static str,
-    pub(crate) word: &'static str,
-    pub(crate) before: String,
-    pub(crate) marked: String,
-    pub(crate) after: String,
-    pub(crate) fault: &'static str,
-    pub(crate) meaning: &'static str,
-    /// Whether it is the response's first fault.
-    pub(crate) first: bool,
 }
 
 /// The transcripts of a run: for every stage, problems of every band that it fixed, broke and left as they were.
@@ -239,7 +226,7 @@ fn transcript(problem: &Problem, position: u64, sides: &[(&str, &Response)]) -> 
     }
 }
 
-fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Side {
+fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Attempt {
     let mark = |node: &problems::verify::NodeVerdict| {
         Some(match node {
             n if n.right() => Mark::Correct,
@@ -255,7 +242,7 @@ fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Side 
     if verdict.truncated {
         notes.push("The text ends before it gives an answer.".to_owned());
     }
-    Side {
+    Attempt {
         model: model.to_owned(),
         verified: response.verified,
         outcome: match (response.verified, response.cut, verdict.answer_right) {
@@ -264,72 +251,8 @@ fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Side 
             (false, false, true) => "correct answer, wrong process",
             (false, false, false) => "wrong",
         },
-        steps: steps(&response.text, verdict),
+        steps: pieces(&response.text, verdict),
         note: notes.join(" "),
         graph: draw::inline(dag, Some(&marks)),
-    }
-}
-
-/// The response in pieces: its steps, and what stands between and after them.
-fn steps(text: &str, verdict: &Verdict) -> Vec<Step> {
-    let first = verdict.first_fault.as_ref().map(|(_, range)| range.start);
-    let mut out = Vec::new();
-    let mut at = 0;
-    for step in &verdict.steps {
-        plain(&mut out, text, at..step.range.start, None, first);
-        let (class, sign, word) =
-            if step.right { ("right", "✓", "correct") } else { ("wrong", "✗", "wrong") };
-        let fault = step.fault.filter(|_| !step.right).map(|kind| (kind, step.fault_range.clone()));
-        out.push(piece(text, step.range.clone(), (class, sign, word), fault.as_ref(), first));
-        at = step.range.end.max(at);
-    }
-    let fault = verdict.answer_fault.clone().map(|(kind, range)| (kind, Some(range)));
-    plain(&mut out, text, at..text.len(), fault.as_ref(), first);
-    out
-}
-
-fn plain(
-    out: &mut Vec<Step>,
-    text: &str,
-    range: Range<usize>,
-    fault: Option<&(FaultKind, Option<Range<usize>>)>,
-    first: Option<usize>,
-) {
-    let blank = text.get(range.clone()).is_none_or(|t| t.trim().is_empty());
-    if blank && fault.is_none() {
-        return;
-    }
-    let style = if fault.is_some() { ("wrong", "✗", "wrong") } else { ("plain", "", "text") };
-    out.push(piece(text, range, style, fault, first));
-}
-
-fn piece(
-    text: &str,
-    range: Range<usize>,
-    (class, sign, word): (&'static str, &'static str, &'static str),
-    fault: Option<&(FaultKind, Option<Range<usize>>)>,
-    first: Option<usize>,
-) -> Step {
-    let marked = fault
-        .and_then(|(_, r)| r.clone())
-        .filter(|r| range.start <= r.start && r.start < r.end && r.end <= range.end);
-    let cut = marked.clone().unwrap_or(range.end..range.end);
-    let part = |r: Range<usize>| text.get(r).unwrap_or_default().to_owned();
-    let empty = text.get(range.clone()).is_none_or(|t| t.trim().is_empty());
-    let start = fault.and_then(|(_, r)| r.as_ref()).map(|r| r.start);
-    Step {
-        class,
-        sign,
-        word,
-        before: if empty {
-            "(the text ends)".into()
-        } else {
-            part(range.start..cut.start).trim_start().to_owned()
-        },
-        marked: part(cut.clone()),
-        after: part(cut.end..range.end).trim_end().to_owned(),
-        fault: fault.map_or("", |(kind, _)| kind.name()),
-        meaning: fault.map_or("", |(kind, _)| kind.meaning()),
-        first: start.is_some() && start == first,
     }
 }
