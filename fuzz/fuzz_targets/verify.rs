@@ -35,7 +35,7 @@ fn check(gold: &Gold, text: &str) {
         assert!((0.0..=1.0).contains(&verdict.process_acc));
         // The published code counts what nobody asked for against the process, and accepts it.
         let charged = verdict.policy == Policy::Reference && verdict.extra > 0;
-        assert!(!verdict.verified || verdict.answer_right && (verdict.process_acc == 1.0 || charged));
+        assert!(!verdict.verified || verdict.answer_correct && (verdict.process_acc == 1.0 || charged));
         assert!(verdict.verified || verdict.first_fault.is_some());
         for step in &verdict.steps {
             assert!(text.get(step.range.clone()).is_some());

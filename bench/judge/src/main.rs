@@ -9,7 +9,7 @@
 //! Run in `bench/`. DIR holds `problems.jsonl.gz`, `graphs.jsonl.gz`, `verify.jsonl.gz` and `illposed.jsonl`. Tables go to stdout; the exit code is 1 when the judge was fooled.
 
 mod compatibility;
-#[path = "../../../crates/problems/tests/published/mod.rs"]
+#[path = "../../../crates/problems/tests/it/published/mod.rs"]
 mod published;
 mod speed;
 
@@ -21,7 +21,7 @@ use tercet_problems::mutate::{Harmless, Material, Wrong};
 use tercet_problems::spec::Variables;
 use tercet_problems::stream::{Draws, Stream};
 use tercet_problems::verify::{Policy, explain, verify};
-use tercet_problems::{Cell, Contexts, Generator, World};
+use tercet_problems::{Cell, Contexts, Generator, Sequence, World};
 
 const SEED: u64 = 2026;
 
@@ -54,14 +54,13 @@ impl Line {
 
 /// Problems of every context, mode, depth, style of variables and op, one after the other.
 struct Source {
-    generators: Vec<Generator>,
-    cells: Vec<(usize, Cell)>,
+    sequences: Vec<Sequence>,
 }
 
 impl Source {
     fn new() -> Self {
         let contexts = Contexts::builtin();
-        let mut source = Self { generators: Vec::new(), cells: Vec::new() };
+        let mut source = Self { sequences: Vec::new() };
         for variables in [Variables::Random, Variables::Ordered, Variables::Names] {
             for d in [2, 3] {
                 let world = World { d, variables, ..World::default() };
@@ -70,13 +69,10 @@ impl Source {
                     for mode in [Mode::Forward, Mode::Reverse] {
                         for op in 2..=20 {
                             let cell = Cell { op, context: context.into(), mode };
-                            if generator.check(&cell).is_ok() {
-                                source.cells.push((source.generators.len(), cell));
-                            }
+                            source.sequences.extend(generator.sequence(&cell).ok());
                         }
                     }
                 }
-                source.generators.push(generator);
             }
         }
         source
@@ -87,9 +83,8 @@ impl Source {
         let stream = Stream::root(SEED).fork("bench-judge");
         let (mut judged, mut problems) = (0, 0);
         while judged < wanted {
-            let round = problems / self.cells.len() as u64;
-            let (generator, cell) = &self.cells[(problems % self.cells.len() as u64) as usize];
-            let problem = self.generators[*generator].problem(cell, round);
+            let round = problems / self.sequences.len() as u64;
+            let problem = self.sequences[(problems % self.sequences.len() as u64) as usize].problem(round);
             judged += judge(&problem.gold(), &problem.response(), &mut stream.index(problems).draws());
             problems += 1;
         }

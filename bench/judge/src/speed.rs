@@ -31,7 +31,8 @@ fn rates() {
     {
         for op in [2, 10, 20] {
             let cell = Cell { op, context: context.into(), mode };
-            let problems = (0..200).map(|i| generator.problem(&cell, i));
+            let sequence = generator.sequence(&cell).expect("a possible cell");
+            let problems = (0..200).map(|i| sequence.problem(i));
             let set: Vec<_> = problems.map(|p| (p.gold(), p.response())).collect();
             let bytes: usize = set.iter().map(|(_, response)| response.len()).sum();
             let time = fastest(300, || {
@@ -54,7 +55,7 @@ fn rates() {
 fn lengths() {
     let generator = Generator::new(&World::default(), &Contexts::builtin(), 1, None).expect("a world");
     let cell = Cell { op: 10, context: "zoo".into(), mode: Mode::Reverse };
-    let problem = generator.problem(&cell, 0);
+    let problem = generator.sequence(&cell).expect("a possible cell").problem(0);
     let (gold, response) = (problem.gold(), problem.response());
     let steps = response.split("</solution>").next().unwrap_or_default();
     let cases: [(&str, &str); 8] = [

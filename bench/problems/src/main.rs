@@ -12,7 +12,7 @@
 //! `structures` counts how many structures and instances small cells hold: the ground of the split's rule.
 //! `plans` counts the plans of the reference generator's problems: `crates/problems/presets/reference.txt`.
 
-#[path = "../../../crates/problems/tests/solver/mod.rs"]
+#[path = "../../../crates/problems/tests/it/solver/mod.rs"]
 mod solver;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ use std::time::Instant;
 
 use flate2::read::MultiGzDecoder;
 use tercet_problems::gold::Mode;
-use tercet_problems::{Cell, Contexts, Generator, World};
+use tercet_problems::{Cell, Contexts, Generator, Sequence, World};
 
 type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -62,7 +62,7 @@ fn core_seconds() -> f64 {
 
 /// Problems a second of wall-clock time with that many threads, each with its own share of the sequence, and
 /// problems a second of time on a core: the latter is what a busy machine does not distort much.
-fn measure(generator: &Generator, cell: &Cell, count: u64, threads: u64) -> (f64, f64) {
+fn measure(sequence: &Sequence, count: u64, threads: u64) -> (f64, f64) {
     let start = Instant::now();
     let on_core = AtomicU64::new(0);
     std::thread::scope(|scope| {
@@ -72,7 +72,7 @@ fn measure(generator: &Generator, cell: &Cell, count: u64, threads: u64) -> (f64
                 let before = core_seconds();
                 let mut bytes = 0;
                 for i in (thread..count).step_by(threads as usize) {
-                    let problem = generator.problem(cell, i);
+                    let problem = sequence.problem(i);
                     bytes += problem.problem.len() + problem.question.len() + problem.solution.len();
                 }
                 std::hint::black_box(bytes);
@@ -95,9 +95,9 @@ fn rate(count: u64) -> Fallible<()> {
         for mode in [Mode::Forward, Mode::Reverse] {
             for op in [2, 5, 10, 15, 20, 40] {
                 let cell = Cell { op, context: context.to_owned(), mode };
-                generator.check(&cell)?;
+                let sequence = generator.sequence(&cell)?;
                 let best = |threads| {
-                    let runs = (0..3).map(|_| measure(&generator, &cell, count, threads));
+                    let runs = (0..3).map(|_| measure(&sequence, count, threads));
                     runs.fold((0.0, 0.0), |best: (f64, f64), run| (best.0.max(run.0), best.1.max(run.1)))
                 };
                 let ((one, core_one), (two, core_two)) = (best(1), best(2));
@@ -131,32 +131,34 @@ fn solve(count: u64) -> Fallible<()> {
             generators.push((Generator::new(&small, &contexts, 2, None)?, 12));
         }
     }
-    let mut cells = Vec::new();
-    for (g, (_, op_max)) in generators.iter().enumerate() {
+    let mut sequences = Vec::new();
+    for (generator, op_max) in &generators {
         for context in contexts.names() {
             for mode in [Mode::Forward, Mode::Reverse] {
                 for op in if mode == Mode::Forward { 1 } else { 2 }..=*op_max {
-                    cells.push((g, Cell { op, context: context.to_owned(), mode }));
+                    let cell = Cell { op, context: context.to_owned(), mode };
+                    sequences.push(generator.sequence(&cell)?);
                 }
             }
         }
     }
-    let per_cell = count.div_ceil(cells.len() as u64);
+    let per_cell = count.div_ceil(sequences.len() as u64);
     let (right, wrong) = (AtomicU64::new(0), AtomicU64::new(0));
     let start = Instant::now();
     std::thread::scope(|scope| {
         for thread in 0..2 {
-            let (cells, generators, right, wrong) = (&cells, &generators, &right, &wrong);
+            let (sequences, right, wrong) = (&sequences, &right, &wrong);
             scope.spawn(move || {
-                for (g, cell) in cells.iter().skip(thread).step_by(2) {
+                for sequence in sequences.iter().skip(thread).step_by(2) {
                     for i in 0..per_cell {
-                        let problem = generators[*g].0.problem(cell, i);
+                        let problem = sequence.problem(i);
                         let answer = solver::solve(&problem.problem, &problem.question);
                         if answer == Ok(i128::from(problem.answer)) {
                             right.fetch_add(1, Ordering::Relaxed);
                         } else if wrong.fetch_add(1, Ordering::Relaxed) == 0 {
                             println!(
-                                "{cell} #{i}: {answer:?}, stored {}\n{}",
+                                "{} #{i}: {answer:?}, stored {}\n{}",
+                                sequence.cell(),
                                 problem.answer,
                                 problem.prompt()
                             );
@@ -170,7 +172,7 @@ fn solve(count: u64) -> Fallible<()> {
     println!(
         "{} problems of {} cells: {right} solved as stored, {wrong} not; {:.0} s, peak memory {:.1} MiB",
         right + wrong,
-        cells.len(),
+        sequences.len(),
         start.elapsed().as_secs_f64(),
         peak_mib()
     );
@@ -201,8 +203,9 @@ fn structures(count: u64) -> Fallible<()> {
                 let generator = Generator::new(world, &contexts, 1, None)?;
                 let cell = Cell { op, context: "terse".to_owned(), mode };
                 let (mut structures, mut instances) = (BTreeSet::new(), BTreeSet::new());
+                let sequence = generator.sequence(&cell)?;
                 for i in 0..count {
-                    let problem = generator.problem(&cell, i);
+                    let problem = sequence.problem(i);
                     structures.insert(problem.structure_hash());
                     instances.insert(problem.instance_hash());
                 }

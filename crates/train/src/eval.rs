@@ -72,8 +72,8 @@ impl Suite {
             Generator::new(world, contexts, seed, Some((Split::Test, rule))).map_err(|e| data(&e))?;
         let mut problems = Vec::new();
         for cell in config.cells() {
-            generator.check(&cell).map_err(|e| data(&e))?;
-            problems.extend((0..config.problems).map(|i| generator.problem(&cell, i)));
+            let sequence = generator.sequence(&cell).map_err(|e| data(&e))?;
+            problems.extend((0..config.problems).map(|i| sequence.problem(i)));
         }
         Ok(Self { config: config.clone(), problems, seed })
     }
@@ -245,7 +245,7 @@ fn judge(suite: &Suite, i: usize, responses: &mut [Response], gold_nll: f64) -> 
         let verdict = verify(&gold, &response.text, suite.config.policy);
         response.verified = verdict.verified && !response.cut;
         row.verified += u32::from(response.verified);
-        row.correct += u32::from(verdict.answer_right && !response.cut);
+        row.correct += u32::from(verdict.answer_correct && !response.cut);
         row.truncated += u32::from(response.cut);
         row.process_acc += verdict.process_acc;
         row.tokens += f64::from(response.tokens);

@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use runs::records::{Cost, Exposure, ExposureCell, FORMAT};
 
-use crate::recipe::mix::mode;
-
 /// The counts of a stage so far. Part of a checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
@@ -56,7 +54,7 @@ impl Ledger {
             ExposureCell {
                 op: number(text()),
                 context: text(),
-                mode: mode(&text()).unwrap_or(Mode::Forward),
+                mode: text().parse().unwrap_or(Mode::Forward),
                 depth: number(text()),
                 structure: text(),
                 problems: seen.problems,

@@ -1,6 +1,6 @@
 //! What a recipe will cost, before anything is done.
 
-use problems::{Generator, split::Split};
+use problems::{Generator, SpecError, split::Split};
 use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
@@ -182,7 +182,8 @@ impl Lengths<'_> {
         let steps = stage.total_steps();
         let mut ledger = Ledger::default();
         if let (Some(rollout), Some(policy)) = (&stage.rollout, &stage.policy) {
-            let (prompt, response) = self.mean(planned.cells.iter().map(|(cell, w)| (cell, *w)))?;
+            let (prompt, response) =
+                self.mean(planned.cells.iter().map(|(cell, w)| (cell, *w)), Split::Rl)?;
             let prompts = steps as f64 * f64::from(rollout.prompts);
             let responses = prompts * f64::from(rollout.samples);
             let length = response.min(f64::from(rollout.max_tokens));
@@ -224,7 +225,7 @@ impl Lengths<'_> {
             if suite.after.is_empty() || suite.after.iter().any(|name| name == stage) {
                 let cells = suite.cells();
                 let weight = 1.0 / cells.len() as f64;
-                let (_, response) = self.mean(cells.iter().map(|cell| (cell, weight)))?;
+                let (_, response) = self.mean(cells.iter().map(|cell| (cell, weight)), Split::Test)?;
                 let problems = cells.len() as u64 * suite.problems;
                 tokens +=
                     problems as f64 * f64::from(suite.samples) * response.min(f64::from(suite.max_tokens));
@@ -233,19 +234,27 @@ impl Lengths<'_> {
         Ok(tokens as u64)
     }
 
-    /// Mean lengths of prompts and gold responses over cells, in tokens.
+    /// Mean lengths of prompts and gold responses over cells of a split, in tokens.
+    ///
+    /// They are measured on validation problems, so that planning looks at no problem that is trained on or reported.
+    /// A cell that has none is measured on its own split.
     fn mean<'c>(
         &self,
         cells: impl Iterator<Item = (&'c problems::spec::Cell, f64)>,
+        split: Split,
     ) -> Result<(f64, f64), RunError> {
         let document = &self.recipe.document;
-        let split = Some((Split::Validation, document.split));
-        let generator = Generator::new(&document.world, &self.recipe.contexts, 0, split)
-            .map_err(|e| RunError::Data(e.to_string()))?;
+        let data = |e: SpecError| RunError::Data(e.to_string());
+        let generator = |split| {
+            Generator::new(&document.world, &self.recipe.contexts, 0, Some((split, document.split)))
+                .map_err(data)
+        };
+        let (validation, own) = (generator(Split::Validation)?, generator(split)?);
         let (mut prompts, mut responses) = (0.0, 0.0);
         for (cell, weight) in cells {
+            let sequence = validation.sequence(cell).or_else(|_| own.sequence(cell)).map_err(data)?;
             for i in 0..LENGTH_PROBLEMS {
-                let document = Document::of(&generator.problem(cell, i), self.tokenizer);
+                let document = Document::of(&sequence.problem(i), self.tokenizer);
                 let share = weight / LENGTH_PROBLEMS as f64;
                 prompts += share * document.prompt as f64;
                 responses += share * (document.tokens.len() - document.prompt) as f64;

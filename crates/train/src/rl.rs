@@ -448,7 +448,7 @@ mod tests {
         let world = World { distractors: 0.0, max_value: 20, ..World::default() };
         let generator = Generator::new(&world, &Contexts::builtin(), 3, None).expect("a world");
         let cell = Cell { op: 4, context: "terse".to_owned(), mode: Mode::Forward };
-        let problem = generator.problem(&cell, 0);
+        let problem = generator.sequence(&cell).expect("a possible cell").problem(0);
         let right = problem.response();
         let tokenizer = tokens::Tokenizer::train([right.clone()].into_iter(), 300).expect("a vocabulary");
         let end = right.find(". </solution>").expect("the end of the last step");

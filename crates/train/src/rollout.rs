@@ -63,7 +63,7 @@ impl Judged {
 
     /// Right in the answer, and ended.
     pub fn right(&self) -> bool {
-        self.verdict.answer_right && !self.truncated
+        self.verdict.answer_correct && !self.truncated
     }
 }
 
@@ -309,7 +309,8 @@ mod tests {
     fn a_response_that_was_cut_off_is_a_failure_whatever_it_says() {
         let world = World { distractors: 0.0, max_value: 20, ..World::default() };
         let generator = Generator::new(&world, &Contexts::builtin(), 3, None).expect("a world");
-        let problem = generator.problem(&Cell { op: 4, context: "terse".to_owned(), mode: Mode::Forward }, 0);
+        let cell = Cell { op: 4, context: "terse".to_owned(), mode: Mode::Forward };
+        let problem = generator.sequence(&cell).expect("a possible cell").problem(0);
         let right = problem.response();
         let tokenizer = Tokenizer::train([right.clone()].into_iter(), 300).expect("a vocabulary");
         let (supply, stream) = (Supply::Files(Vec::new()), Stream::root(1));

@@ -11,7 +11,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use problems::{Generator, spec::Cell, split::Split, stream::Stream};
+use problems::{Generator, SpecError, spec::Cell, split::Split, stream::Stream};
 use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
@@ -296,7 +296,7 @@ pub fn stages(recipe: &Recipe, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>
             None
         } else {
             let evaluation = &document.evaluation;
-            let cells = validation_cells(document, stage)?;
+            let cells = validation_cells(document, &stage.cells);
             Some((evaluation.seed, evaluation.validation_problems, cells))
         };
         // What is measured on the way does not change what is trained.
@@ -359,11 +359,13 @@ pub fn train_tokenizer(recipe: &Recipe, problems: u64) -> Result<Tokenizer, RunE
     let split = Some((Split::Train, document.split));
     let generator = Generator::new(&document.world, &recipe.contexts, seed, split)
         .map_err(|e| RunError::Data(e.to_string()))?;
-    let texts = tokenizer_cells(recipe).into_iter().flat_map(|(cell, weight)| {
+    let sequence = |(cell, weight): (Cell, f64)| Ok((generator.sequence(&cell)?, weight));
+    let sequences: Result<Vec<_>, SpecError> = tokenizer_cells(recipe).into_iter().map(sequence).collect();
+    let sequences = sequences.map_err(|e| RunError::Data(format!("the tokenizer: {e}")))?;
+    let texts = sequences.iter().flat_map(|(sequence, weight)| {
         let count = ((weight * problems as f64).round() as u64).max(1);
-        let generator = &generator;
         (0..count).map(move |i| {
-            let problem = generator.problem(&cell, i);
+            let problem = sequence.problem(i);
             problem.prompt() + &problem.response()
         })
     });

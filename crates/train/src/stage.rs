@@ -2,7 +2,7 @@
 
 use runs::{checkpoints, error::failed};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -222,7 +222,7 @@ impl Job<'_> {
         let key = Stream::root(self.seed).fork("problems").fork(&self.stage.stage.name).key();
         let seed = u64::from_le_bytes([key[0], key[1], key[2], key[3], key[4], key[5], key[6], key[7]]);
         Generator::new(&document.world, &self.recipe.contexts, seed, Some((split, document.split)))
-            .map(|generator| Supply::Generator(Box::new(generator)))
+            .and_then(|generator| Supply::of_generator(&generator, self.stage.cells.keys()))
             .map_err(|e| RunError::Data(e.to_string()))
     }
 
@@ -237,11 +237,12 @@ impl Job<'_> {
             Generator::new(&document.world, &self.recipe.contexts, document.evaluation.seed, split)
                 .map_err(|e| RunError::Data(e.to_string()))?;
         let problems = |cell: Cell| {
+            let sequence = generator.sequence(&cell).map_err(|e| RunError::Data(e.to_string()))?;
             let count = document.evaluation.validation_problems;
             let name = format!("eval/loss/op{}/{}/{}", cell.op, cell.context, cell.mode.name());
-            (name, (0..count).map(|i| generator.problem(&cell, i)).collect())
+            Ok((name, (0..count).map(|i| sequence.problem(i)).collect()))
         };
-        Ok(validation_cells(document, self.stage)?.into_iter().map(problems).collect())
+        validation_cells(document, &self.stage.cells).into_iter().map(problems).collect()
     }
 
     /// Runs the suites on the last checkpoint, and on milestones if asked. `false` if `stop` was set.
@@ -304,13 +305,13 @@ fn no_checkpoint(stage: &Path) -> RunError {
 /// The cells whose held-out loss a stage measures: those that it trains on and those that a suite asks for.
 pub(crate) fn validation_cells(
     document: &crate::recipe::Document,
-    stage: &ArmStage,
-) -> Result<BTreeSet<Cell>, RunError> {
-    let mut cells: BTreeSet<Cell> = stage.cells.keys().cloned().collect();
+    trained: &BTreeMap<Cell, f64>,
+) -> BTreeSet<Cell> {
+    let mut cells: BTreeSet<Cell> = trained.keys().cloned().collect();
     for suite in &document.evaluation.suites {
         cells.extend(suite.cells());
     }
-    Ok(cells)
+    cells
 }
 
 /// Tokens that a stage trains on; for reinforcement learning the most it can be, prompts not included.

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use problems::{Cell, Generator, Problem, Record};
+use problems::{Cell, Generator, Problem, Record, Sequence, SpecError};
 
 use crate::error::RunError;
 
@@ -81,12 +81,26 @@ fn parse(line: &[u8]) -> Result<Problem, String> {
 /// An endless sequence of problems for every cell of a mix.
 pub enum Supply {
     /// Problem `i` of a cell is a function of the seed.
-    Generator(Box<Generator>),
+    Generator(BTreeMap<Cell, Sequence>),
     /// The problems of files in their order, again and again, read when they are needed.
     Files(Vec<(Arc<DataFile>, File)>),
 }
 
 impl Supply {
+    /// The sequences of a mix.
+    ///
+    /// # Errors
+    /// If the generator makes no problems of a cell.
+    pub fn of_generator<'c>(
+        generator: &Generator,
+        cells: impl Iterator<Item = &'c Cell>,
+    ) -> Result<Self, SpecError> {
+        cells
+            .map(|cell| Ok((cell.clone(), generator.sequence(cell)?)))
+            .collect::<Result<_, _>>()
+            .map(Self::Generator)
+    }
+
     /// Opens files for reading.
     ///
     /// # Errors
@@ -105,7 +119,11 @@ impl Supply {
     /// If a file cannot be read, or is not what it was when the recipe was.
     pub fn problem(&self, cell: &Cell, i: u64) -> Result<Problem, RunError> {
         let files = match self {
-            Self::Generator(generator) => return Ok(generator.problem(cell, i)),
+            Self::Generator(sequences) => {
+                let sequence =
+                    sequences.get(cell).ok_or_else(|| RunError::Data(format!("{cell} is not in the mix")))?;
+                return Ok(sequence.problem(i));
+            }
             Self::Files(files) => files,
         };
         let count = |data: &DataFile| data.lines.get(cell).map_or(0, |lines| lines.len() as u64);
@@ -140,10 +158,14 @@ mod tests {
 
     use super::*;
 
-    fn records(op: u32, n: u64) -> String {
+    fn sequence(op: u32) -> Sequence {
         let generator = Generator::new(&World::default(), &Contexts::builtin(), 7, None).expect("a world");
-        let record =
-            |i| serde_json::to_string(&generator.problem(&cell(op), i).record()).expect("plain data");
+        generator.sequence(&cell(op)).expect("a possible cell")
+    }
+
+    fn records(op: u32, n: u64) -> String {
+        let sequence = sequence(op);
+        let record = |i| serde_json::to_string(&sequence.problem(i).record()).expect("plain data");
         (0..n).map(record).collect::<Vec<String>>().join("\n")
     }
 
@@ -172,9 +194,8 @@ mod tests {
         let supply = Supply::of_files(&files).expect("readable");
         let read = |op, i| supply.problem(&cell(op), i).expect("readable");
         assert_eq!((0..7).map(|i| read(4, i).index).collect::<Vec<u64>>(), [0, 1, 0, 0, 1, 0, 0]);
-        let generator = Generator::new(&World::default(), &Contexts::builtin(), 7, None).expect("a world");
-        assert_eq!(read(4, 4).problem, generator.problem(&cell(4), 1).problem);
-        assert_eq!(read(5, 3).problem, generator.problem(&cell(5), 0).problem);
+        assert_eq!(read(4, 4).problem, sequence(4).problem(1).problem);
+        assert_eq!(read(5, 3).problem, sequence(5).problem(0).problem);
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Dag {
     /// use problems::{Cell, Contexts, Generator, World, gold::Mode};
     /// let generator = Generator::new(&World::default(), &Contexts::builtin(), 7, None)?;
     /// let cell = Cell { op: 4, context: "terse".into(), mode: Mode::Forward };
-    /// let dag = tercet_report::draw::Dag::of_problem(&generator.problem(&cell, 0));
+    /// let dag = tercet_report::draw::Dag::of_problem(&generator.sequence(&cell)?.problem(0));
     /// assert!(tercet_report::draw::text(&dag).contains("asked"));
     /// # Ok::<(), problems::SpecError>(())
     /// ```

@@ -229,7 +229,7 @@ fn transcript(problem: &Problem, position: u64, sides: &[(&str, &Response)]) -> 
 fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Attempt {
     let mark = |node: &problems::verify::NodeVerdict| {
         Some(match node {
-            n if n.right() => Mark::Correct,
+            n if n.correct() => Mark::Correct,
             n if n.present => Mark::Wrong,
             _ => Mark::Missing,
         })
@@ -245,7 +245,7 @@ fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Attem
     Attempt {
         model: model.to_owned(),
         verified: response.verified,
-        outcome: match (response.verified, response.cut, verdict.answer_right) {
+        outcome: match (response.verified, response.cut, verdict.answer_correct) {
             (true, ..) => "correct",
             (false, true, _) => "cut off",
             (false, false, true) => "correct answer, wrong process",

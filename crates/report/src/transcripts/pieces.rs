@@ -28,8 +28,8 @@ pub(super) fn pieces(text: &str, verdict: &Verdict) -> Vec<Piece> {
     for step in &verdict.steps {
         plain(&mut out, text, at..step.range.start, None, first);
         let (class, sign, word) =
-            if step.right { ("right", "✓", "correct") } else { ("wrong", "✗", "wrong") };
-        let fault = step.fault.filter(|_| !step.right).map(|kind| (kind, step.fault_range.clone()));
+            if step.correct { ("right", "✓", "correct") } else { ("wrong", "✗", "wrong") };
+        let fault = step.fault.filter(|_| !step.correct).map(|kind| (kind, step.fault_range.clone()));
         out.push(piece(text, step.range.clone(), (class, sign, word), fault.as_ref(), first));
         at = step.range.end.max(at);
     }

@@ -182,8 +182,7 @@ impl Synthetic {
                 let context = if i.is_multiple_of(2) { "terse" } else { "zoo" };
                 let mode = if i % 5 == 4 { Mode::Reverse } else { Mode::Forward };
                 let cell = Cell { op, context: context.into(), mode };
-                generator.check(&cell).unwrap();
-                problems.push(generator.problem(&cell, i));
+                problems.push(generator.sequence(&cell).unwrap().problem(i));
             }
         }
         problems

@@ -14,6 +14,7 @@ pub(crate) fn policy() -> impl TypedValueParser<Value = Policy> {
             }
             Policy::Reference => "As paper; the process score counts penalties as the published code does",
             Policy::Strict => "As paper, and every piece of arithmetic must hold",
+            _ => return None,
         })
     })
 }
@@ -25,7 +26,7 @@ pub(crate) fn split() -> impl TypedValueParser<Value = Split> {
 
 /// What is asked for.
 pub(crate) fn mode() -> impl TypedValueParser<Value = Mode> {
-    parser([Mode::Forward, Mode::Reverse], Mode::name, |_| None)
+    parser(Mode::ALL, Mode::name, |_| None)
 }
 
 fn parser<T: Copy + Send + Sync + 'static, const N: usize>(

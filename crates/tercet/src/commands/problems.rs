@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use problems::Contexts;
 use problems::audit::Audit;
 use problems::compare::compare_reference;
+use problems::{Cell, Contexts, Sequence};
 use rayon::prelude::*;
 use runs::lines::Packing;
 use runs::{error::failed, files};
@@ -138,7 +138,7 @@ impl<'a> Order<'a> {
     }
 
     fn problems(&self) -> u64 {
-        (self.asked.cells.len() as u64).saturating_mul(self.args.number)
+        (self.asked.sequences.len() as u64).saturating_mul(self.args.number)
     }
 
     /// Pieces of one part of the file: one at least, for what stands around the problems.
@@ -153,14 +153,15 @@ impl<'a> Order<'a> {
     /// A hash of everything that decides the bytes.
     fn made_from(&self, packing: Packing) -> anyhow::Result<String> {
         let Self { args, asked } = self;
-        let problems = (asked.generator.world(), &asked.context_texts, &asked.cells, args.world.split());
+        let cells: Vec<&Cell> = asked.sequences.iter().map(Sequence::cell).collect();
+        let problems = (asked.generator.world(), &asked.context_texts, cells, args.world.split());
         let numbers = (args.world.seed(), args.number, args.start, &args.retelling);
         let file = (args.format, format!("{packing:?}"), super::revision());
         Ok(blake3::hash(&serde_json::to_vec(&(problems, numbers, file))?).to_hex().to_string())
     }
 
     fn piece(&self, piece: u64) -> anyhow::Result<Vec<u8>> {
-        let Self { args, asked: Asked { generator, cells, .. } } = self;
+        let Self { args, asked: Asked { generator, sequences, .. } } = self;
         let (number, of_a_part) = (piece % self.pieces_of_a_part(), self.pieces_of_a_part());
         let part: Part = args.format.parts()[(piece / of_a_part) as usize];
         let mut text = String::new();
@@ -168,8 +169,8 @@ impl<'a> Order<'a> {
             text.push_str(args.format.head(part));
         }
         for k in number * PIECE..self.problems().min((number + 1) * PIECE) {
-            let cell = &cells[(k / args.number) as usize];
-            let problem = generator.problem(cell, args.start + k % args.number);
+            let sequence = &sequences[(k / args.number) as usize];
+            let problem = sequence.problem(args.start + k % args.number);
             let problem = args.retelling.apply(problem, generator.world(), generator.contexts())?;
             text.push_str(&args.format.problem(part, k + 1, &problem)?);
         }

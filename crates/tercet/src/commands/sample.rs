@@ -76,9 +76,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     } else if let Some(path) = &args.from {
         asker.file(path, &mut output)?;
     } else {
-        let Asked { generator, cells, .. } = args.world.open()?;
-        for cell in &cells {
-            asker.show(&generator.problem(cell, args.index), &mut output)?;
+        let Asked { sequences, .. } = args.world.open()?;
+        for sequence in &sequences {
+            asker.show(&sequence.problem(args.index), &mut output)?;
         }
     }
     output.finish()

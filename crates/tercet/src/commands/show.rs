@@ -65,9 +65,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn find(args: &Args) -> anyhow::Result<Problem> {
     let Some(path) = &args.from else {
-        let Asked { generator, cells, .. } = args.world.open()?;
-        let cell = cells.first().ok_or_else(|| Usage::error("no op is named"))?;
-        return Ok(generator.problem(cell, args.index));
+        let Asked { sequences, .. } = args.world.open()?;
+        let sequence = sequences.first().ok_or_else(|| Usage::error("no op is named"))?;
+        return Ok(sequence.problem(args.index));
     };
     let Some(skip) = args.line.checked_sub(1) else {
         return Err(Usage::error("lines are counted from 1"));

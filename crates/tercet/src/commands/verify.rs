@@ -80,9 +80,11 @@ impl Response {
 
     /// A response that ran into the length limit is a failure, whatever it says, as in an evaluation.
     fn judge(&self, problem: &Problem, policy: Policy) -> Verdict {
-        let verdict = verify(&problem.gold(), &self.text, policy);
+        let mut verdict = verify(&problem.gold(), &self.text, policy);
         if self.was_cut() {
-            return Verdict { verified: false, answer_right: false, answer: None, ..verdict };
+            verdict.verified = false;
+            verdict.answer_correct = false;
+            verdict.answer = None;
         }
         verdict
     }
@@ -185,7 +187,7 @@ fn write(
         id: &problem.id,
         sample: response.sample,
         verified: verdict.verified,
-        answer_right: verdict.answer_right,
+        answer_right: verdict.answer_correct,
         process_acc: verdict.process_acc,
         answer: verdict.answer.as_deref(),
         first_fault: verdict.first_fault.as_ref().map(|(kind, _)| kind.name()),
@@ -289,7 +291,7 @@ fn cells(row: &Row) -> [String; 6] {
         (Some(op), Some(mode)) => format!("op {op} {} {}", row.context, mode.name()),
         _ => "all".to_owned(),
     };
-    let Counts { responses, verified, right_answers, faults, .. } = &row.counts;
+    let Counts { responses, verified, correct_answers, faults, .. } = &row.counts;
     let percent = |n: u64| format!("{:.1}%", 100.0 * n as f64 / (*responses).max(1) as f64);
     let mut faults: Vec<(&str, u64)> = faults.iter().map(|(kind, n)| (kind.name(), *n)).collect();
     faults.sort_by_key(|&(name, n)| (std::cmp::Reverse(n), name));
@@ -298,7 +300,7 @@ fn cells(row: &Row) -> [String; 6] {
         name,
         responses.to_string(),
         percent(*verified),
-        percent(*right_answers),
+        percent(*correct_answers),
         format!("{:.3}", row.counts.mean_process()),
         faults.join(", "),
     ]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use problems::gold::Mode;
 use problems::stream::Stream;
-use problems::{Cell, Context, Contexts, Generator, Problem, Split, SplitRule, World};
+use problems::{Cell, Context, Contexts, Generator, Problem, Sequence, Split, SplitRule, World};
 use runs::OpList;
 use serde::{Deserialize as _, Serialize};
 use train::recipe::{Recipe, assignment};
@@ -58,14 +58,14 @@ struct Told {
 pub(crate) struct Asked {
     /// Makes the problems.
     pub(crate) generator: Generator,
-    /// The cells, in the order of the options.
-    pub(crate) cells: Vec<Cell>,
+    /// The problems of each cell, in the order of the options.
+    pub(crate) sequences: Vec<Sequence>,
     /// The files of contexts that are not built in.
     pub(crate) context_texts: Vec<String>,
 }
 
 impl WorldArgs {
-    /// The generator and its cells, checked.
+    /// The generator and the problems of each cell.
     pub(crate) fn open(&self) -> anyhow::Result<Asked> {
         let (base, Told { contexts, texts: context_texts, added }) = self.base()?;
         let world = self.changed(&base)?;
@@ -77,17 +77,16 @@ impl WorldArgs {
         };
         distinct("--context", chosen.iter().map(String::as_str))?;
         distinct("--mode", self.mode.iter().map(|mode| mode.name()))?;
-        let mut cells = Vec::new();
+        let mut sequences = Vec::new();
         for context in &chosen {
             for &mode in &self.mode {
                 for &op in &self.op.0 {
                     let cell = Cell { op, context: context.clone(), mode };
-                    generator.check(&cell).map_err(Usage::error)?;
-                    cells.push(cell);
+                    sequences.push(generator.sequence(&cell).map_err(Usage::error)?);
                 }
             }
         }
-        Ok(Asked { generator, cells, context_texts })
+        Ok(Asked { generator, sequences, context_texts })
     }
 
     /// The seed.

@@ -48,8 +48,8 @@ pub struct Names(pub BTreeMap<String, f64>);
 const TOLERANCE: f64 = 1e-6;
 
 /// The mode of a name.
-pub fn mode(name: &str) -> Option<Mode> {
-    [Mode::Forward, Mode::Reverse].into_iter().find(|mode| mode.name() == name)
+pub(crate) fn mode(name: &str) -> Result<Mode, String> {
+    name.parse().map_err(|_| format!("`{name}` is no mode: there are `forward` and `reverse`"))
 }
 
 /// The weight of every cell of a mix; the weights sum to 1.
@@ -68,10 +68,7 @@ pub fn cells(parts: &[Part]) -> Result<BTreeMap<Cell, f64>, (String, String)> {
         for (&op, op_weight) in &part.ops.0 {
             for (context, context_weight) in &part.contexts.0 {
                 for (name, mode_weight) in &part.modes.0 {
-                    let Some(mode) = mode(name) else {
-                        let message = format!("`{name}` is no mode: there are `forward` and `reverse`");
-                        return Err(wrong("modes")(message));
-                    };
+                    let mode = mode(name).map_err(wrong("modes"))?;
                     let cell = Cell { op, context: context.clone(), mode };
                     let weight = part.share * op_weight * context_weight * mode_weight;
                     *cells.entry(cell).or_insert(0.0) += weight;

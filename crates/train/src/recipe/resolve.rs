@@ -24,6 +24,7 @@ use super::{
 };
 use runs::records::{Band, StageKind};
 
+use crate::stage::validation_cells;
 use crate::supply::{self, DataFile};
 
 /// The files that a recipe names, relative to its folder. Those of problems are read once for all arms.
@@ -275,7 +276,7 @@ impl Checks<'_, '_> {
         })?;
         // The largest op first: it is the likeliest to be impossible, and tells at once.
         for cell in cells.keys().rev() {
-            generator.check(cell).map_err(|e| {
+            generator.sequence(cell).map_err(|e| {
                 let part = parts.iter().position(|part| {
                     part.ops.0.contains_key(&cell.op) && part.contexts.0.contains_key(&cell.context)
                 });
@@ -309,7 +310,7 @@ impl Checks<'_, '_> {
         }
         for cell in suite.cells().into_iter().rev() {
             generator
-                .check(&cell)
+                .sequence(&cell)
                 .map_err(|e| self.error(&at(field_of(&e)), format!("suite `{}`: {e}", suite.name)))?;
         }
         Ok(())
@@ -341,10 +342,35 @@ impl Checks<'_, '_> {
             let files = self.files(stage, &cells, files)?;
             stages.push(ArmStage { stage: stage.clone(), cells, files });
         }
+        self.validation(&stages, document, contexts)?;
         if stages.is_empty() {
             return Err(self.error(&format!("arm.{index}"), "there is no stage"));
         }
         Ok(Arm { name: config.name.clone(), model: document.model.clone(), stages })
+    }
+
+    /// Whether there are held-out problems of every cell whose loss a stage measures.
+    fn validation(
+        &self,
+        stages: &[ArmStage],
+        document: &Document,
+        contexts: &Contexts,
+    ) -> Result<(), RecipeError> {
+        let generator = self.generator(document, contexts, Split::Validation)?;
+        let mut checked = BTreeSet::new();
+        for ArmStage { stage, cells, .. } in stages.iter().filter(|s| s.stage.validate_every > 0) {
+            for cell in validation_cells(document, cells) {
+                if !checked.contains(&cell) {
+                    generator.sequence(&cell).map_err(|e| {
+                        let message =
+                            format!("stage `{}` cannot measure the loss on {cell}: {e}", stage.name);
+                        self.error(&format!("stage.{}.validate_every", stage.name), message)
+                    })?;
+                    checked.insert(cell);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A stage's files, which must have what its mix asks for.

@@ -92,8 +92,10 @@ fn a_stage_can_train_on_files() {
     let world = World { distractors: 0.0, ..World::default() };
     let generator = Generator::new(&world, &Contexts::builtin(), 5, None).expect("a world");
     let cell = |op| Cell { op, context: "terse".to_owned(), mode: Mode::Forward };
-    let record =
-        |op, i| serde_json::to_string(&generator.problem(&cell(op), i).record()).expect("plain data");
+    let record = |op, i| {
+        let problem = generator.sequence(&cell(op)).expect("a possible cell").problem(i);
+        serde_json::to_string(&problem.record()).expect("plain data")
+    };
     for ops in [vec![3, 4], vec![5]] {
         let lines = ops.iter().flat_map(|op| (0..10).map(|i| record(*op, i)));
         let name = format!("op{}.jsonl", ops[0]);

@@ -7,6 +7,7 @@
 mod budgets;
 #[cfg(feature = "tensorboard")]
 mod events;
+mod held_out;
 mod kill;
 mod learning;
 mod parity;
