@@ -42,7 +42,6 @@ pub(crate) fn save(
     with_optimizer: bool,
 ) -> Result<PathBuf, RunError> {
     let path = checkpoints::of_step(stage, state.step);
-    files::make_folder(&checkpoints::folder(stage))?;
     let partial = files::begin_folder(&path)?;
     let filled = (|| {
         learner.save(&partial, with_optimizer)?;
@@ -82,11 +81,7 @@ pub(crate) fn prune(stage: &Path, keep: usize, milestones: &[u64]) -> Result<(),
     let all = checkpoints::list(stage)?;
     for (step, path) in &all[..all.len().saturating_sub(keep)] {
         if !milestones.contains(step) {
-            // Renamed first: a folder that is half removed must not look like a checkpoint.
-            let partial = files::partial(path);
-            files::remove_folder(&partial)?;
-            fs::rename(path, &partial).map_err(failed(path, "remove"))?;
-            files::remove_folder(&partial)?;
+            files::remove_folder(path)?;
         }
     }
     Ok(())

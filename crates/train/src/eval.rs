@@ -232,7 +232,7 @@ fn judge(suite: &Suite, i: usize, responses: &mut [Response], gold_nll: f64) -> 
         mode: problem.cell.mode,
         n: responses.len() as u32,
         verified: 0,
-        right: 0,
+        correct: 0,
         truncated: 0,
         process_acc: 0.0,
         tokens: 0.0,
@@ -245,7 +245,7 @@ fn judge(suite: &Suite, i: usize, responses: &mut [Response], gold_nll: f64) -> 
         let verdict = verify(&gold, &response.text, suite.config.policy);
         response.verified = verdict.verified && !response.cut;
         row.verified += u32::from(response.verified);
-        row.right += u32::from(verdict.answer_correct && !response.cut);
+        row.correct += u32::from(verdict.answer_correct && !response.cut);
         row.truncated += u32::from(response.cut);
         row.process_acc += verdict.process_acc;
         row.tokens += f64::from(response.tokens);
@@ -486,7 +486,7 @@ mod tests {
         let suite = suite("paper");
         let mut responses = responses(&suite, 0);
         let row = judge(&suite, 0, &mut responses, 0.5);
-        assert_eq!((row.n, row.verified, row.right, row.truncated), (4, 1, 1, 1));
+        assert_eq!((row.n, row.verified, row.correct, row.truncated), (4, 1, 1, 1));
         // Neither is left out, and neither votes.
         assert_eq!(row.answers.get(""), Some(&3));
         assert_eq!(row.first_faults.values().sum::<u32>(), 2);

@@ -36,4 +36,5 @@ pub mod metrics;
 pub mod plan;
 mod reuse;
 mod stopwatch;
+#[cfg(feature = "tensorboard")]
 pub mod tensorboard;

@@ -20,7 +20,7 @@ use crate::{
 /// here, or nowhere, stays as it is.
 pub(crate) fn take<'a>(job: &Job<'a>) -> Result<Option<&'a Path>, RunError> {
     let folder = job.folder;
-    let (Some(stages), Some(name)) = (folder.parent(), folder.file_name()) else { return Ok(None) };
+    let Some(name) = folder.file_name() else { return Ok(None) };
     if folder.join(DONE_FILE).exists() {
         return Ok(None);
     }
@@ -33,7 +33,6 @@ pub(crate) fn take<'a>(job: &Job<'a>) -> Result<Option<&'a Path>, RunError> {
         if files::read_json::<StageInfo>(&there.join("stage.json"))?.key != job.key {
             continue;
         }
-        files::make_folder(stages)?;
         let partial = files::begin_folder(folder)?;
         copy(&there, &partial)?;
         leave_out_foreign_suites(&partial.join("evals"), job)?;

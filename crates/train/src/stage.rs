@@ -71,10 +71,6 @@ impl Job<'_> {
             return Ok(self.evaluate(watch, stop)?.then_some(done));
         }
         files::make_folder(self.folder)?;
-        // What a killed process was making or removing.
-        for folder in ["", "checkpoints", "rollouts", "evals"] {
-            files::sweep(&self.folder.join(folder))?;
-        }
         let (mut training, mut resumed) = self.begin()?;
         let info = self.info(training.learner.parameters()? as u64);
         files::write_json(&self.folder.join("stage.json"), &info)?;

@@ -397,6 +397,12 @@ impl Contexts {
         Self { contexts: BUILTIN.iter().map(load).collect() }
     }
 
+    /// The file of a context that comes with the library.
+    pub fn builtin_file(name: &str) -> Option<&'static str> {
+        let named = |text: &&str| Context::from_toml(text).is_ok_and(|context| context.name == name);
+        BUILTIN.into_iter().find(named)
+    }
+
     /// Adds a context.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     mix::Part,
-    source::{Place, RecipeError},
+    source::{Place, RecipeError, assignment},
     stage::{Optimizer, Policy, Rollout, Stage},
 };
 use learner::ModelConfig;

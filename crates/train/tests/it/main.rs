@@ -5,6 +5,7 @@
 #![allow(non_snake_case, missing_docs)]
 
 mod budgets;
+#[cfg(feature = "tensorboard")]
 mod events;
 mod held_out;
 mod kill;

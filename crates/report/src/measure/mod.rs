@@ -2,15 +2,21 @@
 //!
 //! Axes in names: `_S` seed, `_P` problem.
 
+mod models;
+mod per_problem;
+
 use std::collections::BTreeMap;
 
 use problems::gold::Mode;
 use problems::verify::FaultKind;
 use runs::Metric;
-use runs::records::{ArmRun, EvalRow, StageKind};
+use runs::records::{ArmRun, EvalRow};
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{self, Bootstrap, Estimate};
+pub use models::{Model, models};
+pub(crate) use per_problem::PerProblem;
+use per_problem::by_problem;
 use runs::{Folder, Stage};
 
 /// The metric of one problem; `None` if it has no such value (`k` above its number of samples).
@@ -23,8 +29,8 @@ pub fn value(metric: Metric, row: &EvalRow) -> Option<f64> {
         Metric::MajAt(k) => majority(row, k),
         Metric::Cover(tau) => stats::cover(row.n, row.verified, tau),
         Metric::ProcessAcc => Some(row.process_acc),
-        Metric::Right => share(row.right),
-        Metric::RightWrongProcess => share(row.right.saturating_sub(row.verified)),
+        Metric::Correct => share(row.correct),
+        Metric::CorrectByWrongProcess => share(row.correct.saturating_sub(row.verified)),
         Metric::Truncated => share(row.truncated),
         Metric::Fault(faults) => share(faults.kinds().map(fault).sum()),
         Metric::Tokens => Some(row.tokens),
@@ -39,11 +45,11 @@ fn range(metric: Metric) -> Option<(f64, f64)> {
 }
 
 fn majority(row: &EvalRow, k: u32) -> Option<f64> {
-    let right = row.answers.get(&row.answer).copied().unwrap_or(0);
+    let correct = row.answers.get(&row.answer).copied().unwrap_or(0);
     let missing = row.answers.get("").copied().unwrap_or(0);
     let wrong = |(a, _): &(&String, &u32)| !a.is_empty() && **a != row.answer;
     let others: Vec<u32> = row.answers.iter().filter(wrong).map(|(_, n)| *n).collect();
-    stats::maj_at_k(right, missing, &others, k)
+    stats::maj_at_k(correct, missing, &others, k)
 }
 
 /// Which problems of a suite.
@@ -70,138 +76,6 @@ impl Slice {
             && self.context.as_ref().is_none_or(|c| *c == row.context)
             && self.mode.is_none_or(|mode| mode == row.mode)
     }
-}
-
-/// One model of the run: a stage of an arm, over the seeds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Model {
-    /// The arms that go through it; several when they share it.
-    pub arms: Vec<String>,
-    /// The stage's name.
-    pub stage: String,
-    /// What the stage does.
-    pub kind: StageKind,
-    /// How it is called in tables: the stage, and the arms where there are several models of that stage.
-    pub label: String,
-    /// Seed and stage folder, by seed.
-    pub folders: Vec<(u64, String)>,
-    /// Index of the model it was trained from.
-    pub parent: Option<usize>,
-}
-
-/// The models of a run, in the order of the manifest; parents come before their children. A stage that
-/// several arms share is one model. Stages that have not started are left out.
-pub fn models(folder: &Folder) -> Vec<Model> {
-    let mut arms: Vec<&str> = Vec::new();
-    for run in &folder.manifest.runs {
-        if !arms.contains(&run.arm.as_str()) {
-            arms.push(&run.arm);
-        }
-    }
-    let mut models: Vec<Model> = Vec::new();
-    for arm in &arms {
-        let mut runs: Vec<_> = folder.manifest.runs.iter().filter(|r| r.arm == *arm).collect();
-        runs.sort_by_key(|r| r.seed);
-        let mut parent = None;
-        for position in 0..runs.iter().map(|r| r.stages.len()).max().unwrap_or(0) {
-            let folders: Vec<(u64, String)> = runs
-                .iter()
-                .filter_map(|r| Some((r.seed, r.stages.get(position)?.clone())))
-                .filter(|(_, name)| folder.stages.contains_key(name))
-                .collect();
-            let Some(stage) = folders.first().and_then(|(_, name)| folder.stages.get(name)) else {
-                break;
-            };
-            let known = models.iter().position(|m| m.folders == folders);
-            if let Some(known) = known {
-                models[known].arms.push((*arm).to_owned());
-            } else {
-                models.push(Model {
-                    arms: vec![(*arm).to_owned()],
-                    stage: stage.info.name.clone(),
-                    kind: stage.info.kind,
-                    label: String::new(),
-                    folders,
-                    parent,
-                });
-            }
-            parent = Some(known.unwrap_or(models.len() - 1));
-        }
-    }
-    let stages: Vec<String> = models.iter().map(|model| model.stage.clone()).collect();
-    for model in &mut models {
-        let unique = stages.iter().filter(|stage| **stage == model.stage).count() == 1;
-        model.label = match &model.arms[..] {
-            _ if unique => model.stage.clone(),
-            [a, b, _, ..] => format!("{a}, {b} +{} · {}", model.arms.len() - 2, model.stage),
-            arms => format!("{} · {}", arms.join(", "), model.stage),
-        };
-    }
-    models
-}
-
-/// A number of every problem of a slice, at every seed at which the model was evaluated.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PerProblem {
-    seeds: Vec<u64>,
-    problems: Vec<u64>,
-    /// The numbers, in the order of `seeds` and `problems`.
-    pub(crate) values_SP: Vec<Vec<f64>>,
-    /// Smallest and largest possible number, where there is one.
-    pub(crate) range: Option<(f64, f64)>,
-}
-
-impl PerProblem {
-    /// Paired difference, at the seeds that both have. `None` if there is none or the problems differ.
-    pub(crate) fn minus(&self, other: &Self) -> Option<Self> {
-        if self.problems != other.problems {
-            return None;
-        }
-        let (mut seeds, mut values_SP) = (Vec::new(), Vec::new());
-        for (seed, ours) in self.seeds.iter().zip(&self.values_SP) {
-            let Some(at) = other.seeds.iter().position(|s| s == seed) else { continue };
-            seeds.push(*seed);
-            values_SP.push(ours.iter().zip(&other.values_SP[at]).map(|(a, b)| a - b).collect());
-        }
-        let range = self.range.zip(other.range).map(|(a, b)| (a.0 - b.1, a.1 - b.0));
-        (!seeds.is_empty()).then(|| Self { seeds, problems: self.problems.clone(), values_SP, range })
-    }
-
-    /// Mean over the seeds, by problem.
-    pub(crate) fn mean_P(&self) -> BTreeMap<u64, f64> {
-        let mean = |p: usize| self.values_SP.iter().map(|row| row[p]).sum::<f64>() / self.seeds.len() as f64;
-        self.problems.iter().enumerate().map(|(p, problem)| (*problem, mean(p))).collect()
-    }
-
-    /// Only these problems; `None` if none is left.
-    pub(crate) fn only(mut self, fits: impl Fn(u64) -> bool) -> Option<Self> {
-        let keep: Vec<bool> = self.problems.iter().map(|problem| fits(*problem)).collect();
-        for row in &mut self.values_SP {
-            let mut kept = keep.iter();
-            row.retain(|_| kept.next() == Some(&true));
-        }
-        self.problems.retain(|problem| fits(*problem));
-        (!self.problems.is_empty()).then_some(self)
-    }
-
-    /// Difference from a number.
-    pub(crate) fn minus_number(mut self, number: f64) -> Self {
-        self.values_SP.iter_mut().flatten().for_each(|v| *v -= number);
-        self.range = self.range.map(|(low, high)| (low - number, high - number));
-        self
-    }
-}
-
-/// The problems of a slice, sorted, and their numbers; `None` if any number is missing.
-fn by_problem(
-    rows: &[EvalRow],
-    slice: &Slice,
-    value: &impl Fn(&EvalRow) -> Option<f64>,
-) -> Option<(Vec<u64>, Vec<f64>)> {
-    let mut rows: Vec<&EvalRow> = rows.iter().filter(|row| slice.holds(row)).collect();
-    rows.sort_by_key(|row| row.problem);
-    let values: Option<Vec<f64>> = rows.iter().map(|row| value(row)).collect();
-    Some((rows.iter().map(|row| row.problem).collect(), values?))
 }
 
 /// Measures a run: all estimates of one folder share their resamples.

@@ -1,16 +1,20 @@
 //! Single problems before and after a stage: what the model wrote, step by step, and where it went wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+mod pieces;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use problems::Problem;
+#[cfg(feature = "serve")]
+use problems::Record;
 use problems::verify::{FaultKind, Policy, Verdict, verify};
-use problems::{Problem, Record};
 use runs::records::Response;
 use serde::Serialize;
 
 use crate::draw::{self, Dag, Mark};
 use crate::error::ReportError;
 use crate::measure::{Measure, Model};
+use pieces::{Piece, pieces};
 use runs::{Stage, lines};
 
 /// Transcripts of a report, at most about this many.
@@ -40,63 +44,48 @@ pub(crate) struct Transcript {
     pub(crate) faults: String,
     /// The first fault of the last side.
     pub(crate) first_fault: String,
-    pub(crate) sides: Vec<Side>,
+    pub(crate) sides: Vec<Attempt>,
 }
 
 /// What became of a problem between two models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
-    /// Wrong before, right after.
+    /// Wrong before, correct after.
     Fixed,
-    /// Right before, wrong after.
+    /// Correct before, wrong after.
     Broken,
     /// Wrong both times.
     Wrong,
-    /// Right both times.
-    Right,
+    /// Correct both times.
+    Correct,
 }
 
 impl Kind {
     fn of(before: Option<bool>, after: bool) -> (Self, &'static str) {
         match (before, after) {
-            (Some(false), true) => (Self::Fixed, "wrong → right"),
-            (Some(true), false) => (Self::Broken, "right → wrong"),
-            (Some(true), true) => (Self::Right, "right → right"),
+            (Some(false), true) => (Self::Fixed, "wrong → correct"),
+            (Some(true), false) => (Self::Broken, "correct → wrong"),
+            (Some(true), true) => (Self::Correct, "correct → correct"),
             (Some(false), false) => (Self::Wrong, "wrong → wrong"),
-            (None, true) => (Self::Right, "right"),
+            (None, true) => (Self::Correct, "correct"),
             (None, false) => (Self::Wrong, "wrong"),
         }
     }
 }
 
-/// One model's response.
+/// One model's response to the problem.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Side {
+pub(crate) struct Attempt {
     pub(crate) model: String,
     pub(crate) verified: bool,
     pub(crate) outcome: &'static str,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<Piece>,
     pub(crate) note: String,
     pub(crate) graph: String,
 }
 
-/// A piece of a response, with what is wrong in it marked.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Step {
-    pub(crate) class: &'static str,
-    pub(crate) sign: &'static str,
-    pub(crate) word: &'static str,
-    pub(crate) before: String,
-    pub(crate) marked: String,
-    pub(crate) after: String,
-    pub(crate) fault: &'static str,
-    pub(crate) meaning: &'static str,
-    /// Whether it is the response's first fault.
-    pub(crate) first: bool,
-}
-
-/// The transcripts of a run: for every stage, problems of every band that it set right, broke and left.
+/// The transcripts of a run: for every stage, problems of every band that it fixed, broke and left as they were.
 pub(crate) fn transcripts(measure: &Measure) -> Result<Vec<Transcript>, ReportError> {
     let mut pairs: Vec<(Option<&Model>, &Model)> =
         measure.models.iter().filter_map(|m| Some((Some(&measure.models[m.parent?]), m))).collect();
@@ -136,6 +125,7 @@ pub(crate) fn transcripts(measure: &Measure) -> Result<Vec<Transcript>, ReportEr
 }
 
 /// A rollout, with the problem that its record holds; `None` if it holds none or one that contradicts itself.
+#[cfg(feature = "serve")]
 pub(crate) fn of_rollout(rollout: &Response, label: &str) -> Option<Transcript> {
     let record: Record = serde_json::from_value(rollout.record.clone()?).ok()?;
     let problem = Problem::from_record(&record).ok()?;
@@ -236,10 +226,10 @@ fn transcript(problem: &Problem, position: u64, sides: &[(&str, &Response)]) -> 
     }
 }
 
-fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Side {
+fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Attempt {
     let mark = |node: &problems::verify::NodeVerdict| {
         Some(match node {
-            n if n.correct() => Mark::Right,
+            n if n.correct() => Mark::Correct,
             n if n.present => Mark::Wrong,
             _ => Mark::Missing,
         })
@@ -252,81 +242,17 @@ fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Side 
     if verdict.truncated {
         notes.push("The text ends before it gives an answer.".to_owned());
     }
-    Side {
+    Attempt {
         model: model.to_owned(),
         verified: response.verified,
         outcome: match (response.verified, response.cut, verdict.answer_correct) {
-            (true, ..) => "right",
+            (true, ..) => "correct",
             (false, true, _) => "cut off",
-            (false, false, true) => "right answer, wrong process",
+            (false, false, true) => "correct answer, wrong process",
             (false, false, false) => "wrong",
         },
-        steps: steps(&response.text, verdict),
+        steps: pieces(&response.text, verdict),
         note: notes.join(" "),
         graph: draw::inline(dag, Some(&marks)),
-    }
-}
-
-/// The response in pieces: its steps, and what stands between and after them.
-fn steps(text: &str, verdict: &Verdict) -> Vec<Step> {
-    let first = verdict.first_fault.as_ref().map(|(_, range)| range.start);
-    let mut out = Vec::new();
-    let mut at = 0;
-    for step in &verdict.steps {
-        plain(&mut out, text, at..step.range.start, None, first);
-        let (class, sign, word) =
-            if step.correct { ("right", "✓", "right") } else { ("wrong", "✗", "wrong") };
-        let fault = step.fault.filter(|_| !step.correct).map(|kind| (kind, step.fault_range.clone()));
-        out.push(piece(text, step.range.clone(), (class, sign, word), fault.as_ref(), first));
-        at = step.range.end.max(at);
-    }
-    let fault = verdict.answer_fault.clone().map(|(kind, range)| (kind, Some(range)));
-    plain(&mut out, text, at..text.len(), fault.as_ref(), first);
-    out
-}
-
-fn plain(
-    out: &mut Vec<Step>,
-    text: &str,
-    range: Range<usize>,
-    fault: Option<&(FaultKind, Option<Range<usize>>)>,
-    first: Option<usize>,
-) {
-    let blank = text.get(range.clone()).is_none_or(|t| t.trim().is_empty());
-    if blank && fault.is_none() {
-        return;
-    }
-    let style = if fault.is_some() { ("wrong", "✗", "wrong") } else { ("plain", "", "text") };
-    out.push(piece(text, range, style, fault, first));
-}
-
-fn piece(
-    text: &str,
-    range: Range<usize>,
-    (class, sign, word): (&'static str, &'static str, &'static str),
-    fault: Option<&(FaultKind, Option<Range<usize>>)>,
-    first: Option<usize>,
-) -> Step {
-    let marked = fault
-        .and_then(|(_, r)| r.clone())
-        .filter(|r| range.start <= r.start && r.start < r.end && r.end <= range.end);
-    let cut = marked.clone().unwrap_or(range.end..range.end);
-    let part = |r: Range<usize>| text.get(r).unwrap_or_default().to_owned();
-    let empty = text.get(range.clone()).is_none_or(|t| t.trim().is_empty());
-    let start = fault.and_then(|(_, r)| r.as_ref()).map(|r| r.start);
-    Step {
-        class,
-        sign,
-        word,
-        before: if empty {
-            "(the text ends)".into()
-        } else {
-            part(range.start..cut.start).trim_start().to_owned()
-        },
-        marked: part(cut.clone()),
-        after: part(cut.end..range.end).trim_end().to_owned(),
-        fault: fault.map_or("", |(kind, _)| kind.name()),
-        meaning: fault.map_or("", |(kind, _)| kind.meaning()),
-        first: start.is_some() && start == first,
     }
 }
