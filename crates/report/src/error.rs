@@ -14,6 +14,18 @@ pub enum ReportError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Nothing that was evaluated is there any more, and the run has a report of what was.
+    #[error("`{folder}` has no evaluations any more: its earlier report stays as it is")]
+    Gone {
+        /// The run folder.
+        folder: std::path::PathBuf,
+    },
+    /// A link leads out of the run folder.
+    #[error("`{path}` leads out of the run folder: nothing is written there")]
+    Outside {
+        /// The link.
+        path: std::path::PathBuf,
+    },
     /// A page could not be rendered: a template and its data disagree.
     #[error("the page could not be rendered: {0}")]
     Template(#[from] minijinja::Error),

@@ -5,17 +5,20 @@
 
 pub mod chart;
 pub mod claims;
+mod columns;
 pub mod draw;
 pub mod error;
 pub mod figures;
 pub mod html;
 mod markdown;
 pub mod measure;
+#[cfg(feature = "serve")]
 pub mod serve;
 pub mod stats;
 pub mod table;
 mod transcripts;
 pub mod words;
 
+pub use columns::columns;
 pub use error::ReportError;
 pub use table::{Table, table};

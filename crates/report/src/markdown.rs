@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use runs::records::Manifest;
+use runs::Folder;
 
 use crate::figures::Figure;
 use crate::table::{Row, Table};
-use crate::words::left_out_sentence;
+use crate::words::{lacking_sentence, left_out_sentence};
 
 /// `results.md`: question, provenance, verdicts, the table of every suite, and the figures beside it.
-pub(crate) fn render(manifest: &Manifest, table: &Table, figures: &[Figure]) -> String {
+pub(crate) fn render(folder: &Folder, table: &Table, figures: &[Figure]) -> String {
+    let manifest = &folder.manifest;
     let mut out = format!("# {}\n\n{}\n\n", table.name, manifest.question.trim());
     let seeds: BTreeSet<u64> = manifest.runs.iter().map(|run| run.seed).collect();
     let seeds = seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
@@ -23,6 +24,10 @@ pub(crate) fn render(manifest: &Manifest, table: &Table, figures: &[Figure]) -> 
     );
     if !table.left_out.is_empty() {
         let _ = writeln!(out, "{}\n", left_out_sentence(&table.left_out));
+    }
+    let lacking = lacking_sentence(folder);
+    if !lacking.is_empty() {
+        let _ = writeln!(out, "{lacking}\n");
     }
     verdicts(&mut out, table);
     results(&mut out, table);

@@ -8,6 +8,7 @@ use runs::records::{Band, FORMAT};
 use serde::{Deserialize, Serialize};
 
 use crate::claims::{self, Ruling};
+use crate::columns;
 use crate::error::ReportError;
 use crate::measure::{Measure, Model, Slice};
 use crate::stats::Estimate;
@@ -50,16 +51,17 @@ pub struct Row {
     pub ops: (u32, u32),
     /// The context; `None`: all of the suite together.
     pub context: Option<String>,
-    /// Samples a problem.
+    /// Samples per problem.
     pub samples: u32,
     /// The largest k.
     pub k: u32,
-    /// pass@1: the chance that a sample is right in answer and process.
+    /// pass@1: the chance that a sample is correct in answer and process.
     pub pass_1: Estimate,
     /// pass@k at the largest k.
     pub pass_k: Estimate,
-    /// Share of samples with a right answer and a wrong process.
-    pub right_wrong_process: Option<Estimate>,
+    /// Share of samples with a correct answer and a wrong process.
+    #[serde(rename = "right_wrong_process")]
+    pub correct_by_wrong_process: Option<Estimate>,
     /// Further measures.
     pub measures: Vec<Measured>,
     /// The model it was trained from; `None` for the first stage.
@@ -101,7 +103,7 @@ pub enum Word {
     Up,
     /// The interval lies below zero.
     Down,
-    /// The interval holds zero.
+    /// The interval contains zero.
     WithinNoise,
 }
 
@@ -131,6 +133,12 @@ impl Word {
 /// If the folder cannot be read.
 pub fn table(run_dir: &Path) -> Result<Table, ReportError> {
     of_measure(&Measure::new(&Folder::read(run_dir)?))
+}
+
+/// Whether the run folder holds a table with results.
+pub(crate) fn has_rows(run_dir: &Path) -> bool {
+    let table = files::read_json::<serde_json::Value>(&run_dir.join("results.json"));
+    table.is_ok_and(|table| table["rows"].as_array().is_some_and(|rows| !rows.is_empty()))
 }
 
 /// Writes the table as `results.json` into the run folder.
@@ -177,7 +185,7 @@ fn row(measure: &Measure, suite: &str, band: &Band, slice: &Slice, model: &Model
         Metric::PassPow(draws),
         Metric::MajAt(draws),
         Metric::Cover(0.5),
-        Metric::Right,
+        Metric::Correct,
         Metric::ProcessAcc,
         Metric::Truncated,
         Metric::Tokens,
@@ -198,7 +206,7 @@ fn row(measure: &Measure, suite: &str, band: &Band, slice: &Slice, model: &Model
         k,
         pass_1: mean(Metric::PassAt(1))?,
         pass_k: mean(Metric::PassAt(k))?,
-        right_wrong_process: mean(Metric::RightWrongProcess),
+        correct_by_wrong_process: mean(Metric::CorrectByWrongProcess),
         measures: further
             .into_iter()
             .filter_map(|metric| Some(Measured { metric, estimate: mean(metric)? }))
@@ -227,12 +235,13 @@ impl Table {
                 lines.push(line);
             }
             let _ = writeln!(out, "{} · suite {}\n", self.name, first.suite);
-            align(&mut out, &lines);
+            out.push_str(&columns(&lines, |_| false));
             let _ = writeln!(out, "\n{}", Row::note(rows));
         }
         if !self.claims.is_empty() {
             out.push_str("\nClaims\n\n");
-            align(&mut out, &self.claims.iter().flat_map(claim_lines).collect::<Vec<_>>());
+            let lines: Vec<_> = self.claims.iter().flat_map(claim_lines).collect();
+            out.push_str(&columns(&lines, |_| false));
         }
         if !self.left_out.is_empty() {
             let _ = writeln!(out, "\n{}", left_out_sentence(&self.left_out));
@@ -282,8 +291,8 @@ impl Row {
     /// What the numbers of a suite's rows are.
     pub(crate) fn note(rows: &[Row]) -> String {
         format!(
-            "Percent, with 95% intervals (bootstrap by problem). {} samples a problem, {} problems a band, seeds: {}.\n\
-             Changes are in points against the model it was trained from, on the same problems.",
+            "Percent, with 95% intervals (bootstrap by problem). {} samples per problem, {} problems per band, seeds: {}.\n\
+             Changes are in points against the parent model, on the same problems.",
             range(rows.iter().map(|r| r.samples)),
             range(rows.iter().map(|r| r.pass_1.problems)),
             range(rows.iter().map(|r| r.pass_1.seeds)),
@@ -307,16 +316,4 @@ fn claim_lines(ruling: &Ruling) -> Vec<[String; 4]> {
         }
     }
     lines
-}
-
-fn align<const N: usize>(out: &mut String, lines: &[[String; N]]) {
-    let width = |c: usize| lines.iter().map(|l| l[c].chars().count()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
-    for line in lines {
-        let mut text = String::new();
-        for (cell, width) in line.iter().zip(widths) {
-            let _ = write!(text, "{cell:width$}  ");
-        }
-        let _ = writeln!(out, "{}", text.trim_end());
-    }
 }

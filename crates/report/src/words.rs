@@ -1,6 +1,6 @@
 //! Numbers as pages and terminals write them.
 
-use runs::{LeftOut, Metric};
+use runs::{Folder, LeftOut, Metric};
 
 use crate::chart::number;
 use crate::stats::Estimate;
@@ -25,7 +25,7 @@ pub(crate) fn signed(metric: Metric, difference: f64) -> String {
 pub(crate) fn unit(metric: Metric) -> &'static str {
     match metric {
         Metric::Tokens => "tokens",
-        Metric::GoldNll => "nats a token",
+        Metric::GoldNll => "nats per token",
         _ => "points",
     }
 }
@@ -58,7 +58,17 @@ pub(crate) fn left_out_sentence(left_out: &[LeftOut]) -> String {
     };
     let names: Vec<String> = left_out.iter().map(name).collect();
     let s = if names.len() == 1 { "" } else { "s" };
-    format!("Of another suite, left out: {} evaluation{s} ({}).", names.len(), names.join(", "))
+    format!("Left out because the suite is another: {} evaluation{s} ({}).", names.len(), names.join(", "))
+}
+
+/// Which finished stages lack metrics, in a sentence; empty if none does.
+pub(crate) fn lacking_sentence(folder: &Folder) -> String {
+    let lacking = folder.stages.iter().filter(|(_, stage)| stage.lacks_metrics());
+    let names: Vec<&str> = lacking.map(|(name, _)| name.as_str()).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!("Finished, but metrics.jsonl is missing or ends early: {}.", names.join(", "))
 }
 
 #[cfg(test)]

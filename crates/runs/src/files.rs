@@ -1,9 +1,15 @@
-//! Files that are whole or absent: written beside their place, synced, then renamed into it.
+//! Files that are whole or absent: they are written beside their place, synced, then renamed into it.
+//!
+//! An unfinished file or folder has a name of its own, `.NAME.PROCESS-COUNTER.partial`, so that processes never touch each
+//! other's. What a killed process leaves is removed later. The rule is: the holder of a run's lock removes everything
+//! unfinished below `stages` and `data` ([`sweep`]); elsewhere only files that no living process writes are removed
+//! ([`sweep_dead`]).
 
 use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -18,32 +24,81 @@ pub fn make_folder(path: &Path) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(failed(path, "make the folder"))
 }
 
-/// Writes a file as a whole: another process, or a later one after a crash, sees the old content or the
-/// new, never a part.
+/// Writes a file as a whole. Another process, or a later one after a crash, sees the old content or the new one, never a
+/// part. Several processes may write the same file at once: each writes under a name of its own, and the last to finish
+/// wins.
 ///
 /// # Errors
 /// If the system refuses.
 pub fn write(path: &Path, content: &[u8]) -> Result<(), FileError> {
-    let partial = partial(path);
-    let written = (|| {
-        let mut file = File::create(&partial)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        drop(file);
-        fs::rename(&partial, path)?;
-        sync_folder(path.parent())
-    })();
-    written.map_err(|source| {
-        // Best effort: the name of a partial file is never taken for a whole one.
-        let _ = fs::remove_file(&partial);
-        failed(path, "write")(source)
-    })
+    write_observed(path, content, |_| ()).map_err(failed(path, "write"))
 }
 
-/// Where a file or folder is put together before it gets its name.
-pub fn partial(path: &Path) -> PathBuf {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    path.with_file_name(format!(".{name}.partial"))
+/// As [`write`]; `begun` is told each unfinished file before it is filled.
+fn write_observed(path: &Path, content: &[u8], mut begun: impl FnMut(&Path)) -> io::Result<()> {
+    for _ in 1..ATTEMPTS {
+        let unfinished = Unfinished::begin(path)?;
+        begun(&unfinished.path);
+        match unfinished.finish(content, path) {
+            // Swept in the moment between its creation and its lock.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            ended => return ended,
+        }
+    }
+    Unfinished::begin(path)?.finish(content, path)
+}
+
+/// How often a file is begun when others remove it.
+const ATTEMPTS: usize = 3;
+
+/// A file without its final name. It is locked for as long as its process works on it, which tells [`sweep_dead`]
+/// that it is in use.
+struct Unfinished {
+    path: PathBuf,
+    file: File,
+}
+
+impl Unfinished {
+    fn begin(target: &Path) -> io::Result<Self> {
+        let (path, file) = fresh(target, |path| File::options().write(true).create_new(true).open(path))?;
+        // Where there are no locks, nothing is swept either.
+        let _ = file.try_lock();
+        Ok(Self { path, file })
+    }
+
+    fn finish(mut self, content: &[u8], target: &Path) -> io::Result<()> {
+        let mut renamed = || {
+            self.file.write_all(content)?;
+            self.file.sync_all()?;
+            fs::rename(&self.path, target)?;
+            sync_folder(target.parent())
+        };
+        renamed().inspect_err(|_| {
+            // Best effort: the name says that the file is not whole.
+            let _ = fs::remove_file(&self.path);
+        })
+    }
+}
+
+/// Makes something under an unfinished name that nobody else uses: `.NAME.PROCESS-COUNTER.partial`. A process of the same
+/// number, on another machine or before, may have left the name behind; then the next one is taken.
+fn fresh<T>(target: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(PathBuf, T)> {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    loop {
+        let (process, counter) = (std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        let path = target.with_file_name(format!(".{name}.{process}-{counter}.partial"));
+        match make(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|made| (path, made)),
+        }
+    }
+}
+
+/// Whether this is the name of an unfinished file or folder: it starts with a dot and ends in `.partial`.
+pub fn is_unfinished(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    name.starts_with('.') && name.ends_with(".partial")
 }
 
 /// Makes a fresh, empty folder beside `path`, to be filled and then [`publish`]ed.
@@ -51,9 +106,10 @@ pub fn partial(path: &Path) -> PathBuf {
 /// # Errors
 /// If the system refuses.
 pub fn begin_folder(path: &Path) -> Result<PathBuf, FileError> {
-    let partial = partial(path);
-    remove_folder(&partial)?;
-    make_folder(&partial)?;
+    if let Some(parent) = path.parent() {
+        make_folder(parent)?;
+    }
+    let (partial, ()) = fresh(path, |partial| fs::create_dir(partial)).map_err(failed(path, "write"))?;
     Ok(partial)
 }
 
@@ -73,8 +129,15 @@ pub fn publish(partial: &Path, path: &Path) -> Result<(), FileError> {
     };
     sync().map_err(failed(partial, "write"))?;
     remove_folder(path)?;
-    fs::rename(partial, path).map_err(failed(path, "write"))?;
-    sync_folder(path.parent()).map_err(failed(path, "write"))
+    rename(partial, path)
+}
+
+/// Gives a synced file or folder its final name.
+///
+/// # Errors
+/// If the system refuses.
+pub fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
+    fs::rename(from, to).and_then(|()| sync_folder(to.parent())).map_err(failed(to, "write"))
 }
 
 fn sync_folder(path: Option<&Path>) -> io::Result<()> {
@@ -84,35 +147,69 @@ fn sync_folder(path: Option<&Path>) -> io::Result<()> {
     }
 }
 
-/// Removes a folder if it is there.
+/// Removes a folder if it is there. It gets an unfinished name first: one that is half removed must not look whole.
 ///
 /// # Errors
 /// If the system refuses.
 pub fn remove_folder(path: &Path) -> Result<(), FileError> {
-    match fs::remove_dir_all(path) {
+    if !path.exists() {
+        return Ok(());
+    }
+    if is_unfinished(path) {
+        return gone(fs::remove_dir_all(path), path);
+    }
+    // The rename replaces the empty folder that reserved the name.
+    let (partial, ()) = fresh(path, |partial| fs::create_dir(partial)).map_err(failed(path, "remove"))?;
+    fs::rename(path, &partial).map_err(failed(path, "remove"))?;
+    gone(fs::remove_dir_all(&partial), path)
+}
+
+/// Removes a file if it is there.
+///
+/// # Errors
+/// If the system refuses.
+pub fn remove_file(path: &Path) -> Result<(), FileError> {
+    gone(fs::remove_file(path), path)
+}
+
+/// What somebody else has removed meanwhile is removed.
+fn gone(removed: io::Result<()>, path: &Path) -> Result<(), FileError> {
+    match removed {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(path, "remove")(e)),
         _ => Ok(()),
     }
 }
 
-/// Removes the files and folders that a killed process left under the name of [`partial`].
+/// Removes everything unfinished in a folder and those below it. Only for a process that nobody else writes beside: the
+/// holder of a run's [`Lock`](crate::Lock) sweeps the run's `stages` and `data` before it works.
 ///
 /// # Errors
 /// If the system refuses.
 pub fn sweep(folder: &Path) -> Result<(), FileError> {
-    if !folder.is_dir() {
-        return Ok(());
+    for path in list(folder)? {
+        match (is_unfinished(&path), path.is_dir() && !path.is_symlink()) {
+            (true, true) => remove_folder(&path)?,
+            (true, false) => remove_file(&path)?,
+            (false, true) => sweep(&path)?,
+            (false, false) => {}
+        }
     }
-    for entry in fs::read_dir(folder).map_err(failed(folder, "read"))? {
-        let entry = entry.map_err(failed(folder, "read"))?;
-        let (path, name) = (entry.path(), entry.file_name());
-        let name = name.to_string_lossy();
-        if name.starts_with('.') && name.ends_with(".partial") {
-            if path.is_dir() {
-                remove_folder(&path)?;
-            } else {
-                fs::remove_file(&path).map_err(failed(&path, "remove"))?;
-            }
+    Ok(())
+}
+
+/// Removes the unfinished files of dead processes in one folder. For places where several processes write without a lock:
+/// a run folder itself and its `figures`, where reports are written while the run works. A file that a living process
+/// works on is locked and stays, and so does everything on a file system without locks.
+///
+/// # Errors
+/// If the system refuses.
+pub fn sweep_dead(folder: &Path) -> Result<(), FileError> {
+    for path in list(folder)? {
+        if is_unfinished(&path)
+            && path.is_file()
+            && File::open(&path).is_ok_and(|file| file.try_lock().is_ok())
+        {
+            remove_file(&path)?;
         }
     }
     Ok(())
@@ -160,4 +257,84 @@ pub fn list(path: &Path) -> Result<Vec<PathBuf>, FileError> {
     let mut paths = paths?;
     paths.sort();
     Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let name = |path: PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        list(folder).expect("readable").into_iter().map(name).collect()
+    }
+
+    #[test]
+    fn two_writers_of_a_file_do_not_meet() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("a");
+        let [first, second] = [(); 2].map(|()| Unfinished::begin(&path).expect("begun"));
+        assert_ne!(first.path, second.path);
+        write(&path, b"third").expect("written");
+        first.finish(b"first", &path).expect("written");
+        second.finish(b"second", &path).expect("written");
+        assert_eq!(fs::read(&path).expect("there"), b"second");
+        assert_eq!(names(dir.path()), ["a"]);
+    }
+
+    #[test]
+    fn what_a_living_process_writes_is_not_swept_and_what_a_dead_one_left_is() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("a");
+        let living = Unfinished::begin(&path).expect("begun");
+        fs::write(dir.path().join(".b.1-0.partial"), "left").expect("writable");
+        fs::write(dir.path().join(".kept"), "").expect("writable");
+        sweep_dead(dir.path()).expect("swept");
+        let left = living.path.file_name().expect("a name").to_string_lossy().into_owned();
+        assert_eq!(names(dir.path()), [left, ".kept".to_owned()]);
+        living.finish(b"whole", &path).expect("written");
+        assert_eq!(fs::read(&path).expect("there"), b"whole");
+    }
+
+    #[test]
+    fn a_file_that_is_swept_before_it_is_locked_is_begun_again() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("a");
+        let mut begun = 0;
+        let written = write_observed(&path, b"whole", |partial| {
+            begun += 1;
+            if begun == 1 {
+                fs::remove_file(partial).expect("there");
+            }
+        });
+        written.expect("written");
+        assert_eq!((begun, names(dir.path())), (2, vec!["a".to_owned()]));
+        assert!(write(&dir.path().join("none/a"), b"").is_err(), "a folder that is missing is an error");
+    }
+
+    #[test]
+    fn the_holder_of_the_lock_sweeps_everything_unfinished() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let stage = dir.path().join("pre-1a2b");
+        make_folder(&stage.join("checkpoints")).expect("writable");
+        let checkpoint = begin_folder(&stage.join("checkpoints/step-000001")).expect("begun");
+        write(&checkpoint.join("model"), b"half").expect("written");
+        fs::write(stage.join(".stage.json.partial"), "").expect("writable");
+        write(&stage.join("stage.json"), b"{}").expect("written");
+        sweep(dir.path()).expect("swept");
+        assert_eq!(names(&stage), ["checkpoints", "stage.json"]);
+        assert!(names(&stage.join("checkpoints")).is_empty());
+        sweep(&dir.path().join("none")).expect("a folder that is missing is swept");
+    }
+
+    #[test]
+    fn a_folder_is_published_over_an_older_one() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("a");
+        for content in ["old", "new"] {
+            let partial = begin_folder(&path).expect("begun");
+            write(&partial.join(content), b"").expect("written");
+            publish(&partial, &path).expect("published");
+            assert_eq!((names(dir.path()), names(&path)), (vec!["a".to_owned()], vec![content.to_owned()]));
+        }
+    }
 }

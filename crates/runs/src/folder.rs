@@ -15,7 +15,7 @@ use crate::{
     files,
     left_out::{self, LeftOut},
     lines,
-    records::{EvalRow, Exposure, FORMAT, Manifest, MetricsRow, StageDone, StageInfo},
+    records::{EvalInfo, EvalRow, Exposure, FORMAT, Manifest, MetricsRow, StageDone, StageInfo},
 };
 
 /// Everything small in a run folder.
@@ -58,7 +58,7 @@ pub struct Stage {
     pub done: Option<StageDone>,
     /// `metrics.jsonl`
     pub metrics: Vec<MetricsRow>,
-    /// `timings.jsonl`
+    /// `timings.jsonl`, without damaged lines: no result rests on it.
     pub timings: Vec<MetricsRow>,
     /// `evals/SUITE.jsonl.gz`, by suite: the stage's last model.
     pub evals: BTreeMap<String, Vec<EvalRow>>,
@@ -98,13 +98,55 @@ impl Folder {
             }
             check_name(&manifest_path, name)?;
             let stage_path = path.join("stages").join(name);
-            if stage_path.join("stage.json").is_file() {
+            let info = stage_path.join("stage.json");
+            if info.try_exists().map_err(failed(&info, "read"))? {
                 stages.insert(name.clone(), Stage::read(&stage_path, evaluations)?);
             }
         }
         let mut folder = Self { path: path.to_owned(), manifest, recipe, stages, left_out: Vec::new() };
-        left_out::leave_out_others(&mut folder)?;
+        folder.left_out = left_out::others(folder.evaluations()?, |suite| folder.hash_of_suite(suite))?;
+        for other in folder.left_out.clone() {
+            folder.remove(&other);
+        }
         Ok(folder)
+    }
+
+    /// All evaluations, each with the hash of its suite; an empty one where the folder has none.
+    fn evaluations(&self) -> Result<Vec<(LeftOut, String)>, FileError> {
+        let mut found = Vec::new();
+        for (name, stage) in &self.stages {
+            let last = stage.evals.keys().map(|suite| (suite, None));
+            let steps = stage.milestones.iter();
+            let steps = steps.flat_map(|(suite, steps)| steps.keys().map(move |step| (suite, Some(*step))));
+            for (suite, step) in last.chain(steps) {
+                let info: Option<EvalInfo> = files::read_optional(&stage.eval_info_path(suite, step))?;
+                let evaluation = LeftOut { suite: suite.clone(), stage: name.clone(), step };
+                found.push((evaluation, info.map_or_else(String::new, |info| info.suite)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The hash of a suite as the recipe has it now. A run writes down its suites' problems, so nothing is generated.
+    fn hash_of_suite(&self, suite: &str) -> Result<Option<String>, FileError> {
+        let evaluation = &self.recipe.evaluation;
+        let Some(config) = evaluation.suites.iter().find(|known| known.name == suite) else {
+            return Ok(None);
+        };
+        let info = config.info(evaluation.seed, &self.records(suite)?);
+        info.map(|info| Some(info.suite)).map_err(|e| damaged(&self.path.join("recipe.toml"), &e))
+    }
+
+    fn remove(&mut self, evaluation: &LeftOut) {
+        let Some(stage) = self.stages.get_mut(&evaluation.stage) else { return };
+        let Some(step) = evaluation.step else {
+            stage.evals.remove(&evaluation.suite);
+            return;
+        };
+        if let Some(steps) = stage.milestones.get_mut(&evaluation.suite) {
+            steps.remove(&step);
+        }
+        stage.milestones.retain(|_, steps| !steps.is_empty());
     }
 
     /// Suites that any stage was evaluated on, sorted.
@@ -178,7 +220,7 @@ impl Stage {
             info,
             done: files::read_optional(&path.join("done.json"))?,
             metrics: lines::read_growing(&path.join("metrics.jsonl"))?,
-            timings: lines::read_growing(&path.join("timings.jsonl"))?,
+            timings: lines::read_whole_lines(&path.join("timings.jsonl"))?,
             evals,
             milestones,
             exposure: files::read_optional(&path.join("exposure.json"))?,
@@ -192,12 +234,18 @@ impl Stage {
     }
 
     /// What says which suite an evaluation is of; with a `step`, of the model on its way.
-    pub(crate) fn eval_info_path(&self, suite: &str, step: Option<u64>) -> PathBuf {
+    fn eval_info_path(&self, suite: &str, step: Option<u64>) -> PathBuf {
         let mut path = self.path.join("evals");
         if let Some(step) = step {
             path.push(format!("step-{step:06}"));
         }
         path.join(format!("{suite}.json"))
+    }
+
+    /// Whether the stage is finished and metrics of its last steps are missing.
+    pub fn lacks_metrics(&self) -> bool {
+        let last = self.metrics.last().map_or(0, |row| row.step);
+        self.done.as_ref().is_some_and(|done| last < done.steps)
     }
 
     /// A metric over the steps; steps without it or with a non-finite value are left out.

@@ -13,7 +13,7 @@ use crate::{
     lines,
 };
 
-/// A file that only grows, one JSON value a line.
+/// A file that only grows, one JSON value per line.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
@@ -37,7 +37,7 @@ impl Journal {
             file.set_len(bytes)?;
             Ok(file)
         };
-        Ok(Self { path: path.to_owned(), file: open().map_err(failed(path, "go on with"))?, bytes })
+        Ok(Self { path: path.to_owned(), file: open().map_err(failed(path, "resume"))?, bytes })
     }
 
     /// Appends a value.

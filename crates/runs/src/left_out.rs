@@ -4,12 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    error::{FileError, damaged},
-    files,
-    folder::Folder,
-    records::EvalInfo,
-};
+use crate::error::FileError;
 
 /// An evaluation that is of another suite of the same name (other problems, sampling or rules) and not used.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -24,68 +19,49 @@ pub struct LeftOut {
     pub step: Option<u64>,
 }
 
-/// The evaluations of one name, by the hash of their suite; empty where the folder says none.
-type ByHash = BTreeMap<String, Vec<LeftOut>>;
-
-/// Takes out of the folder's stages what is of another suite than the rest, and lists it.
-pub(crate) fn leave_out_others(folder: &mut Folder) -> Result<(), FileError> {
-    for (suite, by_hash) in by_suite(folder)? {
-        if by_hash.len() < 2 {
-            continue;
-        }
-        let wanted = wanted(folder, &suite, &by_hash)?;
-        let others = by_hash.into_iter().filter(|(hash, _)| *hash != wanted);
-        for evaluation in others.flat_map(|(_, evaluations)| evaluations) {
-            remove(folder, &evaluation);
-            folder.left_out.push(evaluation);
-        }
+/// Of all evaluations, each with the hash of its suite (empty where the folder has none), those that are of another suite
+/// than the rest of their name. Of each name those stay whose hash is that of the suite `now`, or else the most frequent.
+pub(crate) fn others(
+    evaluations: Vec<(LeftOut, String)>,
+    now: impl Fn(&str) -> Result<Option<String>, FileError>,
+) -> Result<Vec<LeftOut>, FileError> {
+    let mut by_suite: BTreeMap<String, BTreeMap<String, Vec<LeftOut>>> = BTreeMap::new();
+    for (evaluation, hash) in evaluations {
+        by_suite.entry(evaluation.suite.clone()).or_default().entry(hash).or_default().push(evaluation);
     }
-    folder.left_out.sort();
-    Ok(())
+    let mut others = Vec::new();
+    for (suite, mut by_hash) in by_suite.into_iter().filter(|(_, by_hash)| by_hash.len() > 1) {
+        let now = now(&suite)?.filter(|hash| by_hash.contains_key(hash));
+        let most =
+            || by_hash.iter().max_by_key(|(_, evaluations)| evaluations.len()).map(|(hash, _)| hash.clone());
+        if let Some(stays) = now.or_else(most) {
+            by_hash.remove(&stays);
+        }
+        others.extend(by_hash.into_values().flatten());
+    }
+    others.sort();
+    Ok(others)
 }
 
-fn by_suite(folder: &Folder) -> Result<BTreeMap<String, ByHash>, FileError> {
-    let mut found: BTreeMap<String, ByHash> = BTreeMap::new();
-    for (name, stage) in &folder.stages {
-        let mut evaluations: Vec<(&String, Option<u64>)> = stage.evals.keys().map(|s| (s, None)).collect();
-        for (suite, steps) in &stage.milestones {
-            evaluations.extend(steps.keys().map(|step| (suite, Some(*step))));
-        }
-        for (suite, step) in evaluations {
-            let info: Option<EvalInfo> = files::read_optional(&stage.eval_info_path(suite, step))?;
-            let hash = info.map_or_else(String::new, |info| info.suite);
-            let evaluation = LeftOut { suite: suite.clone(), stage: name.clone(), step };
-            found.entry(suite.clone()).or_default().entry(hash).or_default().push(evaluation);
-        }
-    }
-    Ok(found)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The hash of the suite as the recipe has it now, or else the one that most evaluations have.
-fn wanted(folder: &Folder, suite: &str, by_hash: &ByHash) -> Result<String, FileError> {
-    if let Some(hash) = hash_of_recipe(folder, suite)?.filter(|hash| by_hash.contains_key(hash)) {
-        return Ok(hash);
+    fn evaluation(suite: &str, stage: &str) -> LeftOut {
+        LeftOut { suite: suite.to_owned(), stage: stage.to_owned(), step: None }
     }
-    let most = by_hash.iter().max_by_key(|(_, evaluations)| evaluations.len());
-    Ok(most.map_or_else(String::new, |(hash, _)| hash.clone()))
-}
 
-/// A run writes down its suites' problems, so nothing has to be generated.
-fn hash_of_recipe(folder: &Folder, suite: &str) -> Result<Option<String>, FileError> {
-    let evaluation = &folder.recipe.evaluation;
-    let Some(config) = evaluation.suites.iter().find(|known| known.name == suite) else { return Ok(None) };
-    let info = config.info(evaluation.seed, &folder.records(suite)?);
-    info.map(|info| Some(info.suite)).map_err(|e| damaged(&folder.path.join("recipe.toml"), &e))
-}
-
-fn remove(folder: &mut Folder, evaluation: &LeftOut) {
-    let Some(stage) = folder.stages.get_mut(&evaluation.stage) else { return };
-    let Some(step) = evaluation.step else {
-        stage.evals.remove(&evaluation.suite);
-        return;
-    };
-    if let Some(steps) = stage.milestones.get_mut(&evaluation.suite) {
-        steps.remove(&step);
+    #[test]
+    fn the_suite_of_the_recipe_stays_and_else_the_most_frequent() {
+        let check = |now: &str, expected: &[&str]| {
+            let all = [("main", "a", "1"), ("main", "b", "2"), ("main", "c", "2"), ("other", "a", "3")];
+            let all = all.map(|(suite, stage, hash)| (evaluation(suite, stage), hash.to_owned()));
+            let others = others(all.to_vec(), |suite| Ok((suite == "main").then(|| now.to_owned())));
+            let expected: Vec<_> = expected.iter().map(|stage| evaluation("main", stage)).collect();
+            assert_eq!(others.expect("hashes are known"), expected, "{now}");
+        };
+        check("1", &["b", "c"]);
+        check("2", &["a"]);
+        check("unknown", &["a"]);
     }
-    stage.milestones.retain(|_, steps| !steps.is_empty());
 }

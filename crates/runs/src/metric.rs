@@ -13,23 +13,23 @@ pub enum Metric {
     PassAt(u32),
     /// `pass^K`: all of K samples verified.
     PassPow(u32),
-    /// `maj@K`: the most frequent of K answers right.
+    /// `maj@K`: the most frequent of K answers is correct.
     MajAt(u32),
     /// `cover@T`: at least this share of the samples verified.
     Cover(f64),
-    /// `process_acc`: share of the gold quantities that a solution gets right.
+    /// `process_acc`: share of the gold quantities that a solution computes correctly.
     ProcessAcc,
-    /// `right`: right answer, whatever the process.
-    Right,
-    /// `right_wrong_process`: right answer by a wrong process.
-    RightWrongProcess,
+    /// `right`: correct answer, whatever the process.
+    Correct,
+    /// `right_wrong_process`: correct answer by a wrong process.
+    CorrectByWrongProcess,
     /// `truncated`: length limit reached.
     Truncated,
     /// `fault:KIND+KIND…`: the first fault is of one of these kinds.
     Fault(Faults),
     /// `tokens`: tokens of a response.
     Tokens,
-    /// `nll`: negative log-likelihood of the gold solution, nats a token.
+    /// `nll`: negative log-likelihood of the gold solution, nats per token.
     GoldNll,
 }
 
@@ -95,12 +95,12 @@ impl Metric {
         !matches!(self, Self::Tokens | Self::GoldNll)
     }
 
-    /// What it is called in tables, e.g. `right answer, wrong process`.
+    /// What it is called in tables, e.g. `correct answer, wrong process`.
     pub fn name(self) -> String {
         match self {
             Self::ProcessAcc => "process accuracy".into(),
-            Self::Right => "right answer".into(),
-            Self::RightWrongProcess => "right answer, wrong process".into(),
+            Self::Correct => "correct answer".into(),
+            Self::CorrectByWrongProcess => "correct answer, wrong process".into(),
             Self::Tokens => "response tokens".into(),
             Self::GoldNll => "gold NLL".into(),
             Self::Fault(faults) => {
@@ -120,8 +120,8 @@ impl fmt::Display for Metric {
             Self::MajAt(k) => write!(f, "maj@{k}"),
             Self::Cover(tau) => write!(f, "cover@{tau}"),
             Self::ProcessAcc => f.write_str("process_acc"),
-            Self::Right => f.write_str("right"),
-            Self::RightWrongProcess => f.write_str("right_wrong_process"),
+            Self::Correct => f.write_str("right"),
+            Self::CorrectByWrongProcess => f.write_str("right_wrong_process"),
             Self::Truncated => f.write_str("truncated"),
             Self::Tokens => f.write_str("tokens"),
             Self::GoldNll => f.write_str("nll"),
@@ -151,8 +151,8 @@ impl FromStr for Metric {
         };
         let simple = [
             Self::ProcessAcc,
-            Self::Right,
-            Self::RightWrongProcess,
+            Self::Correct,
+            Self::CorrectByWrongProcess,
             Self::Truncated,
             Self::Tokens,
             Self::GoldNll,

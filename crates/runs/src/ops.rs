@@ -1,6 +1,6 @@
 //! Lists and ranges of op, as people write them.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use problems::spec::OP_MAX;
 use serde::{
@@ -32,12 +32,29 @@ pub fn ranges(text: &str) -> Option<Vec<u32>> {
 
 /// The error about a text that is none.
 pub fn bad_range<E: Error>(text: &str) -> E {
-    E::custom(format!("`{text}` is no op or range of ops: write \"7\", \"2-5\" or \"2-5,9\", up to {OP_MAX}"))
+    E::custom(not_ops(text))
+}
+
+fn not_ops(text: &str) -> String {
+    format!("`{text}` is no op or range of ops: write \"7\", \"2-5\" or \"2-5,9\", up to {OP_MAX}")
 }
 
 /// A list of ops, written as text (`"2-7,9-10"`) or numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OpList(pub Vec<u32>);
+
+impl FromStr for OpList {
+    type Err = String;
+
+    /// ```
+    /// use tercet_runs::OpList;
+    /// assert_eq!("2-4,9,3".parse(), Ok(OpList(vec![2, 3, 4, 9])));
+    /// assert!("5-2".parse::<OpList>().is_err() && "x".parse::<OpList>().is_err());
+    /// ```
+    fn from_str(text: &str) -> Result<Self, String> {
+        ranges(text).map(Self).ok_or_else(|| not_ops(text))
+    }
+}
 
 impl<'de> Deserialize<'de> for OpList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -50,7 +67,7 @@ impl<'de> Deserialize<'de> for OpList {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<OpList, E> {
-                ranges(text).map(OpList).ok_or_else(|| bad_range(text))
+                text.parse().map_err(E::custom)
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OpList, A::Error> {

@@ -6,16 +6,16 @@
 //!   manifest.json            Manifest: recipe hash, code revision, arms × seeds → stages
 //!   recipe.toml              the recipe, resolved; context files of its own lie beside it
 //!   data/tokenizer/          tokenizer.json, tokenizer_config.json
-//!   data/suites/NAME.jsonl   the held-out problems of a suite (problems::Record a line)
+//!   data/suites/NAME.jsonl   the held-out problems of a suite (problems::Record per line)
 //!   stages/NAME-KEY/         one stage; KEY is the hash of all that determines it
 //!     stage.json             StageInfo
-//!     metrics.jsonl          one MetricsRow a line: names and numbers, reproducible to the byte
-//!     timings.jsonl          one MetricsRow a line: seconds and rates, not reproducible
-//!     rollouts/step-000010.jsonl.gz   some prompts' rollouts, one Response a line
+//!     metrics.jsonl          one MetricsRow per line: names and numbers, reproducible to the byte
+//!     timings.jsonl          one MetricsRow per line: seconds and rates, not reproducible
+//!     rollouts/step-000010.jsonl.gz   some prompts' rollouts, one Response per line
 //!     checkpoints/step-000100/        Hugging Face directory plus optimizer and loop state
 //!     evals/SUITE.json                EvalInfo: which suite the two files below are of
-//!     evals/SUITE.jsonl.gz            one EvalRow a line, one line a problem
-//!     evals/SUITE.responses.jsonl.gz  one Response a line
+//!     evals/SUITE.jsonl.gz            one EvalRow per line, one line per problem
+//!     evals/SUITE.responses.jsonl.gz  one Response per line
 //!     exposure.json          Exposure: how often each op, context, … was trained on
 //!     done.json              StageDone; written last: a stage without it is not finished
 //!   tensorboard/NAME-KEY/    event files, if asked for: a view of a stage's metrics and timings
@@ -211,7 +211,7 @@ pub struct EvalRow {
     pub answer: String,
     /// How many samples had each kind of first fault.
     pub first_faults: BTreeMap<String, u32>,
-    /// Negative log-likelihood of the gold solution, nats a token.
+    /// Negative log-likelihood of the gold solution, nats per token.
     pub gold_nll: f64,
 }
 

@@ -45,7 +45,7 @@ pub struct SuiteConfig {
     pub modes: Vec<Mode>,
     /// Problems of each op × context × mode.
     pub problems: u64,
-    /// Samples a problem.
+    /// Samples per problem.
     pub samples: u32,
     /// The k of pass@k; empty: powers of two up to `samples`.
     #[serde(default)]

@@ -1,16 +1,15 @@
-//! A file that is made piece by piece, and goes on where it was stopped.
+//! A file that is made piece by piece. A command that was stopped resumes it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use runs::error::failed;
+use runs::{FileError, files};
 use serde::{Deserialize, Serialize};
 
-use runs::lines::Packing;
-
-/// A file under its temporary name, NAME.partial; beside it NAME.journal says how far it is. It gets its name when
-/// all pieces are there.
+/// A file under its temporary name, NAME.partial. NAME.journal beside it says how far it is. It gets its name when all
+/// pieces are there.
 pub(crate) struct Pieces {
     file: File,
     path: PathBuf,
@@ -28,21 +27,21 @@ struct Journal {
 
 impl Pieces {
     /// Opens the file, with the pieces of an earlier run that made it from the same.
-    pub(crate) fn open(path: &Path, made_from: &str) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: &Path, made_from: &str) -> Result<Self, FileError> {
         let fresh = Journal { made_from: made_from.to_owned(), pieces: 0, bytes: 0 };
-        let earlier = fs::read_to_string(beside(path, "journal"));
-        let earlier = earlier.ok().and_then(|text| serde_json::from_str::<Journal>(&text).ok());
-        let open = || {
+        // A journal that cannot be read is of no use: the file is begun again.
+        let earlier: Option<Journal> = files::read_json(&beside(path, "journal")).ok();
+        let open = || -> io::Result<Self> {
             let mut options = OpenOptions::new();
             let mut file = options.create(true).truncate(false).write(true).open(beside(path, "partial"))?;
             let length = file.metadata()?.len();
-            let goes_on = |j: &Journal| j.made_from == made_from && j.bytes <= length;
-            let journal = earlier.filter(goes_on).unwrap_or(fresh);
+            let resumes = |j: &Journal| j.made_from == made_from && j.bytes <= length;
+            let journal = earlier.filter(resumes).unwrap_or(fresh);
             file.set_len(journal.bytes)?;
             file.seek(SeekFrom::End(0))?;
-            Ok::<_, std::io::Error>(Self { file, path: path.to_owned(), journal })
+            Ok(Self { file, path: path.to_owned(), journal })
         };
-        open().with_context(|| format!("cannot write {}", path.display()))
+        open().map_err(failed(path, "write"))
     }
 
     /// Pieces that are there.
@@ -51,38 +50,25 @@ impl Pieces {
     }
 
     /// Adds the next piece.
-    pub(crate) fn push(&mut self, piece: &[u8]) -> anyhow::Result<()> {
-        self.file.write_all(piece).with_context(|| format!("cannot write {}", self.path.display()))?;
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), FileError> {
+        self.file.write_all(piece).map_err(failed(&self.path, "write"))?;
         self.journal.pieces += 1;
         self.journal.bytes += piece.len() as u64;
         Ok(())
     }
 
     /// Makes sure that what is there survives.
-    pub(crate) fn keep(&mut self) -> anyhow::Result<()> {
-        let (journal, new) = (beside(&self.path, "journal"), beside(&self.path, "journal.new"));
-        let text = serde_json::to_string(&self.journal)?;
-        let kept = self.file.sync_data().and_then(|()| fs::write(&new, text));
-        kept.and_then(|()| fs::rename(&new, &journal))
-            .with_context(|| format!("cannot write {}", journal.display()))
+    pub(crate) fn keep(&mut self) -> Result<(), FileError> {
+        self.file.sync_data().map_err(failed(&self.path, "write"))?;
+        files::write_json(&beside(&self.path, "journal"), &self.journal)
     }
 
     /// Gives the file its name.
-    pub(crate) fn finish(self) -> anyhow::Result<()> {
-        let named = self.file.sync_all().and_then(|()| fs::rename(beside(&self.path, "partial"), &self.path));
-        named.with_context(|| format!("cannot write {}", self.path.display()))?;
-        match fs::remove_file(beside(&self.path, "journal")) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.into()),
-            _ => Ok(()),
-        }
+    pub(crate) fn finish(self) -> Result<(), FileError> {
+        self.file.sync_all().map_err(failed(&self.path, "write"))?;
+        files::rename(&beside(&self.path, "partial"), &self.path)?;
+        files::remove_file(&beside(&self.path, "journal"))
     }
-}
-
-/// A file of one piece.
-pub(crate) fn write(path: &Path, text: Vec<u8>) -> anyhow::Result<()> {
-    let mut file = Pieces::open(path, "")?;
-    file.push(&Packing::of(path).pack(text)?)?;
-    file.finish()
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

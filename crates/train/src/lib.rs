@@ -21,6 +21,7 @@ pub mod rl;
 pub mod run;
 pub mod schedule;
 mod stopwatch;
+#[cfg(feature = "tensorboard")]
 pub mod tensorboard;
 pub mod training;
 pub mod work;

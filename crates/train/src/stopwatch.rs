@@ -1,7 +1,9 @@
 //! The one place that looks at a clock. What it measures goes to `timings.jsonl` and to progress, never
 //! into a result.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
+#[cfg(feature = "tensorboard")]
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A running stopwatch.
 pub(crate) struct Stopwatch(Instant);
@@ -20,6 +22,7 @@ impl Stopwatch {
 }
 
 /// Seconds since 1970, for event files.
+#[cfg(feature = "tensorboard")]
 #[expect(clippy::disallowed_methods, reason = "the one place that looks at a clock")]
 pub(crate) fn wall_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())

@@ -12,7 +12,7 @@ pub(super) const SLOTS: usize = 12;
 const CHARACTER: f64 = 6.3;
 
 /// Text as it must stand in XML.
-pub(crate) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

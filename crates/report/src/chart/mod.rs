@@ -4,14 +4,16 @@
 //! Why not a plotting crate: `docs/decisions/0050-own-charts.md`.
 
 mod bars;
+mod csv;
 mod dots;
 mod frame;
 mod heat;
+mod numbers;
 mod plot;
 
-use std::fmt::Write;
-
-pub(crate) use frame::escape;
+pub(crate) use csv::csv;
+pub use frame::escape;
+pub(crate) use numbers::number;
 
 use crate::stats::Estimate;
 
@@ -193,156 +195,10 @@ impl Chart {
     pub fn standalone(&self) -> String {
         standalone(&self.svg())
     }
-
-    /// The numbers, without a header; the columns are those of [`Chart::csv_header`].
-    pub fn csv_rows(&self) -> Vec<Vec<String>> {
-        let mut rows = Vec::new();
-        let mut push = |series: &str, x: String, v: Option<Value>| {
-            let text = |v: Option<f64>| v.map_or_else(String::new, rounded);
-            let interval = v.and_then(|v| v.interval);
-            let ends = [interval.map(|i| i.0), interval.map(|i| i.1)].map(text);
-            let [low, high] = ends;
-            rows.push(vec![
-                self.title().to_owned(),
-                series.to_owned(),
-                x,
-                text(v.map(|v| v.value)),
-                low,
-                high,
-            ]);
-        };
-        match self {
-            Self::Plot(c) => {
-                for (s, p) in c.series.iter().flat_map(|s| s.points.iter().map(move |p| (s, p))) {
-                    push(&s.name, rounded(p.x), Some(Value { value: p.y, interval: p.interval }));
-                }
-            }
-            Self::Bars(c) => {
-                for (bar, values) in &c.bars {
-                    for ((part, _), value) in c.parts.iter().zip(values) {
-                        push(part, bar.clone(), Some(*value));
-                    }
-                }
-            }
-            Self::Heat(c) => {
-                for (row, values) in &c.rows {
-                    for (column, value) in c.columns.iter().zip(values) {
-                        push(row, column.clone(), *value);
-                    }
-                }
-            }
-            Self::Dots(c) => {
-                for (row, values) in &c.rows {
-                    for ((series, _), value) in c.series.iter().zip(values) {
-                        push(series, row.clone(), *value);
-                    }
-                }
-            }
-        }
-        rows
-    }
-
-    /// The columns of [`Chart::csv_rows`].
-    pub fn csv_header(&self) -> [String; 6] {
-        let (series, x, y) = match self {
-            Self::Plot(c) => ("series", c.x.label.as_str(), c.y.label.as_str()),
-            Self::Bars(c) => ("part", "bar", c.label.as_str()),
-            Self::Heat(c) => ("row", "column", c.label.as_str()),
-            Self::Dots(c) => ("series", "row", c.label.as_str()),
-        };
-        ["panel", series, x, y, "low", "high"].map(str::to_owned)
-    }
 }
 
 /// Puts the style sheet into a drawing so that it stands alone.
 pub(crate) fn standalone(svg: &str) -> String {
     let head = svg.find('>').map_or(0, |i| i + 1);
     format!("{}<style>{STYLE}</style>{}\n", &svg[..head], &svg[head..])
-}
-
-/// A CSV file: fields with separators or quotes are quoted.
-pub(crate) fn csv<R: AsRef<[String]>>(header: &[String], rows: impl IntoIterator<Item = R>) -> String {
-    let field = |text: &String| {
-        if text.contains([',', '"', '\n']) {
-            format!("\"{}\"", text.replace('"', "\"\""))
-        } else {
-            text.clone()
-        }
-    };
-    let line = |fields: &[String]| fields.iter().map(field).collect::<Vec<_>>().join(",");
-    let mut out = line(header) + "\n";
-    for row in rows {
-        let _ = writeln!(out, "{}", line(row.as_ref()));
-    }
-    out
-}
-
-impl Format {
-    /// A number with its interval, e.g. `12% [10%, 14.5%]`.
-    fn with_interval(self, v: Value) -> String {
-        let ends =
-            v.interval.map_or_else(String::new, |(l, h)| format!(" [{}, {}]", self.text(l), self.text(h)));
-        self.text(v.value) + &ends
-    }
-
-    /// A number as it is written on an axis or in a hover text.
-    pub fn text(self, v: f64) -> String {
-        match self {
-            Self::Percent => trim(format!("{:.1}", v * 100.0)) + "%",
-            Self::Number => number(v),
-        }
-    }
-}
-
-/// A number for a file: at most six decimals.
-fn rounded(v: f64) -> String {
-    trim(format!("{v:.6}"))
-}
-
-/// Three significant digits, with k, M, G.
-pub(crate) fn number(v: f64) -> String {
-    let size = v.abs();
-    let (scaled, unit) = match size {
-        s if s >= 1e15 => return format!("{v:.2e}"),
-        s if s >= 1e12 => (v / 1e12, "T"),
-        s if s >= 1e9 => (v / 1e9, "G"),
-        s if s >= 1e6 => (v / 1e6, "M"),
-        s if s >= 1e4 => (v / 1e3, "k"),
-        s if s > 0.0 && s < 1e-3 => return format!("{v:.1e}"),
-        _ => (v, ""),
-    };
-    let decimals = match scaled.abs() {
-        s if s >= 100.0 => 0,
-        s if s >= 10.0 => 1,
-        s if s >= 1.0 => 2,
-        _ => 3,
-    };
-    let text = trim(format!("{scaled:.decimals$}"));
-    (if text == "-0" { "0".into() } else { text }) + unit
-}
-
-fn trim(text: String) -> String {
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_short() {
-        let texts = [0.0, 1.0, 0.25, 12.34, 999.6, 1234.0, 65_536.0, 1.5e6, 2e12, 1e-4, -0.0001].map(number);
-        assert_eq!(
-            texts,
-            ["0", "1", "0.25", "12.3", "1000", "1234", "65.5k", "1.5M", "2T", "1.0e-4", "-1.0e-4"]
-        );
-        assert_eq!(Format::Percent.text(0.4125), "41.2%");
-        assert_eq!(Format::Percent.text(1.0), "100%");
-    }
-
-    #[test]
-    fn csv_quotes_what_needs_it() {
-        let rows = [["a, b".to_owned(), "say \"x\"".to_owned()]];
-        assert_eq!(csv(&["p".into(), "q".into()], rows), "p,q\n\"a, b\",\"say \"\"x\"\"\"\n");
-    }
 }

@@ -51,8 +51,8 @@ pub enum Role {
 /// How a solution fared at a quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// Present, from the right parents, with the right value.
-    Right,
+    /// Present, from the correct parents, with the correct value.
+    Correct,
     /// Present and wrong.
     Wrong,
     /// Not in the solution.

@@ -64,7 +64,7 @@ fn drawn(node: &Node, (x, y): (f64, f64), mark: Option<Mark>) -> String {
     };
     let (class, sign) = match mark {
         None => ("", ""),
-        Some(Mark::Right) => (" tg-right", "✓"),
+        Some(Mark::Correct) => (" tg-right", "✓"),
         Some(Mark::Wrong) => (" tg-wrong", "✗"),
         Some(Mark::Missing) => (" tg-missing", "?"),
     };

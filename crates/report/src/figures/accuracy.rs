@@ -1,23 +1,19 @@
-//! How good the models are: by band, by difficulty, by context, by arm, and what goes wrong.
+//! How good the models are: by band, by difficulty, by context, by arm.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use runs::Metric;
-use runs::records::EvalRow;
 
 use super::{Figure, PARTS, by_band, panels_of, plain, rate};
-use crate::chart::{Axis, Bars, Chart, Dots, Format, Heat, Plot, Point, Scale, Series, Value};
+use crate::chart::{Axis, Chart, Dots, Format, Heat, Plot, Point, Scale, Series, Value};
 use crate::measure::{Measure, Model, Slice};
 use crate::words;
-
-/// Fault kinds that get a part of their own; the rest are one.
-const FAULTS_MAX: usize = 7;
 
 pub(super) fn pass_at_k(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
     Figure::new(
         &format!("pass-at-k{suffix}"),
         "pass@k by band, after each stage",
-        "Chance that at least one of k samples is right in its answer and in every step. Bands are 95% intervals (bootstrap by problem).",
+        "Chance that at least one of k samples is correct in its answer and in every step. Bands are 95% intervals (bootstrap by problem).",
         pass_panels(measure, suite, None),
     )
 }
@@ -83,19 +79,19 @@ pub(super) fn arms(measure: &Measure, suite: &str, suffix: &str) -> Option<Figur
     Figure::new(
         &format!("arms{suffix}"),
         "The arms side by side",
-        "The last model of every arm, with 95% intervals. Whether two differ is for their paired difference to say, not for overlapping intervals.",
+        "The last model of every arm, with 95% intervals. Overlapping intervals do not show whether two arms differ; their paired difference does.",
         by_band(measure, panel),
     )
 }
 
 pub(super) fn by_op(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
     let most = measure.most(suite);
-    let metrics = [Metric::PassAt(1), Metric::PassAt(most), Metric::Right, Metric::ProcessAcc];
+    let metrics = [Metric::PassAt(1), Metric::PassAt(most), Metric::Correct, Metric::ProcessAcc];
     let metrics = metrics.into_iter().filter(|m| *m != Metric::PassAt(most) || most > 1);
     Figure::new(
         &format!("by-op{suffix}"),
         "Accuracy by difficulty",
-        "The same models by number of operations. Right answer counts answers whatever the steps; process accuracy is the share of quantities a solution gets right. Bands are 95% intervals.",
+        "The same models by number of operations. A correct answer counts whatever the steps are. Process accuracy is the share of quantities that a solution computes correctly. Bands are 95% intervals.",
         metrics.flat_map(|m| op_panels(measure, suite, None, m)).collect(),
     )
 }
@@ -110,7 +106,7 @@ pub(super) fn by_context_and_op(measure: &Measure, suite: &str, suffix: &str) ->
     Figure::new(
         &format!("by-op-by-context{suffix}"),
         "Accuracy by difficulty and context",
-        "What was learned in one context and what reaches another. Bands are 95% intervals.",
+        "What was learned in one context and what transfers to another. Bands are 95% intervals.",
         panels.flat_map(|(context, m)| op_panels(measure, suite, Some(context), m)).collect(),
     )
 }
@@ -131,7 +127,7 @@ fn op_panels(measure: &Measure, suite: &str, context: Option<&String>, metric: M
         let skin = context.map_or_else(String::new, |c| format!("{c}, "));
         let title = format!("{skin}{}{part}", metric.name());
         let x = Axis { range: Some((f64::from(*first), f64::from(*last))), ..plain("op", Scale::Whole) };
-        let y = if metric.is_rate() { rate("share") } else { plain("nats a token", Scale::Linear) };
+        let y = if metric.is_rate() { rate("share") } else { plain("nats per token", Scale::Linear) };
         if !series.is_empty() {
             panels.push(Chart::Plot(Plot { title, x, y, series }));
         }
@@ -193,83 +189,6 @@ pub(super) fn ladder(measure: &Measure, suite: &str, suffix: &str) -> Option<Fig
     )
 }
 
-/// A number of samples as a share of a problem's samples.
-fn share(row: &EvalRow, count: u32) -> Option<f64> {
-    (row.n > 0).then(|| f64::from(count) / f64::from(row.n))
-}
-
-/// Bars of shares of the samples, one for each model, with intervals.
-fn shares(
-    measure: &Measure,
-    suite: &str,
-    slice: &Slice,
-    title: String,
-    parts: &[(String, usize)],
-    counts: impl Fn(&EvalRow, usize) -> u32,
-) -> Option<Chart> {
-    let bar = |model: &Model| {
-        let part = |i: usize| {
-            measure.mean_of(model, suite, slice, Some((0.0, 1.0)), |row| share(row, counts(row, i)))
-        };
-        let values: Option<Vec<Value>> = (0..parts.len()).map(|i| part(i).map(Value::from)).collect();
-        Some((model.label.clone(), values?))
-    };
-    let bars: Vec<_> = measure.models.iter().filter_map(bar).collect();
-    (!bars.is_empty()).then(|| {
-        let label = "share of samples".into();
-        Chart::Bars(Bars { title, label, format: Format::Percent, parts: parts.to_vec(), bars })
-    })
-}
-
-pub(super) fn outcomes(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
-    let names = ["right in every step", "right answer, wrong process", "wrong answer", "cut off"];
-    let parts: Vec<(String, usize)> = names.map(str::to_owned).into_iter().zip([2, 1, 0, 5]).collect();
-    let cut = |row: &EvalRow| row.truncated.min(row.n.saturating_sub(row.correct));
-    let counts = |row: &EvalRow, part: usize| match part {
-        0 => row.verified,
-        1 => row.correct.saturating_sub(row.verified),
-        2 => row.n.saturating_sub(row.correct).saturating_sub(cut(row)),
-        _ => cut(row),
-    };
-    Figure::new(
-        &format!("outcomes{suffix}"),
-        "What the samples are",
-        "Every sample is one of four; unparsable and empty ones are wrong answers. Intervals on hover and in the numbers.",
-        by_band(measure, |title, slice| shares(measure, suite, slice, title, &parts, counts)),
-    )
-}
-
-pub(super) fn faults(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
-    let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
-    for row in measure.folder.stages.values().filter_map(|s| s.evals.get(suite)).flatten() {
-        for (fault, count) in &row.first_faults {
-            *totals.entry(fault).or_default() += u64::from(*count);
-        }
-    }
-    let mut kinds: Vec<(&str, u64)> = totals.into_iter().collect();
-    kinds.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
-    let rest = kinds.split_off(kinds.len().min(FAULTS_MAX));
-    let mut parts: Vec<(String, usize)> =
-        kinds.iter().zip(PARTS).map(|((name, _), slot)| ((*name).to_owned(), slot)).collect();
-    if !rest.is_empty() {
-        parts.push(("others".into(), 0));
-    }
-    if parts.is_empty() {
-        return None;
-    }
-    let count = |row: &EvalRow, name: &str| row.first_faults.get(name).copied().unwrap_or(0);
-    let counts = |row: &EvalRow, part: usize| match kinds.get(part) {
-        Some((name, _)) => count(row, name),
-        None => rest.iter().map(|(name, _)| count(row, name)).sum(),
-    };
-    Figure::new(
-        &format!("faults{suffix}"),
-        "First faults",
-        "What goes wrong first in every sample that has a fault. Intervals on hover and in the numbers.",
-        by_band(measure, |title, slice| shares(measure, suite, slice, title, &parts, counts)),
-    )
-}
-
 pub(super) fn nll(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
     let ops = ops(measure, suite);
     let row = |model: &Model| {
@@ -283,7 +202,7 @@ pub(super) fn nll(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure
     let rows: Vec<_> = measure.models.iter().filter_map(row).collect();
     let heat = Heat {
         title: "change against the stage before".into(),
-        label: "nats a token, by op; negative: gold solutions became likelier".into(),
+        label: "nats per token, by op; negative: gold solutions became more likely".into(),
         columns: ops.iter().map(ToString::to_string).collect(),
         rows,
     };
@@ -295,7 +214,7 @@ pub(super) fn nll(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure
     Figure::new(
         &format!("nll{suffix}"),
         "Likelihood of the gold solutions",
-        "How much each stage changed the negative log-likelihood of the reference solutions, by difficulty, and what it is.",
+        "Negative log-likelihood of the reference solutions by difficulty, and how each stage changed it.",
         panels,
     )
 }

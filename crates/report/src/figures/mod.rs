@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod novelty;
+mod outcomes;
 mod split;
 mod training;
 
@@ -70,8 +71,8 @@ pub fn figures(measure: &Measure) -> Result<Vec<Figure>, ReportError> {
     }
     figures.extend(of_training(measure));
     for (suite, suffix) in suites(measure) {
-        figures.extend(accuracy::outcomes(measure, &suite, &suffix));
-        figures.extend(accuracy::faults(measure, &suite, &suffix));
+        figures.extend(outcomes::outcomes(measure, &suite, &suffix));
+        figures.extend(outcomes::faults(measure, &suite, &suffix));
         figures.extend(accuracy::nll(measure, &suite, &suffix));
     }
     figures.extend(training::exposure(measure));
@@ -79,7 +80,7 @@ pub fn figures(measure: &Measure) -> Result<Vec<Figure>, ReportError> {
     Ok(figures)
 }
 
-/// The figures that say first how good the models are.
+/// The figures that show first how good the models are.
 pub fn of_evaluation(measure: &Measure) -> Vec<Figure> {
     let mut figures = Vec::new();
     for (suite, suffix) in suites(measure) {
@@ -107,14 +108,14 @@ pub fn of_training(measure: &Measure) -> Vec<Figure> {
     figures.extend(training::curves(
         measure,
         ("signals", "Reinforcement learning, other signals"),
-        "Share of rollouts that are right, right by a wrong process; their length; how sure the policy is and how far it is from where it started.",
+        "Share of rollouts that are correct, and with a correct answer by a wrong process; their length; the entropy of the policy and its distance from where it started.",
         &training::SIGNALS,
         |kind| kind == StageKind::Rl,
     ));
     figures.extend(training::curves(
         measure,
         ("loss", "Loss"),
-        "Training loss at each step, in nats a token: of the whole objective, and of the solutions alone.",
+        "Training loss at each step, in nats per token: of the whole objective, and of the solutions alone.",
         &[("loss", "objective"), ("loss/response", "solutions")],
         |kind| kind != StageKind::Rl,
     ));
@@ -130,19 +131,25 @@ fn suites(measure: &Measure) -> Vec<(String, String)> {
     suites.iter().map(|suite| (suite.clone(), suffix(suite))).collect()
 }
 
-/// Writes every figure under `RUN/figures/`: `ID.csv`, and `ID.svg` or `ID-1.svg`, `ID-2.svg`, …. Figures of an earlier
-/// report that are no more are removed: a run that has grown has other panels.
+/// Names of the files that the report made in `figures/`, one per line: it removes no others.
+const MADE: &str = ".made-by-report";
+
+/// Writes every figure under `RUN/figures/`: `ID.csv`, and `ID.svg` or `ID-1.svg`, `ID-2.svg`, …. Files that an earlier
+/// report made and this one does not are removed, since a run that has grown has other panels. Other files stay.
 ///
 /// # Errors
-/// If a file cannot be written.
+/// If a file cannot be written, or `figures` is a link that leads out of the run folder.
 pub fn export(run_dir: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>, ReportError> {
     let dir = run_dir.join("figures");
     files::make_folder(&dir)?;
+    let [root, true_dir] = [run_dir, &dir].map(|path| fs::canonicalize(path).map_err(failed(path, "open")));
+    if !true_dir?.starts_with(root?) {
+        return Err(ReportError::Outside { path: dir });
+    }
     let mut written = Vec::new();
     let mut write = |name: String, text: String| {
-        let path = dir.join(name);
-        files::write(&path, text.as_bytes())?;
-        written.push(path);
+        files::write(&dir.join(&name), text.as_bytes())?;
+        written.push(name);
         Ok::<_, ReportError>(())
     };
     for figure in figures {
@@ -151,14 +158,14 @@ pub fn export(run_dir: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>, Report
             write(name, panel.standalone())?;
         }
     }
-    for entry in fs::read_dir(&dir).map_err(failed(&dir, "read"))? {
-        let path = entry.map_err(failed(&dir, "read"))?.path();
-        let drawn = path.extension().is_some_and(|extension| extension == "svg" || extension == "csv");
-        if drawn && !written.contains(&path) {
-            fs::remove_file(&path).map_err(failed(&path, "remove"))?;
-        }
+    let earlier = fs::read_to_string(dir.join(MADE)).unwrap_or_default();
+    for name in
+        earlier.lines().filter(|name| !name.contains(['/', '\\']) && !written.iter().any(|new| new == name))
+    {
+        files::remove_file(&dir.join(name))?;
     }
-    Ok(written)
+    files::write(&dir.join(MADE), (written.join("\n") + "\n").as_bytes())?;
+    Ok(written.iter().map(|name| dir.join(name)).collect())
 }
 
 /// Lines that one panel can hold and still be told apart.

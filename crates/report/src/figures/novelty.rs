@@ -66,8 +66,8 @@ const SIMILAR: [(f64, f64, &str); 4] = [
     (1.0 - 1e-9, 1.0, "the same shape"),
 ];
 
-/// Right samples of each context by how similar the problem's graph is to the nearest graph of the other
-/// contexts (paper, Fig. 5); a right solution has the shape of its problem's graph.
+/// Correct samples of each context by how similar the problem's graph is to the nearest graph of the other
+/// contexts (paper, Fig. 5); a correct solution has the shape of its problem's graph.
 pub(super) fn shapes(measure: &Measure, suite: &str, suffix: &str) -> Result<Option<Figure>, ReportError> {
     let contexts = measure.contexts(suite);
     if contexts.len() < 2 {
@@ -95,7 +95,7 @@ pub(super) fn shapes(measure: &Measure, suite: &str, suffix: &str) -> Result<Opt
     Ok(Figure::new(
         &format!("shapes{suffix}"),
         "Which shapes were solved",
-        "Right samples of each context, by how similar their problem's graph is to the most similar graph of the suite's other contexts (shared neighbourhoods, names and values left out; a right solution has its problem's graph). The uppermost bar is the suite itself. Intervals on hover and in the numbers.",
+        "Correct samples of each context, by how similar their problem's graph is to the most similar graph of the suite's other contexts (shared neighbourhoods, names and values left out; a correct solution has the graph of its problem). The uppermost bar is the suite itself. Intervals on hover and in the numbers.",
         panels,
     ))
 }

@@ -21,10 +21,10 @@ const THINNED: &str = "Lines of more than 120 steps show means of neighbouring s
 
 /// What else is drawn of reinforcement learning.
 pub(super) const SIGNALS: [(&str, &str); 5] = [
-    ("verified/mean", "right in every step"),
-    ("verified/right_answer_wrong_process", "right answer, wrong process"),
+    ("verified/mean", "correct in every step"),
+    ("verified/right_answer_wrong_process", "correct answer, wrong process"),
     ("response_length/mean", "response length in tokens"),
-    ("actor/entropy", "entropy in nats a token"),
+    ("actor/entropy", "entropy in nats per token"),
     ("actor/kl_loss", "KL term of the loss"),
 ];
 
@@ -109,7 +109,7 @@ pub(super) fn held_out_loss(measure: &Measure) -> Option<Figure> {
         let bands = measure.folder.manifest.bands.iter().enumerate();
         let series: Vec<Series> = bands.filter_map(line).collect();
         let (title, x, y) =
-            (model.label.clone(), plain("step", Scale::Whole), plain("nats a token", Scale::Linear));
+            (model.label.clone(), plain("step", Scale::Whole), plain("nats per token", Scale::Linear));
         (!series.is_empty()).then_some(Chart::Plot(Plot { title, x, y, series }))
     };
     Figure::new(
@@ -131,12 +131,12 @@ fn thin(series: &[(f64, f64)], seeds: usize) -> Vec<Point> {
     series.chunks(run).map(point).collect()
 }
 
-/// Shares of rollout groups by whether they can teach anything.
+/// Shares of rollout groups by whether they have a gradient.
 pub(super) fn groups(measure: &Measure) -> Option<Figure> {
     let kinds = [
         ("groups/mixed", "mixed"),
-        ("groups/all_right", "all right"),
-        ("groups/all_equal_not_right", "all alike, not right"),
+        ("groups/all_right", "all correct"),
+        ("groups/all_equal_not_right", "all alike, not correct"),
     ];
     let panel = |model: &Model| {
         let line = |((metric, name), slot): ((&str, &str), usize)| {
@@ -150,8 +150,8 @@ pub(super) fn groups(measure: &Measure) -> Option<Figure> {
     let models = measure.models.iter().filter(|m| m.kind == StageKind::Rl);
     Figure::new(
         "groups",
-        "Groups that teach",
-        "Share of prompts whose rollouts have different rewards (mixed: only they carry a gradient), or are all right, or all alike and not right.",
+        "Prompts with a learning signal",
+        "Share of prompts whose rollouts are mixed (their rewards differ, and only they have a gradient), all correct, or all alike and not correct.",
         models.filter_map(panel).collect(),
     )
 }
@@ -177,8 +177,8 @@ pub(super) fn curriculum(measure: &Measure) -> Option<Figure> {
     let models = measure.models.iter().filter(|m| m.kind == StageKind::Rl);
     Figure::new(
         "curriculum",
-        "Where the curriculum went",
-        "Share of the prompts that each difficulty got at each step.",
+        "Curriculum",
+        "Share of the prompts of each difficulty at each step.",
         models.filter_map(panel).collect(),
     )
 }
@@ -213,7 +213,7 @@ pub(super) fn exposure(measure: &Measure) -> Option<Figure> {
     }
     Figure::new(
         "exposure",
-        "What the models were trained on",
+        "Training data",
         "Tokens by number of operations and context, as counted while training (first seed).",
         panels,
     )
@@ -235,7 +235,7 @@ pub(super) fn budget(measure: &Measure) -> Option<Figure> {
         Bars { title: "tokens by stage".into(), label: "tokens".into(), format: Format::Number, parts, bars };
     Figure::new(
         "budget",
-        "Where the tokens went",
+        "Tokens by stage",
         "Tokens through forward and backward, sampled, read as prompts, and scored by the frozen reference (first seed).",
         vec![Chart::Bars(chart)],
     )

@@ -1,6 +1,8 @@
 //! The report: one HTML file that needs no network and says first what was found.
 
+mod costs;
 mod findings;
+mod tables;
 mod verdicts;
 
 use std::collections::BTreeSet;
@@ -9,37 +11,43 @@ use std::path::{Path, PathBuf};
 use minijinja::value::Serde;
 use minijinja::{Environment, syntax::SyntaxConfig};
 use problems::verify::FaultKind;
-use runs::Metric;
-use runs::records::{Manifest, StageDone, StageKind};
+use runs::records::Manifest;
 use serde::Serialize;
 
-use crate::chart::{STYLE, number};
+use crate::chart::STYLE;
 use crate::error::ReportError;
 use crate::figures::{self, Figure};
 use crate::markdown;
 use crate::measure::Measure;
-use crate::table::{self, Change, Row, Table};
+use crate::table::{self, Table};
 use crate::transcripts::{self, Transcript};
-use crate::words;
-use crate::words::left_out_sentence;
-use findings::{Finding, class, findings};
-use runs::{Folder, Stage, files};
+use crate::words::{lacking_sentence, left_out_sentence};
+use costs::{CostView, costs};
+use findings::{Finding, findings};
+use runs::{Folder, files};
+use tables::{SuiteView, suites};
 use verdicts::ClaimView;
 
 /// Writes `report.html`, `results.json`, `results.md` and `figures/` into the run folder; returns the report's path.
 /// The same folder gives the same bytes.
 ///
 /// # Errors
-/// If the folder cannot be read or written.
+/// If the folder cannot be read or written, or nothing is there any more of what an earlier report shows. Then the earlier
+/// report stays.
 pub fn write(run_dir: &Path) -> Result<PathBuf, ReportError> {
     let folder = Folder::read(run_dir)?;
     let measure = Measure::new(&folder);
     let table = table::of_measure(&measure)?;
+    if table.rows.is_empty() && table::has_rows(run_dir) {
+        return Err(ReportError::Gone { folder: run_dir.to_owned() });
+    }
     let figures = figures::figures(&measure)?;
     let transcripts = transcripts::transcripts(&measure)?;
     let page = render(&measure, &table, &figures, transcripts)?;
+    files::sweep_dead(run_dir)?;
+    files::sweep_dead(&run_dir.join("figures"))?;
     table::write_results(run_dir, &table)?;
-    let summary = markdown::render(&folder.manifest, &table, &figures);
+    let summary = markdown::render(&folder, &table, &figures);
     files::write(&run_dir.join("results.md"), summary.as_bytes())?;
     figures::export(run_dir, &figures)?;
     let path = run_dir.join("report.html");
@@ -58,6 +66,7 @@ struct Page<'a> {
     seeds: Vec<u64>,
     unfinished: Vec<&'a str>,
     left_out: String,
+    lacking: String,
     verdicts: String,
     claims: Vec<ClaimView>,
     findings: Vec<Finding>,
@@ -88,6 +97,7 @@ fn render(
         seeds: seeds(folder),
         unfinished: names.map(String::as_str).collect(),
         left_out: left_out_sentence(&table.left_out),
+        lacking: lacking_sentence(folder),
         verdicts: verdicts::summary(&table.claims),
         claims: table.claims.iter().map(ClaimView::new).collect(),
         findings: findings(table),
@@ -120,6 +130,7 @@ pub(crate) fn fragment<T: Serialize>(
 }
 
 /// What the evaluations say: changes, figures and table, as a piece of a page.
+#[cfg(feature = "serve")]
 pub(crate) fn evaluation(
     measure: &Measure,
     table: &Table,
@@ -203,102 +214,9 @@ fn seeds(folder: &Folder) -> Vec<u64> {
     seeds
 }
 
-/// The rows of one suite.
+/// A figure as pages show it.
 #[derive(Serialize)]
-struct SuiteView {
-    name: String,
-    k: u32,
-    samples: u32,
-    /// Names of the further measures, as columns.
-    measures: Vec<String>,
-    bands: Vec<BandView>,
-}
-
-#[derive(Serialize)]
-struct BandView {
-    name: String,
-    ops: (u32, u32),
-    context: Option<String>,
-    problems: u32,
-    rows: Vec<RowView>,
-}
-
-#[derive(Serialize)]
-struct RowView {
-    model: String,
-    pass_1: String,
-    pass_k: String,
-    wrong_process: String,
-    measures: Vec<String>,
-    change_1: Option<ChangeView>,
-    change_k: Option<ChangeView>,
-}
-
-#[derive(Serialize)]
-struct ChangeView {
-    points: String,
-    word: &'static str,
-    class: &'static str,
-}
-
-impl ChangeView {
-    fn new(change: &Change) -> Self {
-        Self {
-            points: words::difference(Metric::PassAt(1), &change.difference),
-            word: change.word.name(),
-            class: class(change.word),
-        }
-    }
-}
-
-fn suites(table: &Table) -> Vec<SuiteView> {
-    let mut suites: Vec<SuiteView> = Vec::new();
-    for row in &table.rows {
-        if suites.last().is_none_or(|s| s.name != row.suite) {
-            suites.push(SuiteView {
-                name: row.suite.clone(),
-                k: row.k,
-                samples: row.samples,
-                measures: row.measures.iter().map(|m| m.metric.name()).collect(),
-                bands: Vec::new(),
-            });
-        }
-        let Some(suite) = suites.last_mut() else { continue };
-        if suite.bands.last().is_none_or(|b| b.name != row.band || b.context != row.context) {
-            suite.bands.push(BandView {
-                name: row.band.clone(),
-                ops: row.ops,
-                context: row.context.clone(),
-                problems: row.pass_1.problems,
-                rows: Vec::new(),
-            });
-        }
-        if let Some(band) = suite.bands.last_mut() {
-            band.rows.push(RowView::new(row));
-        }
-    }
-    suites
-}
-
-impl RowView {
-    fn new(row: &Row) -> Self {
-        Self {
-            model: row.model.clone(),
-            pass_1: words::estimate(Metric::PassAt(1), &row.pass_1),
-            pass_k: words::estimate(Metric::PassAt(row.k), &row.pass_k),
-            wrong_process: row
-                .right_wrong_process
-                .as_ref()
-                .map_or_else(|| "–".into(), |e| words::estimate(Metric::RightWrongProcess, e)),
-            measures: row.measures.iter().map(|m| words::estimate(m.metric, &m.estimate)).collect(),
-            change_1: row.change_1.as_ref().map(ChangeView::new),
-            change_k: row.change_k.as_ref().map(ChangeView::new),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct FigureView {
+pub(crate) struct FigureView {
     id: String,
     title: String,
     caption: String,
@@ -308,7 +226,7 @@ struct FigureView {
 }
 
 impl FigureView {
-    fn new(figure: &Figure) -> Self {
+    pub(crate) fn new(figure: &Figure) -> Self {
         Self {
             id: figure.id.clone(),
             title: figure.title.clone(),
@@ -317,52 +235,5 @@ impl FigureView {
             drawings: figure.drawings(),
             csv: figure.csv(),
         }
-    }
-}
-
-#[derive(Serialize)]
-struct CostView {
-    model: String,
-    folder: String,
-    kind: &'static str,
-    seed: u64,
-    steps: String,
-    parameters: String,
-    trained: String,
-    sampled: String,
-    flops: String,
-    seconds: String,
-    weights: String,
-}
-
-fn costs(measure: &Measure) -> Vec<CostView> {
-    let mut rows = Vec::new();
-    for model in &measure.models {
-        for ((seed, stage), (_, folder)) in measure.stages(model).zip(&model.folders) {
-            rows.push(cost(&model.label, folder, seed, stage));
-        }
-    }
-    rows
-}
-
-fn cost(model: &str, folder: &str, seed: u64, stage: &Stage) -> CostView {
-    let spent = |f: fn(&StageDone) -> f64| stage.done.as_ref().map_or_else(|| "–".into(), |d| number(f(d)));
-    let seconds: f64 = runs::series(&stage.timings, "timing_s/step").iter().map(|(_, s)| s).sum();
-    CostView {
-        model: model.to_owned(),
-        folder: folder.to_owned(),
-        kind: match stage.info.kind {
-            StageKind::PreTraining => "pre-training",
-            StageKind::MidTraining => "mid-training",
-            StageKind::Rl => "reinforcement learning",
-        },
-        seed,
-        steps: stage.done.as_ref().map_or_else(|| "running".into(), |d| d.steps.to_string()),
-        parameters: number(stage.info.parameters as f64),
-        trained: spent(|d| d.cost.trained_tokens as f64),
-        sampled: spent(|d| d.cost.sampled_tokens as f64),
-        flops: spent(|d| d.cost.flops),
-        seconds: if seconds > 0.0 { format!("{seconds:.0}") } else { "–".into() },
-        weights: stage.done.as_ref().map_or_else(String::new, |d| d.weights_hash.chars().take(12).collect()),
     }
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use runs::{Folder, Stage, files::list, series};
+use runs::{Folder, Stage, files, files::list, series};
 
 /// Steps that the rate is taken over.
 const RECENT: usize = 20;
@@ -72,7 +72,8 @@ fn of_stage(folder: &Folder, name: &str, stage: &Stage) -> Progress {
 /// How far the evaluation under way is: its parts lie in a hidden folder `.SUITE-HASH` until all are there.
 fn evaluating(folder: &Folder, stage: &Stage) -> Option<String> {
     let hidden = |path: &PathBuf| Some(path.file_name()?.to_str()?.strip_prefix('.')?.to_owned());
-    let evals = list(&stage.path.join("evals")).unwrap_or_default();
+    let mut evals = list(&stage.path.join("evals")).unwrap_or_default();
+    evals.retain(|path| !files::is_unfinished(path));
     let (parts, name) = evals.into_iter().find_map(|path| hidden(&path).map(|name| (path, name)))?;
     let suite = name.rsplit_once('-').map_or(name.as_str(), |(suite, _)| suite);
     let mut files = list(&parts).unwrap_or_default();

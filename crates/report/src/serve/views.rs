@@ -14,9 +14,9 @@ use serde::Serialize;
 
 use super::place::Place;
 use super::progress::{Progress, overall, progress};
-use crate::chart::{Chart, STYLE, escape, number};
+use crate::chart::{STYLE, escape, number};
 use crate::error::ReportError;
-use crate::figures::{self, Figure};
+use crate::figures;
 use crate::html;
 use crate::measure::Measure;
 use crate::table;
@@ -116,24 +116,9 @@ struct RunView<'a> {
     report: bool,
     report_href: String,
     latest: Vec<(String, String)>,
-    training: Vec<FigureView>,
+    training: Vec<html::FigureView>,
     evaluation: String,
     rollouts: Vec<Transcript>,
-}
-
-#[derive(Serialize)]
-struct FigureView {
-    title: String,
-    caption: String,
-    panels: Vec<String>,
-}
-
-fn figure(figure: &Figure) -> FigureView {
-    FigureView {
-        title: figure.title.clone(),
-        caption: figure.caption.clone(),
-        panels: figure.panels.iter().map(Chart::svg).collect(),
-    }
 }
 
 /// One run as it is now.
@@ -162,7 +147,7 @@ fn try_follow(name: &str, path: &Path, cache: &Mutex<Cache>) -> Result<Response<
         report: path.join("report.html").is_file(),
         report_href: format!("/run/{}/report.html", encode(name)),
         latest: latest(&folder),
-        training: figures::of_training(&measure).iter().map(figure).collect(),
+        training: figures::of_training(&measure).iter().map(html::FigureView::new).collect(),
         evaluation: evaluation(name, path, cache)?,
         rollouts: rollouts(&folder),
     };
@@ -179,8 +164,8 @@ fn latest(folder: &Folder) -> Vec<(String, String)> {
         ("loss", "loss"),
         ("loss/response", "loss on solutions"),
         ("critic/rewards/mean", "reward"),
-        ("verified/mean", "right in every step"),
-        ("groups/mixed", "groups that teach"),
+        ("verified/mean", "correct in every step"),
+        ("groups/mixed", "prompts with a learning signal"),
         ("learning_rate", "learning rate"),
     ] {
         if let Some((_, value)) = stage.series(metric).last() {
@@ -189,7 +174,7 @@ fn latest(folder: &Folder) -> Vec<(String, String)> {
     }
     for metric in ["tokens_per_second/train", "tokens_per_second/sample"] {
         if let Some((_, value)) = series(&stage.timings, metric).last() {
-            let label = metric.replace("tokens_per_second/", "tokens a second, ");
+            let label = metric.replace("tokens_per_second/", "tokens per second, ");
             rows.push((label, number(*value)));
         }
     }

@@ -2,7 +2,7 @@
 
 use runs::draws;
 
-/// Chance that at least one of `k` samples is right, from `c` right ones among `n`:
+/// Chance that at least one of `k` samples is correct, from `c` correct ones among `n`:
 /// 1 − C(n−c, k)/C(n, k), as a product that neither overflows nor cancels. `None` if `k` is 0 or more
 /// than `n`, or `c` is more than `n`.
 ///
@@ -22,7 +22,7 @@ pub fn pass_at_k(n: u32, c: u32, k: u32) -> Option<f64> {
     Some(1.0 - miss)
 }
 
-/// Chance that all of `k` samples are right (pass^k): C(c, k)/C(n, k). `None` as for [`pass_at_k`].
+/// Chance that all of `k` samples are correct (pass^k): C(c, k)/C(n, k). `None` as for [`pass_at_k`].
 pub fn pass_pow_k(n: u32, c: u32, k: u32) -> Option<f64> {
     if k == 0 || k > n || c > n {
         return None;
@@ -33,31 +33,31 @@ pub fn pass_pow_k(n: u32, c: u32, k: u32) -> Option<f64> {
     Some((0..k).map(|i| f64::from(c - i) / f64::from(n - i)).product())
 }
 
-/// Whether at least a share `tau` of the samples is right (cover@τ of one problem): 1 or 0.
+/// Whether at least a share `tau` of the samples is correct (cover@τ of one problem): 1 or 0.
 pub fn cover(n: u32, c: u32, tau: f64) -> Option<f64> {
     (n > 0 && c <= n).then(|| f64::from(u8::from(f64::from(c) >= tau * f64::from(n))))
 }
 
-/// Chance that the most frequent answer among `k` of the `n` samples is the right one (maj@k); ties are
+/// Chance that the most frequent answer among `k` of the `n` samples is the correct one (maj@k); ties are
 /// broken by lot. Samples without an answer do not vote. Exact, by counting the draws.
 ///
-/// `right` samples gave the right answer, `missing` gave none, and `others` holds the count of each
+/// `correct` samples gave the correct answer, `missing` gave none, and `others` holds the count of each
 /// wrong answer. `None` if `k` is 0 or more than `n`, or there are more [`draws`] than f64 can count.
 ///
 /// ```
-/// // Two right and one wrong: every pair has the right answer in front or level.
+/// // Two correct and one wrong: every pair has the correct answer in front or level.
 /// assert_eq!(tercet_report::stats::maj_at_k(2, 0, &[1], 3), Some(1.0));
 /// assert!((tercet_report::stats::maj_at_k(2, 0, &[1], 2).unwrap() - 2.0 / 3.0).abs() < 1e-12);
 /// ```
-pub fn maj_at_k(right: u32, missing: u32, others: &[u32], k: u32) -> Option<f64> {
+pub fn maj_at_k(correct: u32, missing: u32, others: &[u32], k: u32) -> Option<f64> {
     let wrong = others.iter().try_fold(0_u32, |sum, &count| sum.checked_add(count))?;
-    let n = right.checked_add(missing)?.checked_add(wrong)?;
+    let n = correct.checked_add(missing)?.checked_add(wrong)?;
     let all = draws(n, k);
     if k == 0 || k > n || all.is_infinite() {
         return None;
     }
     let mut won = 0.0;
-    for r in 1..=right.min(k) {
+    for r in 1..=correct.min(k) {
         let rest = (k - r) as usize;
         // ways_TK[t][j]: ways to draw j others, none more often than r, exactly t of them r times.
         let mut ways_TK = vec![vec![0.0_f64; rest + 1]];
@@ -69,9 +69,9 @@ pub fn maj_at_k(right: u32, missing: u32, others: &[u32], k: u32) -> Option<f64>
         }
         let level = ways_TK.iter().enumerate().map(|(t, row)| row[rest] / (t as f64 + 1.0));
         let level: f64 = level.sum();
-        // What cannot happen is not multiplied: the draws of `right` alone may be infinite.
+        // What cannot happen is not multiplied: the draws of `correct` alone may be infinite.
         if level > 0.0 {
-            won += draws(right, r) * level;
+            won += draws(correct, r) * level;
         }
     }
     Some(won / all)

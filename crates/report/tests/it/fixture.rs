@@ -80,12 +80,12 @@ impl Synthetic {
         for arm in &self.arms {
             for &seed in &self.seeds {
                 let mut stages = Vec::new();
-                for (position, (name, kind)) in STAGES.iter().enumerate() {
+                for (position, (name, _)) in STAGES.iter().enumerate() {
                     let shared = position < 2;
                     let folder =
                         if shared { format!("{name}-{seed:04}") } else { format!("{name}-{arm}-{seed:04}") };
                     let parent = stages.last().cloned();
-                    self.stage(dir, &folder, name, *kind, position, seed, parent);
+                    self.stage(dir, &folder, position, seed, parent);
                     stages.push(folder);
                 }
                 runs.push(ArmRun { arm: (*arm).to_owned(), seed, stages });
@@ -110,18 +110,10 @@ impl Synthetic {
         fs::write(dir.join("recipe.toml"), RECIPE).unwrap();
     }
 
-    fn stage(
-        &self,
-        dir: &Path,
-        folder: &str,
-        name: &str,
-        kind: StageKind,
-        position: usize,
-        seed: u64,
-        parent: Option<String>,
-    ) {
+    fn stage(&self, dir: &Path, folder: &str, position: usize, seed: u64, parent: Option<String>) {
         let path = dir.join("stages").join(folder);
         fs::create_dir_all(path.join("evals")).unwrap();
+        let (name, kind) = STAGES[position];
         let steps = 120;
         files::write_json(
             &path.join("stage.json"),
@@ -150,13 +142,18 @@ impl Synthetic {
         }
         lines::write(&path.join("metrics.jsonl"), &lines).unwrap();
         lines::write(&path.join("timings.jsonl"), &timings).unwrap();
+        self.evaluation(&path, position, &mut draws);
+        counts(&path, kind, steps);
+    }
+
+    fn evaluation(&self, path: &Path, position: usize, draws: &mut Draws) {
         let mut rows = Vec::new();
         let mut responses = Vec::new();
         for (i, problem) in self.suite().iter().enumerate() {
             let of_problem = Stream::root(9).fork("ease").index(i as u64).draws();
-            let row = self.row(i as u64, problem, position, of_problem, &mut draws);
+            let row = self.row(i as u64, problem, position, of_problem, draws);
             for sample in 0..self.samples.min(2) {
-                let text = damaged(problem, sample < row.verified.min(1 + row.verified / 4), &mut draws);
+                let text = damaged(problem, sample < row.verified.min(1 + row.verified / 4), draws);
                 let verified = verify(&problem.gold(), &text, Policy::Paper).verified;
                 responses.push(Response {
                     problem: i as u64,
@@ -174,42 +171,6 @@ impl Synthetic {
         }
         lines::write(&path.join("evals/heldout.responses.jsonl.gz"), &responses).unwrap();
         lines::write(&path.join("evals/heldout.jsonl.gz"), &rows).unwrap();
-        files::write_json(
-            &path.join("exposure.json"),
-            &Exposure {
-                format: FORMAT,
-                cells: (2..=7)
-                    .map(|op| ExposureCell {
-                        op,
-                        context: "terse".into(),
-                        mode: Mode::Forward,
-                        depth: op / 2 + 1,
-                        structure: "tree".into(),
-                        problems: 1000 * u64::from(9 - op),
-                        tokens: 50_000 * u64::from(9 - op),
-                    })
-                    .collect(),
-            },
-        )
-        .unwrap();
-        files::write_json(
-            &path.join("done.json"),
-            &StageDone {
-                format: FORMAT,
-                steps,
-                cost: Cost {
-                    trained_tokens: 400_000,
-                    sampled_tokens: if kind == StageKind::Rl { 300_000 } else { 0 },
-                    prompt_tokens: 0,
-                    scored_tokens: 0,
-                    flops: 2.0e12,
-                    nominal_tokens: 400_000.0,
-                    real_tokens: 500_000.0,
-                },
-                weights_hash: "ab".repeat(32),
-            },
-        )
-        .unwrap();
     }
 
     /// Real problems: two contexts, forward and a few reverse.
@@ -263,6 +224,46 @@ impl Synthetic {
             gold_nll: 0.3 + 0.02 * f64::from(op) - 0.02 * position as f64,
         }
     }
+}
+
+/// What the stage was trained on and what it cost.
+fn counts(path: &Path, kind: StageKind, steps: u64) {
+    files::write_json(
+        &path.join("exposure.json"),
+        &Exposure {
+            format: FORMAT,
+            cells: (2..=7)
+                .map(|op| ExposureCell {
+                    op,
+                    context: "terse".into(),
+                    mode: Mode::Forward,
+                    depth: op / 2 + 1,
+                    structure: "tree".into(),
+                    problems: 1000 * u64::from(9 - op),
+                    tokens: 50_000 * u64::from(9 - op),
+                })
+                .collect(),
+        },
+    )
+    .unwrap();
+    files::write_json(
+        &path.join("done.json"),
+        &StageDone {
+            format: FORMAT,
+            steps,
+            cost: Cost {
+                trained_tokens: 400_000,
+                sampled_tokens: if kind == StageKind::Rl { 300_000 } else { 0 },
+                prompt_tokens: 0,
+                scored_tokens: 0,
+                flops: 2.0e12,
+                nominal_tokens: 400_000.0,
+                real_tokens: 500_000.0,
+            },
+            weights_hash: "ab".repeat(32),
+        },
+    )
+    .unwrap();
 }
 
 fn metrics(kind: StageKind, t: f64, position: usize, draws: &mut Draws) -> BTreeMap<String, Option<f64>> {

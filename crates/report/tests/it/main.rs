@@ -2,6 +2,7 @@
 
 mod browser;
 mod fixture;
+#[cfg(feature = "serve")]
 mod live;
 mod pages;
 mod statistics;

@@ -33,11 +33,83 @@ fn the_same_folder_gives_the_same_bytes() {
     };
     let first = read();
     assert!(first.len() > 15 && first == read());
-    // A panel of an earlier report goes, what others have put there stays.
-    std::fs::write(dir.path().join("figures/pass-at-k-99.svg"), "").unwrap();
-    assert!(first == read());
-    std::fs::write(dir.path().join("figures/notes.txt"), "").unwrap();
-    assert_eq!(read().len(), first.len() + 1);
+}
+
+/// A panel of an earlier report goes. What others have put there stays, drawings too.
+#[test]
+fn only_figures_of_an_earlier_report_are_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic { arms: vec!["a", "b"], ..Synthetic::default() }.write(dir.path());
+    tercet_report::html::write(dir.path()).unwrap();
+    let figures = dir.path().join("figures");
+    for own in ["mine.svg", "mine.csv", "notes.txt"] {
+        std::fs::write(figures.join(own), "mine").unwrap();
+    }
+    assert!(figures.join("arms.svg").exists() || figures.join("arms-1.svg").exists());
+    std::fs::remove_dir_all(dir.path().join("stages")).unwrap();
+    Synthetic::default().write(dir.path());
+    tercet_report::html::write(dir.path()).unwrap();
+    assert!(!figures.join("arms.csv").exists() && figures.join("pass-at-k.csv").exists());
+    for own in ["mine.svg", "mine.csv", "notes.txt"] {
+        assert_eq!(std::fs::read_to_string(figures.join(own)).unwrap(), "mine");
+    }
+}
+
+#[test]
+fn a_run_that_is_gone_keeps_its_report() {
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic::default().write(dir.path());
+    tercet_report::html::write(dir.path()).unwrap();
+    let read = || {
+        ["report.html", "results.json", "results.md"]
+            .map(|name| std::fs::read(dir.path().join(name)).unwrap())
+    };
+    let before = read();
+    std::fs::rename(dir.path().join("stages"), dir.path().join("elsewhere")).unwrap();
+    let error = tercet_report::html::write(dir.path()).unwrap_err().to_string();
+    assert!(error.ends_with("has no evaluations any more: its earlier report stays as it is"), "{error}");
+    assert!(before == read());
+    std::fs::rename(dir.path().join("elsewhere"), dir.path().join("stages")).unwrap();
+    tercet_report::html::write(dir.path()).unwrap();
+    assert!(before == read());
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_through_a_link_that_leads_out_of_the_run() {
+    let [dir, outside] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    Synthetic::default().write(dir.path());
+    let link = dir.path().join("figures");
+    std::os::unix::fs::symlink(outside.path(), &link).unwrap();
+    let page = outside.path().join("page.html");
+    std::fs::write(&page, "theirs").unwrap();
+    std::os::unix::fs::symlink(&page, dir.path().join("report.html")).unwrap();
+    let error = tercet_report::html::write(dir.path()).unwrap_err().to_string();
+    assert!(error.ends_with("leads out of the run folder: nothing is written there"), "{error}");
+    std::fs::remove_file(link).unwrap();
+    tercet_report::html::write(dir.path()).unwrap();
+    assert_eq!(std::fs::read_to_string(page).unwrap(), "theirs");
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_torn_line_of_timings_costs_nothing_and_missing_metrics_are_said() {
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic::default().write(dir.path());
+    let path = tercet_report::html::write(dir.path()).unwrap();
+    assert!(!std::fs::read_to_string(&path).unwrap().contains("metrics.jsonl is missing"));
+    let stage = std::fs::read_dir(dir.path().join("stages")).unwrap().next().unwrap().unwrap().path();
+    let timings = std::fs::read_to_string(stage.join("timings.jsonl")).unwrap();
+    std::fs::write(stage.join("timings.jsonl"), timings.replacen("}}\n", "\n", 1)).unwrap();
+    let metrics = std::fs::read_to_string(stage.join("metrics.jsonl")).unwrap();
+    let half: Vec<&str> = metrics.split_inclusive('\n').take(60).collect();
+    std::fs::write(stage.join("metrics.jsonl"), half.concat()).unwrap();
+    tercet_report::html::write(dir.path()).unwrap();
+    let name = stage.file_name().unwrap().to_string_lossy();
+    let said = format!("Finished, but metrics.jsonl is missing or ends early: {name}.");
+    for file in ["report.html", "results.md"] {
+        assert!(std::fs::read_to_string(dir.path().join(file)).unwrap().contains(&said), "{file}");
+    }
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use report::measure::value;
 use report::stats::Bootstrap;
 use report::words;
-use runs::Metric;
 use runs::records::EvalRow;
+use runs::{Metric, files, lines};
 use train::Outcome;
 use train::eval::{Evaluator, Suite, judge_again, keep_to_model};
 use train::recipe::Recipe;
@@ -21,33 +21,32 @@ use crate::interrupt;
 use crate::output::Output;
 use crate::threads::Threads;
 
-/// Measure a model on a suite of held-out problems
+/// Evaluate a model on a suite of held-out problems
 ///
-/// The suite is one of a recipe's; the problems are from the test split and the same for every model. Each
-/// problem is sampled, each sample verified. A row of JSON for every problem goes to stdout, or with --out
-/// into a folder, beside all responses; a table of pass@k by op goes to stderr. Stored responses can be judged
-/// again without sampling them again.
+/// The suite is defined in a recipe. Its problems come from the test split and are the same for every model. Every
+/// sample is verified. One row of JSON per problem goes to stdout, or to the folder of --out together with all responses.
+/// A table of pass@k by op goes to stderr. Stored responses can be judged again without sampling.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet eval runs/quickstart/stages/rl-1a2b/checkpoints/step-000100 --recipe recipes/quickstart.toml > rows.jsonl
   tercet eval some-model --recipe recipes/quickstart.toml --set evaluation.suite.main.samples=16 --out evals
   tercet eval --again evals --recipe recipes/quickstart.toml --set evaluation.suite.main.policy=strict")]
 pub(crate) struct Args {
-    /// A Hugging Face directory of the Qwen2 family: a checkpoint of a run, or a published model
+    /// Hugging Face directory of a Qwen2 model: a checkpoint of a run, or a published model
     #[arg(required_unless_present = "again")]
     model: Option<PathBuf>,
-    /// The recipe that has the suite; a run's recipe.toml will do
+    /// Recipe that defines the suite; the recipe.toml of a run works, too
     #[arg(long, value_name = "FILE")]
     recipe: PathBuf,
-    /// The suite; the recipe's first by default
+    /// Name of the suite; the first of the recipe by default
     #[arg(long, value_name = "NAME")]
     suite: Option<String>,
     #[command(flatten)]
     changes: Changes,
-    /// Folder for rows and responses; a stopped evaluation goes on there
+    /// Folder for rows and responses; the same command resumes there
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// No model: judge the responses again that an earlier call left in this folder
+    /// Judge the responses in this folder again, without a model
     #[arg(long, value_name = "DIR", conflicts_with_all = ["model", "out"])]
     again: Option<PathBuf>,
     #[command(flatten)]
@@ -61,7 +60,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let rows = match (&args.again, &args.model) {
         (Some(folder), _) => judge_again(folder, &suite)?,
         (None, Some(model)) => asked(model, args.out.as_deref(), &suite, threads)?,
-        (None, None) => return Err(Usage::error("name a model, or --again and a folder".to_owned())),
+        (None, None) => return Err(Usage::error("name a model, or a folder with --again".to_owned())),
     };
     if args.out.is_none() && args.again.is_none() {
         let mut output = Output::stdout();
@@ -89,16 +88,17 @@ fn asked(
     let Some(folder) = out else {
         return match evaluator.evaluate(&mut *learner, &mut terminal)? {
             Outcome::Finished(evaluated) => Ok(evaluated.rows),
-            Outcome::Stopped => anyhow::bail!("stopped before the end"),
+            Outcome::Stopped => anyhow::bail!("stopped early"),
         };
     };
     keep_to_model(folder, model)?;
+    files::sweep_dead(folder)?;
     if !evaluator.is_done(folder, &mut terminal)?
         && evaluator.evaluate_into(folder, &mut *learner, &mut terminal)? == Outcome::Stopped
     {
-        anyhow::bail!("stopped before the end: the same command goes on");
+        anyhow::bail!("stopped early: the same command resumes");
     }
-    read_rows(&folder.join(format!("{}.jsonl.gz", suite.config.name)))
+    Ok(lines::read(&folder.join(format!("{}.jsonl.gz", suite.config.name)))?)
 }
 
 fn suite(recipe: &Recipe, name: Option<&str>) -> anyhow::Result<Suite> {
@@ -114,34 +114,26 @@ fn suite(recipe: &Recipe, name: Option<&str>) -> anyhow::Result<Suite> {
     Ok(Suite::make(config, world, contexts, document.split, document.evaluation.seed)?)
 }
 
-fn read_rows(path: &std::path::Path) -> anyhow::Result<Vec<EvalRow>> {
-    crate::output::lines(path)?.map(|line| Ok(serde_json::from_str(&line?)?)).collect()
-}
-
 /// Measures by op, with their intervals.
 fn table(rows: &[EvalRow]) -> String {
-    use std::fmt::Write as _;
     let mut by_op: BTreeMap<u32, Vec<&EvalRow>> = BTreeMap::new();
     for row in rows {
         by_op.entry(row.op).or_default().push(row);
     }
     let most = rows.iter().map(|row| row.n).min().unwrap_or(1);
-    let mut metrics = vec![Metric::PassAt(1), Metric::PassAt(most), Metric::Right, Metric::ProcessAcc];
+    let mut metrics = vec![Metric::PassAt(1), Metric::PassAt(most), Metric::Correct, Metric::ProcessAcc];
     metrics.dedup();
     let bootstrap = Bootstrap::default();
-    let mut text = format!("{:>4} {:>8}", "op", "problems");
-    for metric in &metrics {
-        let _ = write!(text, " {:>20}", metric.name());
-    }
+    let head = ["op", "problems"].map(str::to_owned).into_iter();
+    let mut lines: Vec<Vec<String>> = vec![head.chain(metrics.iter().map(|metric| metric.name())).collect()];
     for (op, rows) in by_op {
-        let _ = write!(text, "\n{op:>4} {:>8}", rows.len());
+        let mut line = vec![op.to_string(), rows.len().to_string()];
         for &metric in &metrics {
             let values: Vec<f64> = rows.iter().filter_map(|row| value(metric, row)).collect();
             let estimate = bootstrap.mean(&[values], Some((0.0, 1.0)));
-            let shown = estimate.map_or_else(|| "–".to_owned(), |e| words::estimate(metric, &e));
-            let _ = write!(text, " {shown:>20}");
+            line.push(estimate.map_or_else(|| "–".to_owned(), |e| words::estimate(metric, &e)));
         }
+        lines.push(line);
     }
-    text.push_str("\nPercent, with 95% intervals (bootstrap by problem).\n");
-    text
+    report::columns(&lines, |_| true) + "Percent, with 95% intervals (bootstrap by problem).\n"
 }

@@ -4,28 +4,29 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use runs::files;
 use tokens::Tokenizer;
 
 use crate::failure::Usage;
 use crate::progress::say;
 
-/// Hand a model over to other programs
+/// Export a model for other programs
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Hf(HfArgs),
 }
 
-/// Write a model's weights, configuration and tokenizer as a clean Hugging Face directory
+/// Write weights, configuration and tokenizer of a model as a Hugging Face directory
 ///
-/// A checkpoint of a run is one already; this leaves out the optimizer's and the loop's state, and names the
-/// model's context length in the tokenizer's configuration.
+/// A checkpoint of a run already is such a directory. The export leaves out the state of the optimizer and of the loop,
+/// and adds the context length of the model to the configuration of the tokenizer.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet export hf runs/quickstart/stages/rl-1a2b/checkpoints/step-000100 --out my-model")]
 pub(crate) struct HfArgs {
-    /// A checkpoint
+    /// Checkpoint to export
     model: PathBuf,
-    /// The folder to write; it must not exist
+    /// Folder to write; it must not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -52,14 +53,13 @@ fn hf(args: &HfArgs) -> anyhow::Result<()> {
     }
     let tokenizer = Tokenizer::open(&args.model)?;
     let context = context(&config)?;
-    let mut partial = args.out.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    fill(&args.model, &partial, &tokenizer, context).inspect_err(|_| {
+    let partial = files::begin_folder(&args.out)?;
+    let written = fill(&args.model, &partial, &tokenizer, context);
+    let written = written.and_then(|()| Ok(files::publish(&partial, &args.out)?));
+    written.inspect_err(|_| {
         // The first error is the one to tell.
-        let _ = fs::remove_dir_all(&partial);
+        let _ = files::remove_folder(&partial);
     })?;
-    fs::rename(&partial, &args.out).with_context(|| format!("cannot write {}", args.out.display()))?;
     say(&format!("{} tokens of context, in {}", context, args.out.display()));
     Ok(())
 }

@@ -1,9 +1,12 @@
 //! The commands, in the order in which `--help` lists them.
 
+mod choice;
 mod compare;
 mod completions;
+mod contexts;
 mod eval;
 mod export;
+mod ls;
 mod model;
 mod plan;
 mod problems;
@@ -11,11 +14,14 @@ mod recipe;
 mod report;
 mod run;
 mod sample;
+#[cfg(feature = "serve")]
 mod serve;
 mod show;
 mod tokenizer;
 mod verify;
 mod world;
+
+use std::ffi::OsString;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
@@ -28,15 +34,15 @@ const STYLES: Styles = Styles::styled()
 
 /// A laboratory for how pre-training, mid-training and reinforcement learning shape a small language model
 ///
-/// Tercet makes the problems, trains the models, verifies every step of every solution, and says with
-/// intervals what each stage changed. A recipe is one question; `tercet run` answers it and writes a report.
+/// Tercet generates problems, trains models, verifies every step of every solution, and reports with intervals what
+/// each stage changed. A recipe asks one question. `tercet run` answers it and writes a report.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, styles = STYLES, propagate_version = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or recipe.
+#[command(after_help = "Exit codes: 0 success, 1 failure, 2 wrong usage or a wrong recipe.
 
 Examples:
   tercet run recipes/quickstart.toml       problems, tokenizer, three stages, evaluation, report
-  tercet plan recipes/quickstart.toml      what that would cost
+  tercet plan recipes/quickstart.toml      the cost of that run
   tercet show --op 4 --context zoo         one problem with its graph and its solution")]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -48,11 +54,14 @@ enum Command {
     Run(run::Args),
     Plan(plan::Args),
     Problems(problems::Args),
+    Contexts(contexts::Args),
     Show(show::Args),
     Verify(verify::Args),
     Sample(sample::Args),
     Eval(eval::Args),
+    Ls(ls::Args),
     Report(report::Args),
+    #[cfg(feature = "serve")]
     Serve(serve::Args),
     #[command(subcommand)]
     Export(export::Command),
@@ -62,18 +71,21 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// Runs what was asked for.
-pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
+/// Runs what was asked for. `called` is the whole command line.
+pub(crate) fn run(cli: Cli, called: &[OsString]) -> anyhow::Result<()> {
     match cli.command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => run::run(&args, called),
         Command::Plan(args) => plan::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Ls(args) => ls::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Problems(args) => problems::run(&args),
+        Command::Contexts(args) => contexts::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Export(command) => export::run(&command),
+        #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Tokenizer(command) => tokenizer::run(&command),

@@ -15,13 +15,13 @@ use crate::output::Output;
 use crate::progress::duration;
 use crate::threads::Threads;
 
-/// Say what a recipe will cost, without doing it
+/// Estimate what a recipe costs, without running it
 ///
-/// Stages with their steps, tokens and floating-point operations, then time, memory and disk. `nominal` are
-/// the paper's token equivalents, which charge every rollout for its full length; `real` are the same with the
-/// tokens that will be processed if responses are as long as gold solutions and all are trained on (without a
-/// KL term, groups with equal rewards are not, and reinforcement learning costs less). The time is an estimate
-/// from a second of training and sampling on this machine at the recipe's size.
+/// Prints the stages with their steps, tokens and floating-point operations, then time, memory and disk. `nominal`
+/// counts the paper's token equivalents, which charge every rollout for its full length. `real` counts the tokens that
+/// are processed if responses are as long as gold solutions and all of them are trained on. (Without a KL term, groups
+/// with equal rewards are skipped, and reinforcement learning costs less.) The time is an estimate from one second of
+/// training and sampling on this machine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet plan recipes/quickstart.toml
@@ -30,7 +30,7 @@ use crate::threads::Threads;
 pub(crate) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
-    /// Do not measure this machine, hence give no time
+    /// Do not measure this machine, and print no time
     #[arg(long)]
     untimed: bool,
     /// Print the plan as JSON
@@ -75,7 +75,9 @@ fn write(output: &mut Output, recipe: &Recipe, plan: &Plan, rates: Option<Rates>
         let mut rows = vec![header.map(str::to_owned)];
         rows.extend(arm.stages.iter().map(|stage| row(stage, &arm.total)));
         rows.push(total_row(arm));
-        write_table(output, &rows)?;
+        for line in report::columns(&rows, |column| column > 0).lines() {
+            writeln!(output, "  {line}")?;
+        }
         writeln!(output)?;
     }
     writeln!(output, "all {} seed(s), shared stages once: {}", plan.seeds, cost(&plan.total))?;
@@ -130,19 +132,6 @@ fn cells(name: String, steps: u64, cost: &Cost, arm: &Cost, evaluated: String, t
         evaluated,
         time,
     ]
-}
-
-/// Columns as wide as their widest cell; the first to the left, numbers to the right.
-fn write_table(output: &mut Output, rows: &[[String; 10]]) -> anyhow::Result<()> {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    for row in rows {
-        write!(output, "  {:<1$}", row[0], width(0))?;
-        for column in 1..row.len() {
-            write!(output, "  {:>1$}", row[column], width(column))?;
-        }
-        writeln!(output)?;
-    }
-    Ok(())
 }
 
 fn cost(cost: &Cost) -> String {

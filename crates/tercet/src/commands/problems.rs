@@ -1,6 +1,5 @@
 //! `tercet problems`
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -8,16 +7,17 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use problems::audit::Audit;
 use problems::compare::compare_reference;
-use problems::{Cell, Contexts, Generator, Sequence};
+use problems::{Cell, Contexts, Sequence};
 use rayon::prelude::*;
+use runs::lines::Packing;
+use runs::{error::failed, files};
 
 use super::verify::record_on;
-use super::world::{Retelling, WorldArgs};
+use super::world::{Asked, Retelling, WorldArgs};
 use crate::failure::Usage;
-use runs::lines::Packing;
-
+use crate::formats::{Format, Part};
 use crate::output::{self, Output};
-use crate::pieces::{self, Pieces};
+use crate::pieces::Pieces;
 use crate::progress::{Progress, say};
 use crate::threads::Threads;
 
@@ -28,18 +28,19 @@ const AT_ONCE: u64 = 16;
 /// Writes between two looks at the disk: a stopped command does little work again.
 const KEEP: u64 = 4;
 
-/// Generate problems as JSONL
+/// Generate problems
 ///
-/// Problem i of a cell (op × context × mode) is a function of the world, the seed, the split and i: neither
-/// the number of threads nor which other problems are made changes it. A line holds the reference generator's
-/// fields, the graph with its counts, and the hashes that splits are decided by. A command that was stopped
-/// goes on where it was when it is given again, and the file has the same bytes.
+/// Problem i of a cell (op × context × mode) depends on the world, the seed, the split and i, and on nothing else: not
+/// on the number of threads, and not on which other problems are generated. A line of JSONL holds the fields of the
+/// reference generator, the graph with its counts, and the hashes that decide the splits. The same command resumes where
+/// it stopped and writes the same bytes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet problems --op 2-10 --context zoo,school -n 1000 > train.jsonl
   tercet problems --op 11-14 --split test -n 200 --seed 7 --out edge.jsonl.zst
   tercet problems --op 11-14 --split test -n 200 --seed 7 --in school --out edge-school.jsonl.zst
   tercet problems --op 2-6 --context terse --set max_value=20 --set distractors=0 --format text -n 3
+  tercet problems --op 3-5 --context zoo -n 4 --format worksheet --out worksheet.html      to print for a class
   tercet problems --audit train.jsonl.gz edge.jsonl.zst
   tercet problems --compare-reference reference.jsonl.gz -n 20")]
 pub(crate) struct Args {
@@ -47,36 +48,27 @@ pub(crate) struct Args {
     world: WorldArgs,
     #[command(flatten)]
     retelling: Retelling,
-    /// Problems of each op × context × mode
+    /// Number of problems per op × context × mode
     #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 10)]
     number: u64,
-    /// Number of the first problem of each cell
+    /// Index of the first problem of each cell
     #[arg(long, value_name = "I", default_value_t = 0)]
     start: u64,
-    /// How a problem is written
+    /// Format of the output
     #[arg(long, default_value = "jsonl")]
     format: Format,
-    /// Instead of making problems, audit files of them: what each repeats and shows, and what any two share
+    /// Audit these files of problems instead: what each repeats and shows, and what any two share
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "compare_reference")]
     audit: Vec<PathBuf>,
-    /// Instead of making problems, compare the `reference` preset with the reference generator's problems in
-    /// this file, N of ours for each of them
+    /// Compare the `reference` preset with the reference generator's problems in this file instead, N of ours for each
+    /// of theirs
     #[arg(long, value_name = "FILE")]
     compare_reference: Option<PathBuf>,
-    /// File to write to, compressed if its name ends in .gz or .zst; stdout by default
+    /// File to write, compressed if its name ends in .gz or .zst; stdout by default
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
     threads: Threads,
-}
-
-/// How a problem is written.
-#[derive(Debug, Clone, Copy, Hash, clap::ValueEnum)]
-enum Format {
-    /// One record a line
-    Jsonl,
-    /// The training text: question, solution and answer in their tags, one problem a line
-    Text,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -101,7 +93,8 @@ fn report(args: &Args, text: String) -> anyhow::Result<()> {
         output.write_all(text.as_bytes())?;
         return output.finish();
     };
-    pieces::write(path, text.into_bytes())
+    let packed = Packing::of(path).pack(text.into_bytes()).map_err(failed(path, "compress"))?;
+    Ok(files::write(path, &packed)?)
 }
 
 fn audit(paths: &[PathBuf]) -> anyhow::Result<String> {
@@ -128,61 +121,80 @@ fn compared(path: &Path, number: u64) -> anyhow::Result<String> {
 /// All problems that are asked for, in their order.
 struct Order<'a> {
     args: &'a Args,
-    generator: Generator,
-    sequences: Vec<Sequence>,
+    asked: Asked,
 }
 
 impl<'a> Order<'a> {
     fn new(args: &'a Args) -> anyhow::Result<Self> {
-        let (generator, sequences) = args.world.open()?;
-        args.retelling.check(generator.contexts())?;
-        Ok(Self { args, generator, sequences })
+        let asked = args.world.open()?;
+        args.retelling.check(asked.generator.contexts())?;
+        if args.start.checked_add(args.number).is_none() {
+            return Err(Usage::error(format!(
+                "--start {} leaves no room for {} problems",
+                args.start, args.number
+            )));
+        }
+        Ok(Self { args, asked })
     }
 
     fn problems(&self) -> u64 {
-        (self.sequences.len() as u64).saturating_mul(self.args.number)
+        (self.asked.sequences.len() as u64).saturating_mul(self.args.number)
+    }
+
+    /// Pieces of one part of the file: one at least, for what stands around the problems.
+    fn pieces_of_a_part(&self) -> u64 {
+        self.problems().div_ceil(PIECE).max(1)
     }
 
     fn pieces(&self) -> u64 {
-        self.problems().div_ceil(PIECE)
+        self.pieces_of_a_part().saturating_mul(self.args.format.parts().len() as u64)
     }
 
-    /// Everything that decides the bytes.
-    fn made_from(&self, packing: Packing) -> String {
-        let Self { args, generator, sequences } = self;
-        let cells: Vec<&Cell> = sequences.iter().map(Sequence::cell).collect();
-        let mut hasher = DefaultHasher::new();
-        let world = (generator.world(), generator.contexts(), &args.world, &args.retelling);
-        format!("{world:?} {cells:?} {packing:?} {}", super::revision()).hash(&mut hasher);
-        (args.number, args.start, args.format).hash(&mut hasher);
-        format!("{:016x}", hasher.finish())
+    /// A hash of everything that decides the bytes.
+    fn made_from(&self, packing: Packing) -> anyhow::Result<String> {
+        let Self { args, asked } = self;
+        let cells: Vec<&Cell> = asked.sequences.iter().map(Sequence::cell).collect();
+        let problems = (asked.generator.world(), &asked.context_texts, cells, args.world.split());
+        let numbers = (args.world.seed(), args.number, args.start, &args.retelling);
+        let file = (args.format, format!("{packing:?}"), super::revision());
+        Ok(blake3::hash(&serde_json::to_vec(&(problems, numbers, file))?).to_hex().to_string())
     }
 
-    fn piece(&self, number: u64) -> anyhow::Result<Vec<u8>> {
-        let mut text = Vec::new();
-        for k in number * PIECE..self.problems().min((number + 1) * PIECE) {
-            let sequence = &self.sequences[(k / self.args.number) as usize];
-            let problem = sequence.problem(self.args.start.saturating_add(k % self.args.number));
-            let problem =
-                self.args.retelling.apply(problem, self.generator.world(), self.generator.contexts())?;
-            match self.args.format {
-                Format::Jsonl => serde_json::to_writer(&mut text, &problem.record())?,
-                Format::Text => text.extend((problem.prompt() + &problem.response()).into_bytes()),
-            }
-            text.push(b'\n');
+    fn piece(&self, piece: u64) -> anyhow::Result<Vec<u8>> {
+        let Self { args, asked: Asked { generator, sequences, .. } } = self;
+        let (number, of_a_part) = (piece % self.pieces_of_a_part(), self.pieces_of_a_part());
+        let part: Part = args.format.parts()[(piece / of_a_part) as usize];
+        let mut text = String::new();
+        if number == 0 {
+            text.push_str(args.format.head(part));
         }
-        Ok(text)
+        for k in number * PIECE..self.problems().min((number + 1) * PIECE) {
+            let sequence = &sequences[(k / args.number) as usize];
+            let problem = sequence.problem(args.start + k % args.number);
+            let problem = args.retelling.apply(problem, generator.world(), generator.contexts())?;
+            text.push_str(&args.format.problem(part, k + 1, &problem)?);
+        }
+        if number + 1 == of_a_part {
+            text.push_str(args.format.foot(part));
+        }
+        Ok(text.into_bytes())
     }
 
     /// Makes pieces on all threads.
     fn make(&self, pieces: Range<u64>, packing: Packing) -> anyhow::Result<Vec<Vec<u8>>> {
-        pieces.into_par_iter().map(|number| Ok(packing.pack(self.piece(number)?)?)).collect()
+        pieces.into_par_iter().map(|piece| Ok(packing.pack(self.piece(piece)?)?)).collect()
+    }
+
+    /// Progress counts problems, in every part of the file.
+    fn progress(&self) -> Progress {
+        let parts = self.args.format.parts().len() as u64;
+        Progress::new("problems", self.problems().saturating_mul(parts), "problems")
     }
 }
 
 fn to_stdout(order: &Order) -> anyhow::Result<()> {
     let mut output = Output::stdout();
-    let mut progress = Progress::new("problems", order.problems(), "problems");
+    let mut progress = order.progress();
     for start in (0..order.pieces()).step_by(AT_ONCE as usize) {
         for piece in order.make(start..order.pieces().min(start + AT_ONCE), Packing::Plain)? {
             output.write_all(&piece)?;
@@ -195,8 +207,8 @@ fn to_stdout(order: &Order) -> anyhow::Result<()> {
 
 fn to_file(order: &Order, path: &Path) -> anyhow::Result<()> {
     let packing = Packing::of(path);
-    let mut file = Pieces::open(path, &order.made_from(packing))?;
-    let mut progress = Progress::new("problems", order.problems(), "problems");
+    let mut file = Pieces::open(path, &order.made_from(packing)?)?;
+    let mut progress = order.progress();
     if file.count() > 0 {
         say(&format!("{} of {} problems are there already", file.count() * PIECE, order.problems()));
         progress.start_at(file.count() * PIECE);
@@ -211,5 +223,61 @@ fn to_file(order: &Order, path: &Path) -> anyhow::Result<()> {
         }
     }
     progress.finish();
-    file.finish()
+    Ok(file.finish()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn key(args: &[&str]) -> String {
+        let line = Line::parse_from([&["problems"], args].concat());
+        let order = Order::new(&line.args).expect("a possible order");
+        order.made_from(Packing::of(Path::new("p.jsonl"))).expect("JSON")
+    }
+
+    /// A stopped command resumes what it has made, however it is spelled, and nothing else.
+    #[test]
+    fn what_a_file_is_made_from_is_known_by_content() {
+        assert_eq!(key(&["--op", "2-3"]), key(&["--op", "3,2", "--seed", "1", "--threads", "1"]));
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let terse = include_str!("../../../problems/contexts/terse.toml");
+        let context = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            fs::write(&path, text.replace("\"terse\"", "\"own\"")).expect("writable");
+            key(&["--context", "own", "--context-file", &path.to_string_lossy()])
+        };
+        let one = context("a.toml", terse);
+        assert_eq!(one, context("b.toml", terse));
+        assert_ne!(one, context("b.toml", &terse.replace("bear", "boar")));
+        let mut keys = vec![key(&[])];
+        for other in [
+            &["--op", "3"][..],
+            &["--context", "terse"],
+            &["--mode", "reverse"],
+            &["--seed", "2"],
+            &["--split", "test"],
+            &["--split", "test", "--by-text"],
+            &["--set", "max_value=20"],
+            &["-n", "11"],
+            &["--start", "1"],
+            &["--in", "school"],
+            &["--renumber", "1"],
+            &["--format", "text"],
+        ] {
+            keys.push(key(other));
+        }
+        let different: std::collections::BTreeSet<&String> = keys.iter().collect();
+        assert_eq!(different.len(), keys.len());
+    }
 }

@@ -7,7 +7,7 @@ use train::recipe::Recipe;
 /// Flattened into every command that reads a recipe.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecipeArgs {
-    /// The recipe, a TOML file
+    /// Recipe to read, a TOML file
     recipe: PathBuf,
     #[command(flatten)]
     changes: Changes,
@@ -16,10 +16,10 @@ pub(crate) struct RecipeArgs {
 /// Changes to a recipe.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Changes {
-    /// Change a value: stage.rl.steps=50, world.max_value=30; repeatable, later ones win
+    /// Change a value, e.g. stage.rl.steps=50 or world.max_value=30 (repeatable; later ones win)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Use one of the recipe's other sizes, its [scale.NAME]
+    /// Use another size of the recipe: its [scale.NAME]
     #[arg(long, value_name = "NAME")]
     scale: Option<String>,
 }

@@ -7,11 +7,11 @@ use crate::failure::Usage;
 use crate::output::Output;
 use crate::progress::say;
 
-/// Write the report of runs and print their result tables
+/// Write reports of runs and print their result tables
 ///
-/// The report is one HTML file that needs no network; beside it `results.md` holds the tables and verdicts as
-/// Markdown, `results.json` and `figures/` the same numbers for programs. Unfinished runs are reported as far as they are.
-/// Of several folders, those that are no runs are left out.
+/// The report is one HTML file that needs no network. Beside it, results.md holds the tables and verdicts as Markdown, and
+/// results.json and figures/ hold the same numbers for programs. An unfinished run gets a report of what is there so far.
+/// Folders without a run are skipped if there are others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet report runs/quickstart
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut output = Output::stdout();
     for run in &args.runs {
         if !is_run(run) {
-            say(&format!("{}; left out", no_run(run)));
+            say(&format!("{}; skipped", no_run(run)));
             continue;
         }
         let report = report::html::write(run)?;

@@ -2,12 +2,14 @@
 
 pub(super) mod watch;
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use engine::CpuFactory;
 use train::run::{Options, Outcome, Run};
+#[cfg(feature = "tensorboard")]
 use train::tensorboard::TensorBoard;
 
 use super::recipe::RecipeArgs;
@@ -19,9 +21,8 @@ use crate::threads::Threads;
 
 /// Run a recipe: problems, tokenizer, training, evaluation, report
 ///
-/// Everything lands in one folder. Stages that are finished there are not run again, and a run that was
-/// stopped, by Ctrl-C or in any other way, goes on where it was when it is called again: the result is the
-/// same to the byte, at any number of threads.
+/// All files go to one folder. Stages that are finished there are not run again. The same command resumes where it
+/// stopped, after Ctrl-C or a crash. The result is the same to the byte, at any number of threads.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet run recipes/quickstart.toml
@@ -32,29 +33,30 @@ use crate::threads::Threads;
 pub(crate) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
-    /// The run folder; runs/NAME by default
+    /// Folder to write the run to; runs/NAME by default
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Only this arm
+    /// Run only this arm
     #[arg(long, value_name = "NAME")]
     arm: Option<String>,
-    /// Only this seed of the recipe's
+    /// Run only this seed of the recipe
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Take stages from this run folder where they are finished and the same (repeatable)
+    /// Reuse identical finished stages from this run folder (repeatable)
     #[arg(long, value_name = "DIR")]
     reuse: Vec<PathBuf>,
-    /// Write event files for TensorBoard, too, to DIR/tensorboard
+    /// Also write event files for TensorBoard, to DIR/tensorboard
+    #[cfg(feature = "tensorboard")]
     #[arg(long)]
     tensorboard: bool,
     #[command(flatten)]
     threads: Threads,
-    /// Keep each thread of the engine on a processor of its own
+    /// Pin each thread of the engine to its own processor
     #[arg(long)]
     pin: bool,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+pub(crate) fn run(args: &Args, called: &[OsString]) -> anyhow::Result<()> {
     let factory = CpuFactory { pin: args.pin, ..CpuFactory::with_threads(args.threads.apply()?) };
     let recipe = args.recipe.open()?;
     let stop = interrupt::listen(interrupt::SAVING)?;
@@ -68,7 +70,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     let options = Options {
-        command: command(),
+        command: command(called),
         revision: super::revision(),
         arm: args.arm.clone(),
         seed: args.seed,
@@ -77,7 +79,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let run = Run::open(recipe, &folder, &factory, options)?;
     let outcome = execute(&run, &stop, args)?;
     if outcome == Outcome::Stopped {
-        anyhow::bail!("stopped before the end, everything so far is saved: go on with `{}`", command());
+        anyhow::bail!("stopped early, and everything so far is saved: resume with `{}`", command(called));
     }
     let report = report::html::write(&folder)?;
     let mut output = Output::stdout();
@@ -89,23 +91,24 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn execute(run: &Run<'_>, stop: &AtomicBool, args: &Args) -> anyhow::Result<Outcome> {
     let mut terminal = watch::Terminal::new(!args.reuse.is_empty());
-    if !args.tensorboard {
-        return Ok(run.execute(&mut terminal, stop)?);
+    #[cfg(feature = "tensorboard")]
+    if args.tensorboard {
+        let mut board = TensorBoard::new(run.folder(), &mut terminal);
+        let outcome = run.execute(&mut board, stop)?;
+        if let Err(error) = board.finish() {
+            say(&format!("the event files for TensorBoard are incomplete: {error}"));
+        }
+        return Ok(outcome);
     }
-    let mut board = TensorBoard::new(run.folder(), &mut terminal);
-    let outcome = run.execute(&mut board, stop)?;
-    if let Err(error) = board.finish() {
-        say(&format!("the event files for TensorBoard are not complete: {error}"));
-    }
-    Ok(outcome)
+    Ok(run.execute(&mut terminal, stop)?)
 }
 
 /// The command as it was called.
-fn command() -> String {
+fn command(called: &[OsString]) -> String {
     let quoted = |arg: String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+".contains(c);
         if arg.chars().all(plain) { arg } else { format!("'{}'", arg.replace('\'', r"'\''")) }
     };
-    let args = std::env::args_os().skip(1).map(|arg| quoted(arg.to_string_lossy().into_owned()));
+    let args = called.iter().skip(1).map(|arg| quoted(arg.to_string_lossy().into_owned()));
     std::iter::once("tercet".to_owned()).chain(args).collect::<Vec<_>>().join(" ")
 }

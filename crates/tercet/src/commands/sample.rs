@@ -6,56 +6,60 @@ use std::path::PathBuf;
 use learner::{Learner, Prompt, Sample, Sampling, StopReason};
 use problems::Problem;
 use problems::stream::Stream;
-use problems::verify::{Policy, explain, verify};
+use problems::verify::{Policy, explain};
+use runs::Judgement;
 use tokens::Tokenizer;
 
-use super::model;
 use super::verify::record_on;
-use super::world::WorldArgs;
+use super::world::{Asked, WorldArgs};
+use super::{choice, model};
 use crate::failure::Usage;
 use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::threads::Threads;
 
-/// Ask a model
+/// Sample responses from a model
 ///
-/// Without a prompt, a problem is drawn, and every step of every answer is marked right or wrong. With
-/// `--from`, all problems of a file are asked, and the responses are written as JSONL for `tercet verify`.
-/// With `--prompt`, the model continues any text.
+/// By default a problem is generated, and every step of every response is marked correct or wrong. With --from, the
+/// model answers all problems of a file, and the responses are written as JSONL for `tercet verify`. With --prompt, the
+/// model continues any text.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet sample MODEL --op 4 --context terse --recipe recipes/quickstart.toml
   tercet sample MODEL --from test.jsonl -n 8 > responses.jsonl
   tercet sample MODEL --prompt '<question> owl zoo =3; owl zoo? </question> <solution>' --temperature 0")]
 pub(crate) struct Args {
-    /// A Hugging Face directory of the Qwen2 family: a checkpoint of a run, or a published model
+    /// Hugging Face directory of a Qwen2 model: a checkpoint of a run, or a published model
     model: PathBuf,
     #[command(flatten)]
     world: WorldArgs,
-    /// Number of the problem in its cell
+    /// Index of the problem in its cell
     #[arg(short = 'i', long, value_name = "I", default_value_t = 0)]
     index: u64,
-    /// Ask the problems of a JSONL file instead
+    /// Answer the problems of this JSONL file instead
     #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
     from: Option<PathBuf>,
     /// Continue this text instead
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: Option<String>,
-    /// Samples of each prompt
+    /// Number of samples per prompt
     #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 1)]
     number: u32,
-    /// Logits are divided by it; 0 is greedy
+    /// Sampling temperature; 0 is greedy
     #[arg(long, value_name = "T", default_value_t = 0.7)]
     temperature: f32,
-    /// Only the most likely tokens that together have this probability
+    /// Sample from the most likely tokens that together have this probability
     #[arg(long, value_name = "P", default_value_t = 1.0)]
     top_p: f32,
-    /// Only the K most likely tokens; 0 is all
+    /// Sample from the K most likely tokens; 0 means all
     #[arg(long, value_name = "K", default_value_t = 0)]
     top_k: u32,
-    /// Longest response, in tokens
+    /// Maximum length of a response in tokens
     #[arg(long, value_name = "N", default_value_t = 256)]
     max_tokens: u32,
+    /// Rules that decide whether a step is correct; by default those of the recipe's first suite, or `paper`
+    #[arg(long, value_parser = choice::policy())]
+    policy: Option<Policy>,
     #[command(flatten)]
     threads: Threads,
 }
@@ -76,9 +80,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     } else if let Some(path) = &args.from {
         asker.file(path, &mut output)?;
     } else {
-        let (_, sequences) = args.world.open()?;
+        let Asked { sequences, policy, .. } = args.world.open()?;
+        let policy = args.policy.unwrap_or(policy);
         for sequence in &sequences {
-            asker.show(&sequence.problem(args.index), &mut output)?;
+            asker.show(&sequence.problem(args.index), policy, &mut output)?;
         }
     }
     output.finish()
@@ -98,7 +103,7 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// Samples of each prompt; prompt `first + i` draws from its own stream.
+    /// Number of samples per prompt; prompt `first + i` draws from its own stream.
     fn ask(&mut self, prompts: &[String], first: u64) -> anyhow::Result<Vec<Vec<Sample>>> {
         let args = self.args;
         let stream = Stream::root(args.world.seed()).fork("sample");
@@ -115,13 +120,14 @@ impl Asker<'_> {
         Ok(samples)
     }
 
-    fn show(&mut self, problem: &Problem, output: &mut Output) -> anyhow::Result<()> {
+    fn show(&mut self, problem: &Problem, policy: Policy, output: &mut Output) -> anyhow::Result<()> {
         writeln!(output, "{} · {}\n{} {}\n", problem.id, problem.cell, problem.problem, problem.question)?;
         for (s, sample) in self.ask(&[problem.prompt()], 0)?.concat().iter().enumerate() {
             let text = self.tokenizer.decode(&sample.tokens);
-            let verdict = verify(&problem.gold(), &text, Policy::Paper);
-            let cut = if sample.stop == StopReason::Length { ", cut at the length limit" } else { "" };
-            writeln!(output, "sample {s}{cut}\n{}", explain(&text, &verdict))?;
+            let truncated = sample.stop == StopReason::Length;
+            let judgement = Judgement::of(&problem.gold(), &text, policy, truncated);
+            let cut = if truncated { ", cut at the length limit" } else { "" };
+            writeln!(output, "sample {s}{cut}\n{}", explain(&text, judgement.verdict()))?;
         }
         Ok(())
     }

@@ -7,18 +7,18 @@ use crate::failure::Usage;
 use crate::interrupt;
 use crate::progress::say;
 
-/// Show runs on a live page while they work
+/// Serve a live page of runs
 ///
-/// Serves one page for all runs of a folder: curves, results and samples as they come. It only reads.
+/// One page shows all runs of a folder with their curves, results and samples as they appear. It only reads.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet serve runs
-  tercet serve runs --port 8000 --address 0.0.0.0      for other machines, too")]
+  tercet serve runs --port 8000 --address 0.0.0.0      reachable from other machines")]
 pub(crate) struct Args {
-    /// Folder of run folders
+    /// Folder that holds the run folders
     #[arg(default_value = "runs")]
     runs: PathBuf,
-    /// Port to listen on; 0 takes a free one
+    /// Port to listen on; 0 picks a free one
     #[arg(long, value_name = "N", default_value_t = 7070)]
     port: u16,
     /// Address to listen on

@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use problems::Problem;
 use problems::verify::{Policy, explain, verify};
 
-use super::verify::{PolicyName, record_on};
-use super::world::{Retelling, WorldArgs};
+use super::choice;
+use super::verify::record_on;
+use super::world::{Asked, Retelling, WorldArgs};
 use crate::failure::Usage;
 use crate::output::{self, Output};
-use crate::pieces;
 
-/// Show one problem: text, graph, solution
+/// Show one problem with its graph and its solution
 ///
-/// The problem is drawn from a world, or read from a file that `tercet problems` wrote. With a response, every
-/// step of it is marked right or wrong and the first fault is named.
+/// The problem is generated, or read from a file that `tercet problems` wrote. With --response, every step of the
+/// response is marked correct or wrong, and the first fault is named.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet show --op 5 --context zoo
@@ -26,13 +26,13 @@ use crate::pieces;
 pub(crate) struct Args {
     #[command(flatten)]
     world: WorldArgs,
-    /// Number of the problem in its cell
+    /// Index of the problem in its cell
     #[arg(short = 'i', long, value_name = "I", default_value_t = 0)]
     index: u64,
-    /// Read the problem from a JSONL file instead
+    /// Read the problem from this JSONL file instead
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// Line of that file
+    /// Line of that file, counted from 1
     #[arg(long, value_name = "N", default_value_t = 1, requires = "from")]
     line: usize,
     #[command(flatten)]
@@ -43,21 +43,21 @@ pub(crate) struct Args {
     /// A response to judge: the text after `<solution>`
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     response: Option<String>,
-    /// The rules it is judged by
-    #[arg(long, default_value = "paper")]
-    policy: PolicyName,
+    /// Rules that decide whether a response is correct
+    #[arg(long, default_value = "paper", value_parser = choice::policy())]
+    policy: Policy,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let (world, contexts) = args.world.world()?;
     let problem = args.retelling.apply(find(args)?, &world, &contexts)?;
     if let Some(path) = &args.svg {
-        pieces::write(path, report::draw::svg(&report::draw::Dag::of_problem(&problem)).into_bytes())?;
+        runs::files::write(path, report::draw::svg(&report::draw::Dag::of_problem(&problem)).as_bytes())?;
     }
     let mut output = Output::stdout();
     describe(&mut output, &problem)?;
     if let Some(response) = &args.response {
-        let verdict = verify(&problem.gold(), response, Policy::from(args.policy));
+        let verdict = verify(&problem.gold(), response, args.policy);
         writeln!(output, "\nResponse\n{}", explain(response, &verdict).trim_end())?;
     }
     output.finish()
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn find(args: &Args) -> anyhow::Result<Problem> {
     let Some(path) = &args.from else {
-        let (_, sequences) = args.world.open()?;
+        let Asked { sequences, .. } = args.world.open()?;
         let sequence = sequences.first().ok_or_else(|| Usage::error("no op is named"))?;
         return Ok(sequence.problem(args.index));
     };

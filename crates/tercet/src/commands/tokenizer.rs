@@ -9,43 +9,43 @@ use tokens::Tokenizer;
 use crate::output::{self, Output};
 use crate::progress::say;
 
-/// Train a tokenizer, or see what one does to a text
+/// Train or inspect a tokenizer
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Train(TrainArgs),
     Inspect(InspectArgs),
 }
 
-/// Learn a byte-level BPE from texts, one a line
+/// Train a byte-level BPE on texts, one per line
 ///
-/// Lines that are JSON objects count with their `problem`, `question` and `solution` (as `tercet problems`
-/// writes them) or their `text`; any other line counts as it is. The result is read by transformers as
-/// Qwen2's tokenizer, with the same ids.
+/// Of a line that is a JSON object, the `problem`, `question` and `solution` are used (as `tercet problems` writes
+/// them), or the `text`. Any other line is used as it is. Transformers reads the result as a Qwen2 tokenizer with the
+/// same ids.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet problems --op 2-8 --context zoo -n 2000 | tercet tokenizer train - --vocab 2200 --out tok
   tercet tokenizer train corpus.jsonl.gz --vocab 2200 --out tok")]
 pub(crate) struct TrainArgs {
-    /// Texts: lines or JSONL, `.gz` and `.zst` too; `-` is stdin
+    /// Texts as lines or JSONL, also .gz and .zst; `-` is stdin
     #[arg(required = true)]
     texts: Vec<PathBuf>,
-    /// Largest vocabulary, specials and single bytes included
+    /// Maximum size of the vocabulary, special tokens and single bytes included
     #[arg(long, value_name = "N", default_value_t = 2200)]
     vocab: usize,
-    /// Folder to write tokenizer.json and tokenizer_config.json to
+    /// Folder for tokenizer.json and tokenizer_config.json
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
 
-/// Show how a tokenizer cuts a text
+/// Show how a tokenizer splits a text
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet tokenizer inspect runs/quickstart/data/tokenizer ' crow zoo =23; owl zoo =2 * crow zoo;'
   tercet tokenizer inspect tok --vocabulary")]
 pub(crate) struct InspectArgs {
-    /// Folder with a tokenizer.json: a tokenizer's or a checkpoint's
+    /// Folder with a tokenizer.json, e.g. a checkpoint
     dir: PathBuf,
-    /// The text; without it, sizes only
+    /// Text to split; without it only sizes are shown
     text: Option<String>,
     /// List every token with its id
     #[arg(long)]
@@ -119,7 +119,7 @@ fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
             writeln!(output, "{id}\t{}\t{}", range.start, shown(piece))?;
         }
         let per_token = text.chars().count() as f64 / encoded.len().max(1) as f64;
-        say(&format!("{} tokens, {per_token:.2} characters a token", encoded.len()));
+        say(&format!("{} tokens, {per_token:.2} characters per token", encoded.len()));
     } else if !args.vocabulary {
         let words = tokenizer.vocab_size() - tokens::LEAST_VOCABULARY;
         writeln!(

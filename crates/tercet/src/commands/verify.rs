@@ -11,18 +11,19 @@ use problems::{Problem, Record};
 use runs::Judgement;
 use serde::{Deserialize, Serialize};
 
+use super::choice;
 use crate::failure::Usage;
 use crate::output::{self, Output};
 use crate::progress::{Progress, say};
 
 /// Judge a file of responses
 ///
-/// Every step of every response is compared with the problem's graph. Responses are JSONL: each line has the
-/// `text` after `<solution>` (or `response`) and says which problem it answers by `id` or by `problem`, the
-/// line of the problem's file counted from 0, as the response files of a run do. A line that is a problem's
-/// record with a `response`, or that holds one as `record`, needs no problem file, and neither do the lines that
-/// follow with the same `problem`, as in the rollouts of a run. Verdicts go to stdout in the order of the
-/// responses, a table by op, context and mode to stderr.
+/// Every step of every response is compared with the graph of its problem. Responses are JSONL. Each line has the
+/// `text` after `<solution>` (or `response`) and names its problem by `id` or by `problem`, which is the line of the
+/// problem in its file, counted from 0. The response files of a run have this form. No problem file is needed for a
+/// line that is a problem's record with a `response`, for a line that holds a `record`, and for the lines that follow
+/// with the same `problem`, as in the rollouts of a run. Verdicts go to stdout in the order of the responses. A table by
+/// op, context and mode goes to stderr.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet verify --problems runs/q/data/suites/main.jsonl --responses runs/q/stages/rl-1a2b/evals/main.responses.jsonl.gz
@@ -30,46 +31,25 @@ use crate::progress::{Progress, say};
   tercet verify --problems test.jsonl --responses answers.jsonl --explain 1f2e3d4c5b6a7988
   tercet verify --problems school.jsonl --responses answers.jsonl --shapes-of zoo-train.jsonl > near.jsonl")]
 pub(crate) struct Args {
-    /// Responses, JSONL, `.gz` and `.zst` too; `-` is stdin
+    /// Responses as JSONL, also .gz and .zst; `-` is stdin
     #[arg(long, value_name = "FILE")]
     responses: PathBuf,
-    /// The problems they answer, as `tercet problems` writes them
+    /// Problems that they answer, as `tercet problems` writes them
     #[arg(long, value_name = "FILE")]
     problems: Option<PathBuf>,
-    /// The rules that decide
-    #[arg(long, default_value = "paper")]
-    policy: PolicyName,
-    /// Problems of another context, say: how near does each response's graph come to the most similar of theirs?
+    /// Rules that decide whether a response is correct
+    #[arg(long, default_value = "paper", value_parser = choice::policy())]
+    policy: Policy,
+    /// Measure how similar each response's graph is to the most similar graph of these problems, e.g. of another context
     #[arg(long, value_name = "FILE")]
     shapes_of: Option<PathBuf>,
-    /// Print whole verdicts: every quantity and every step
+    /// Print whole verdicts, with every quantity and every step
     #[arg(long, conflicts_with = "explain")]
     full: bool,
-    /// Instead of JSON, print the responses to the problem with this id, with marks at what is wrong; `all` for
-    /// all responses
+    /// Print the responses to the problem with this id instead of JSON, with marks at what is wrong; `all` prints all
+    /// responses
     #[arg(long, value_name = "ID")]
     explain: Option<String>,
-}
-
-/// The rules that decide.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(crate) enum PolicyName {
-    /// Every quantity present, with the right parents and value, and the right answer
-    Paper,
-    /// As paper; the process score counts penalties as the published code does
-    Reference,
-    /// As paper, and every piece of arithmetic must hold
-    Strict,
-}
-
-impl From<PolicyName> for Policy {
-    fn from(name: PolicyName) -> Self {
-        match name {
-            PolicyName::Paper => Self::Paper,
-            PolicyName::Reference => Self::Reference,
-            PolicyName::Strict => Self::Strict,
-        }
-    }
 }
 
 /// A line of the responses.
@@ -129,7 +109,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let problems = args.problems.as_deref().map(Problems::read).transpose()?;
     let shapes = args.shapes_of.as_deref().map(shapes).transpose()?;
     let mut near = Near::default();
-    let policy = Policy::from(args.policy);
+    let policy = args.policy;
     let mut output = Output::stdout();
     let mut summary = Summary::default();
     let mut cut = 0_u64;
@@ -288,20 +268,11 @@ impl Near {
 /// Counts by op, context and mode, and of first faults; below them how many were cut.
 fn table(summary: &Summary, policy: Policy, cut: u64) -> String {
     let total = summary.total();
-    let mut text = format!(
-        "{} responses under `{}`\n{:<24}{:>10}{:>10}{:>14}{:>9}  first faults",
-        total.counts.responses,
-        policy.name(),
-        "",
-        "responses",
-        "verified",
-        "right answer",
-        "process"
-    );
-    for row in summary.rows().iter().chain([&total]) {
-        text.push('\n');
-        text.push_str(&line_of(row));
-    }
+    let head = ["", "responses", "verified", "correct answer", "process", "first faults"].map(str::to_owned);
+    let mut rows = vec![head];
+    rows.extend(summary.rows().iter().chain([&total]).map(cells));
+    let mut text = format!("{} responses under `{}`\n", total.counts.responses, policy.name());
+    text.push_str(report::columns(&rows, |column| (1..5).contains(&column)).trim_end());
     if cut > 0 {
         text.push_str("\ncut at the length limit, and wrong whatever they say: ");
         text.push_str(&cut.to_string());
@@ -309,7 +280,7 @@ fn table(summary: &Summary, policy: Policy, cut: u64) -> String {
     text
 }
 
-fn line_of(row: &Row) -> String {
+fn cells(row: &Row) -> [String; 6] {
     let name = match (row.op, row.mode) {
         (Some(op), Some(mode)) => format!("op {op} {} {}", row.context, mode.name()),
         _ => "all".to_owned(),
@@ -319,9 +290,12 @@ fn line_of(row: &Row) -> String {
     let mut faults: Vec<(&str, u64)> = faults.iter().map(|(kind, n)| (kind.name(), *n)).collect();
     faults.sort_by_key(|&(name, n)| (std::cmp::Reverse(n), name));
     let faults: Vec<String> = faults.iter().map(|(name, n)| format!("{name} {n}")).collect();
-    let (verified, right) = (percent(*verified), percent(*correct_answers));
-    let process = row.counts.mean_process();
-    let line =
-        format!("{name:<24}{responses:>10}{verified:>10}{right:>14}{process:>9.3}  {}", faults.join(", "));
-    line.trim_end().to_owned()
+    [
+        name,
+        responses.to_string(),
+        percent(*verified),
+        percent(*correct_answers),
+        format!("{:.3}", row.counts.mean_process()),
+        faults.join(", "),
+    ]
 }

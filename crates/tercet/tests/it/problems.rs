@@ -31,7 +31,7 @@ fn a_file_appears_whole_or_not_at_all() {
     exit 1
     --- stdout
     --- stderr
-    error: cannot write none/p.jsonl: No such file or directory (os error 2)
+    error: cannot write `none/p.jsonl`: No such file or directory (os error 2)
     ");
 }
 
@@ -57,6 +57,34 @@ fn a_stopped_command_goes_on_and_ends_with_the_same_bytes() {
         assert!(fs::read(path(name)).expect("written") == fs::read(path(&whole)).expect("written"));
         assert!(!path(&format!("{name}.journal")).exists() && !path(&format!("{name}.partial")).exists());
     }
+}
+
+#[test]
+fn a_worksheet_has_numbered_problems_and_the_solutions_after_them() {
+    let dir = temporary();
+    let args = ["problems", "--op", "3,4", "--context", "zoo", "-n", "200"];
+    let sheet = tercet(dir.path(), &[&args[..], &["--format", "worksheet"]].concat());
+    assert_eq!((sheet.code, sheet.stderr.as_str()), (0, ""));
+    let (problems, solutions) = sheet.stdout.split_once("<section class=\"solutions\">").expect("two parts");
+    let records = tercet(dir.path(), &args).stdout;
+    assert_eq!(records.lines().count(), 400);
+    for (n, line) in (1..).zip(records.lines()) {
+        let record: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let text = |key: &str| record[key].as_str().expect("text").trim().replace('\'', "&#39;");
+        let number = format!("<span class=\"number\">{n}.</span>");
+        let (problem, question) = (text("problem"), text("question"));
+        assert!(problems.contains(&format!("{number} {problem}</p>\n<p>{question}</p>")), "{line}");
+        let solution = text("solution");
+        let (steps, _) = solution.rsplit_once(" Answer:").expect("an answer");
+        let answer = format!("{number} {steps}</p>\n<p>Answer: <b>{}</b></p>", record["answer"]);
+        assert!(solutions.contains(&answer), "{answer}");
+    }
+    // Pupils see no answer, and the printed solutions start on a page of their own.
+    assert!(!problems.contains("<b>") && problems.contains(".solutions { break-before: page; }"));
+    assert!(sheet.stdout.starts_with("<!doctype html>") && sheet.stdout.ends_with("</html>\n"));
+    let file = [&args[..], &["--format", "worksheet", "--out", "sheet.html"]].concat();
+    assert_eq!(tercet(dir.path(), &file).code, 0);
+    assert!(fs::read_to_string(dir.path().join("sheet.html")).expect("written") == sheet.stdout);
 }
 
 #[test]
@@ -104,10 +132,16 @@ fn impossible_requests_end_with_2_and_say_why() {
     exit 2
     --- stdout
     --- stderr
-    error: invalid value '60' for '--op <OPS>': `60` is no range of ops from 1 to 50
+    error: op 60 is not between 1 and 50
+    ");
+    insta::assert_snapshot!(check(&["--op", "5-2"]), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: invalid value '5-2' for '--op <OPS>': `5-2` is no op or range of ops: write "7", "2-5" or "2-5,9", up to 50
 
     For more information, try '--help'.
-    ");
+    "#);
     insta::assert_snapshot!(check(&["--op", "40", "--set", "places=[1, 1]", "--set", "kinds=[1, 2]"]), @r"
     exit 2
     --- stdout
@@ -130,7 +164,25 @@ fn impossible_requests_end_with_2_and_say_why() {
     exit 2
     --- stdout
     --- stderr
-    error: `--set max_value` has no `=`: write --set max_value=20
+    error: `--set max_value` has no `=`: write `--set path.to.key=value`
+    ");
+    insta::assert_snapshot!(check(&["--context", "zoo,school,zoo"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: --context names `zoo` twice
+    ");
+    insta::assert_snapshot!(check(&["--mode", "forward,forward"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: --mode names `forward` twice
+    ");
+    insta::assert_snapshot!(check(&["--start", "18446744073709551610"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: --start 18446744073709551610 leaves no room for 10 problems
     ");
     insta::assert_snapshot!(check(&["--threads", "0"]), @r"
     exit 2
@@ -189,4 +241,22 @@ fn the_preset_is_compared_with_a_file_of_the_reference() {
     let compared = tercet(dir.path(), &["problems", "--compare-reference", "r.jsonl", "-n", "2"]);
     let first = compared.stdout.lines().find(|line| line.starts_with("  4 | ")).unwrap_or_default();
     assert!(first.contains(" +0.0±"), "{}", compared.all());
+}
+
+#[test]
+fn a_context_of_ones_own_begins_with_a_built_in_one() {
+    let dir = temporary();
+    let names = tercet(dir.path(), &["contexts"]).stdout;
+    assert!(names.lines().count() > 10 && names.lines().any(|name| name == "terse"), "{names}");
+    let terse = tercet(dir.path(), &["contexts", "--print", "terse"]).stdout;
+    fs::write(dir.path().join("own.toml"), terse.replace("\"terse\"", "\"own\"")).expect("writable");
+    // Whoever names the file means it.
+    let made = tercet(dir.path(), &["problems", "--context-file", "own.toml", "--op", "3", "-n", "1"]);
+    assert!(made.code == 0 && made.stdout.contains("\"context\":\"own\""), "{}", made.all());
+    insta::assert_snapshot!(tercet(dir.path(), &["contexts", "--print", "moon"]).all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: there is no context `moon`; known are …
+    ");
 }

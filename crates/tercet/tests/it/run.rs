@@ -414,7 +414,7 @@ fn the_first_ctrl_c_saves_and_says_how_to_go_on() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("stopping after this step and saving"), "{said}");
-    assert!(said.contains("go on with `tercet run"), "{said}");
+    assert!(said.contains("resume with `tercet run"), "{said}");
     let saved = checkpoint(&dir.path().join("run"), "pre");
     assert!(saved.join("model.safetensors").is_file());
 }
@@ -482,4 +482,21 @@ fn event_files_are_made_when_asked_for() {
     });
     let sizes: Vec<_> = sizes.collect();
     assert!(sizes.len() == 3 && sizes.iter().all(|files| files.len() == 1 && files[0] > 1000), "{sizes:?}");
+}
+
+#[test]
+fn the_stages_of_a_run_are_listed() {
+    let dir = temporary();
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../runs/tests/fixtures/process-rewards");
+    let listed = tercet(dir.path(), &["ls", fixture]).stdout;
+    insta::assert_snapshot!(listed, @r"
+    ");
+    tiniest(dir.path());
+    let listed = tercet(dir.path(), &["ls", "run"]).stdout;
+    let pre = listed.lines().find(|line| line.starts_with("pre-")).expect("listed");
+    assert!(pre.contains("main") && pre.contains("finished"), "{listed}");
+    let checkpoint = checkpoint(&dir.path().join("run"), "pre");
+    let step: u64 =
+        checkpoint.to_string_lossy().rsplit('-').next().and_then(|s| s.parse().ok()).expect("a step");
+    assert!(pre.ends_with(&format!("  {step}")), "{listed}");
 }

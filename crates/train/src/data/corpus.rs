@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use learner::{Batch, ForwardBackward, Learner, Objective};
-use tokens::{Tokenizer, pack};
+use tokens::Tokenizer;
 
 use super::{CrossEntropy, Document, Mixture, Supply, batch_of, micro_batches};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     work::{BatchSource, MicroBatch, SourceState, Step, Update},
 };
 
-/// Problems of a mix, packed into batches. A problem that does not fit begins the next batch; none is cut or dropped.
+/// Problems of a mix, laid into batches in order. A problem that does not fit begins the next batch; none is cut or dropped.
 pub struct Corpus<'a> {
     supply: Supply,
     tokenizer: &'a Tokenizer,
@@ -37,41 +37,33 @@ impl<'a> Corpus<'a> {
         }
     }
 
-    /// The documents of the next optimizer step. One more document is drawn than fits; the counters move only past the
-    /// documents that fit.
+    /// The documents of the next optimizer step. The first that does not fit is drawn again for the next step.
     fn next_documents(&mut self, step: &mut Step<'_>) -> Result<Vec<Document>, RunError> {
-        let mut ahead = self.mixture.clone();
-        let (mut drawn, mut failure) = (Vec::new(), None);
-        let stream = std::iter::from_fn(|| {
-            let i = ahead.next();
-            let problem = self.supply.problem(&ahead.cells()[i], ahead.counts()[i].problems);
-            let problem = problem.map_err(|e| failure = Some(e)).ok()?;
-            let document = Document::of(&problem, self.tokenizer);
-            ahead.take(i, document.tokens.len());
-            let tokens = document.tokens.clone();
-            drawn.push((i, problem, document));
-            Some(tokens)
-        });
-        // Tokens that earlier steps left over are due now: the sum never drifts from the plan by a whole row.
+        // Tokens that earlier steps left over are due now: the sum never drifts from the plan by a whole batch.
         let (tokens, steps) = self.budget;
         let due = (u128::from(tokens) * u128::from(step.number) / u128::from(steps.max(1))) as u64;
         let taken: u64 = self.mixture.counts().iter().map(|count| count.tokens).sum();
-        let row = pack(stream, due.saturating_sub(taken) as usize).next();
-        if let Some(failure) = failure {
-            return Err(failure);
+        let room = due.saturating_sub(taken) as usize;
+        let (mut documents, mut filled) = (Vec::new(), 0);
+        loop {
+            let i = self.mixture.next();
+            let (cell, number) = (&self.mixture.cells()[i], self.mixture.counts()[i].problems);
+            let problem = self.supply.problem(cell, number)?;
+            let document = Document::of(&problem, self.tokenizer);
+            let length = document.tokens.len();
+            if filled + length > room {
+                if documents.is_empty() {
+                    return Err(RunError::Data(format!(
+                        "`batch_tokens` is too small: a problem of {length} tokens does not fit into {room}"
+                    )));
+                }
+                return Ok(documents);
+            }
+            self.mixture.take(i, length);
+            step.ledger.see(&problem, length as u64);
+            filled += length;
+            documents.push(document);
         }
-        let held = match row {
-            Some(Ok(row)) => row.documents().count(),
-            Some(Err(error)) => return Err(RunError::Data(format!("`batch_tokens` is too small: {error}"))),
-            None => 0,
-        };
-        drawn.truncate(held);
-        let take = |(i, problem, document): (usize, _, Document)| {
-            self.mixture.take(i, document.tokens.len());
-            step.ledger.see(&problem, document.tokens.len() as u64);
-            document
-        };
-        Ok(drawn.into_iter().map(take).collect())
     }
 }
 

@@ -1,13 +1,12 @@
 //! Evaluations on disk: rows, responses, and which suite they are of.
 
 use std::{
-    fs,
     ops::Range,
     path::{Path, PathBuf},
 };
 
 use runs::{
-    error::{damaged, failed},
+    error::damaged,
     files, lines,
     records::{EvalInfo, EvalRow, Response},
 };
@@ -69,10 +68,7 @@ impl Stored {
 
     /// Makes the evaluation unfinished: its files are not taken for those of a suite that replaces it.
     pub(super) fn forget_info(&self) -> Result<(), RunError> {
-        if self.info.exists() {
-            fs::remove_file(&self.info).map_err(failed(&self.info, "remove"))?;
-        }
-        Ok(())
+        Ok(files::remove_file(&self.info)?)
     }
 
     /// Reads what was found for these problems.

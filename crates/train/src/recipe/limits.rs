@@ -113,6 +113,11 @@ impl RolloutConfig {
         self.sampling().check()?;
         let must = "above 0: the responses of a group would be the same";
         is("temperature", self.temperature, self.temperature > 0.0, must)?;
+        // Log-probabilities, ratios and the KL term are those of the whole distribution.
+        let must = "1 (off): another policy than the trained one would have written the responses";
+        is("top_p", self.top_p, self.top_p == 1.0, must)?;
+        let must = "0 (off): another policy than the trained one would have written the responses";
+        is("top_k", self.top_k, self.top_k == 0, must)?;
         match self.reward {
             Reward::Blend { alpha } => share("reward.alpha", alpha)?,
             Reward::Reference { answer_weight } => share("reward.answer_weight", answer_weight)?,

@@ -32,6 +32,7 @@ pub use self::{
     error::{Place, RecipeError},
     mix::{Ops, Part, Weights},
     stage::{Optimizer, PolicyConfig, RolloutConfig, ShareOf, Stage},
+    text::assignment,
 };
 use crate::data::DataFile;
 

@@ -152,13 +152,13 @@ pub struct RolloutConfig {
     /// The rules by which the verifier judges a response, as in a suite.
     #[serde(default = "paper", skip_serializing_if = "is_paper")]
     pub policy: Policy,
-    /// Sampling temperature.
+    /// Sampling temperature: the policy that is trained is the one at this temperature.
     #[serde(default = "one_f32")]
     pub temperature: f32,
-    /// Nucleus; 1 is off.
+    /// Nucleus: must be 1, off.
     #[serde(default = "one_f32")]
     pub top_p: f32,
-    /// Only the k most likely tokens; 0 is off.
+    /// Only the k most likely tokens: must be 0, off.
     #[serde(default)]
     pub top_k: u32,
     /// Longest response, in tokens. A response that reaches it is a failure.

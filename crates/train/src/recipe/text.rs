@@ -90,17 +90,28 @@ impl RecipeText {
     }
 }
 
-/// `a.b=v` as a line of TOML: the path in quotes; the value as it is, or as a string if it is no TOML value.
+/// `a.b=v` as a line of TOML with the path as one quoted key.
 fn override_line(given: &str) -> Result<String, RecipeError> {
+    let line = assignment(given)?;
+    let (path, value) = line.split_once(" = ").unwrap_or((&line, ""));
+    Ok(format!("\"{path}\" = {value}"))
+}
+
+/// `a.b=v` as a line of TOML: the value as it is, or as a string if it is no value by itself.
+///
+/// # Errors
+/// If there is no `=`.
+pub fn assignment(given: &str) -> Result<String, RecipeError> {
     let Some((path, value)) = given.split_once('=') else {
         return Err(RecipeError::new(format!("`--set {given}` has no `=`: write `--set path.to.key=value`")));
     };
     let (path, value) = (path.trim(), value.trim());
-    let bare = format!("\"{path}\" = {value}");
-    if DeTable::parse(&bare).is_ok() {
-        return Ok(bare);
-    }
-    Ok(format!("\"{path}\" = \"{}\"", value.escape_default()))
+    let is_value = DeTable::parse(&format!("key = {value}")).is_ok();
+    Ok(if is_value {
+        format!("{path} = {value}")
+    } else {
+        format!("{path} = \"{}\"", value.escape_default())
+    })
 }
 
 /// Length of the path to what an arm sets: `arm.NAME.set`.

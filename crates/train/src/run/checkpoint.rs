@@ -1,12 +1,9 @@
 //! Checkpoints: the model, its optimizer state and the loop's counters, in one folder that is whole or absent.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use learner::{Learner, LearnerFactory};
-use runs::{checkpoints, error::failed, files, records::FORMAT};
+use runs::{checkpoints, files, records::FORMAT};
 use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
@@ -40,7 +37,6 @@ pub(super) fn save(
     with_optimizer: bool,
 ) -> Result<PathBuf, RunError> {
     let path = checkpoints::of_step(stage, state.step);
-    files::make_folder(&checkpoints::folder(stage))?;
     let partial = files::begin_folder(&path)?;
     let filled = (|| {
         learner.save(&partial, with_optimizer)?;
@@ -80,11 +76,7 @@ pub(super) fn prune(stage: &Path, keep: usize, milestones: &[u64]) -> Result<(),
     let all = checkpoints::list(stage)?;
     for (step, path) in &all[..all.len().saturating_sub(keep)] {
         if !milestones.contains(step) {
-            // Renamed first: a folder that is half removed must not look like a checkpoint.
-            let partial = files::partial(path);
-            files::remove_folder(&partial)?;
-            fs::rename(path, &partial).map_err(failed(path, "remove"))?;
-            files::remove_folder(&partial)?;
+            files::remove_folder(path)?;
         }
     }
     Ok(())

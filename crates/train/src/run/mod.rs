@@ -92,6 +92,11 @@ impl<'a> Run<'a> {
             }
         }
         let run = Self { recipe, folder: folder.to_owned(), factory, options, _lock: lock };
+        // What a killed process was making or removing.
+        files::sweep_dead(folder)?;
+        for inside in ["data", "stages"] {
+            files::sweep(&folder.join(inside))?;
+        }
         files::write(&folder.join("recipe.toml"), run.recipe.resolved().as_bytes())?;
         run.copy_contexts()?;
         files::write_json(&manifest_path, &run.manifest()?)?;
@@ -205,7 +210,6 @@ impl<'a> Run<'a> {
         }
         observer.on(Event::Preparing("tokenizer"));
         let tokenizer = train_tokenizer(&self.recipe, self.recipe.document.tokenizer.problems)?;
-        files::make_folder(&self.folder.join("data"))?;
         let partial = files::begin_folder(&path)?;
         tokenizer.save(&partial)?;
         files::write_json(&partial.join("source.json"), &source)?;

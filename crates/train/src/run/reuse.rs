@@ -28,9 +28,7 @@ impl Wanted<'_> {
     /// Copies the stage from the first of these run folders that has it, and says which. Nothing is copied if the stage
     /// is finished here or nowhere.
     pub(super) fn take<'r>(&self, runs: &'r [PathBuf]) -> Result<Option<&'r Path>, RunError> {
-        let (Some(stages), Some(name)) = (self.folder.parent(), self.folder.file_name()) else {
-            return Ok(None);
-        };
+        let Some(name) = self.folder.file_name() else { return Ok(None) };
         if is_done(self.folder) {
             return Ok(None);
         }
@@ -40,7 +38,6 @@ impl Wanted<'_> {
             if !is_done(&there) || files::read_json::<StageInfo>(&there.join("stage.json"))?.key != self.key {
                 continue;
             }
-            files::make_folder(stages)?;
             let partial = files::begin_folder(self.folder)?;
             copy(&there, &partial)?;
             self.remove_foreign_suites(&partial.join("evals"))?;
@@ -65,7 +62,7 @@ impl Wanted<'_> {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let suite = name.split('.').next().unwrap_or_default();
             if !self.suites.iter().any(|known| known.config.name == suite) {
-                fs::remove_file(&path).map_err(failed(&path, "remove"))?;
+                files::remove_file(&path)?;
             }
         }
         Ok(())

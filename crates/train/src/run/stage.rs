@@ -67,10 +67,6 @@ impl StageRun<'_> {
             return self.evaluate(observer);
         }
         files::make_folder(self.folder)?;
-        // What a killed process was making or removing.
-        for folder in ["", "checkpoints", "rollouts", "evals"] {
-            files::sweep(&self.folder.join(folder))?;
-        }
         let (mut training, mut journals) = self.begin()?;
         let info = self.info(training.learner.parameters()? as u64);
         files::write_json(&self.folder.join("stage.json"), &info)?;

@@ -88,7 +88,7 @@ fn train(variant: Variant, mutation: Mutation) -> f64 {
             table.optim_step(&adamw).unwrap();
         }
     }
-    table.probabilities(START)[3] * table.probabilities(3)[EOS as usize]
+    table.probabilities(START, 1.0)[3] * table.probabilities(3, 1.0)[EOS as usize]
 }
 
 #[test]

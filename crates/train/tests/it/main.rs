@@ -4,6 +4,7 @@
 #![expect(non_snake_case, reason = "axes are part of names (`tokens_T`), as in the library")]
 
 mod budgets;
+#[cfg(feature = "tensorboard")]
 mod events;
 mod held_out;
 mod keys;

@@ -1,28 +1,36 @@
 //! What differs first between two files.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Cursor};
 use std::path::Path;
 
 use anyhow::Context as _;
+use runs::lines::Packing;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-/// One fragment that names the first difference; `None` for equal files.
-pub(super) fn first(left: &Path, right: &Path) -> anyhow::Result<Option<String>> {
+/// One fragment that names the first difference; `None` for equal files. Where the files name the revisions of the
+/// programs that made them, `revisions` takes these out.
+pub(super) fn first(
+    left: &Path,
+    right: &Path,
+    revisions: Option<[&str; 2]>,
+) -> anyhow::Result<Option<String>> {
     match (left.is_file(), right.is_file()) {
         (true, false) => return Ok(Some("only in the first run".to_owned())),
         (false, true) => return Ok(Some("only in the second run".to_owned())),
         _ => {}
     }
-    let [a, b] = [read(left)?, read(right)?];
+    let [mut a, mut b] = [read(left)?, read(right)?];
+    if let Some(revisions) = revisions {
+        [a, b] = [(a, revisions[0]), (b, revisions[1])].map(|(file, revision)| without(file, revision));
+    }
     if a == b {
         return Ok(None);
     }
-    let name = left.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let found = if name.ends_with(".safetensors") {
+    let found = if left.extension().is_some_and(|extension| extension == "safetensors") {
         tensors(&a, &b)
-    } else if let Some([a, b]) = texts(&name, &a, &b) {
+    } else if let Some([a, b]) = texts(left, &a, &b) {
         lines(&a, &b)
     } else {
         None
@@ -34,16 +42,18 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
+/// A text without the revision of the program that made it.
+fn without(file: Vec<u8>, revision: &str) -> Vec<u8> {
+    match String::from_utf8(file) {
+        Ok(text) if !revision.is_empty() => text.replace(revision, "").into_bytes(),
+        Ok(text) => text.into_bytes(),
+        Err(other) => other.into_bytes(),
+    }
+}
+
 /// Both files as text, decompressed; `None` if one is no text.
-fn texts(name: &str, a: &[u8], b: &[u8]) -> Option<[String; 2]> {
-    let text = |bytes: &[u8]| {
-        if Path::new(name).extension().is_none_or(|e| e != "gz") {
-            return String::from_utf8(bytes.to_vec()).ok();
-        }
-        let mut text = String::new();
-        flate2::read::MultiGzDecoder::new(bytes).read_to_string(&mut text).ok()?;
-        Some(text)
-    };
+fn texts(path: &Path, a: &[u8], b: &[u8]) -> Option<[String; 2]> {
+    let text = |bytes: &[u8]| io::read_to_string(Packing::of(path).reader(Cursor::new(bytes.to_vec()))).ok();
     Some([text(a)?, text(b)?])
 }
 

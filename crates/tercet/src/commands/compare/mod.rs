@@ -3,46 +3,80 @@
 mod difference;
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use runs::files;
 use runs::records::Manifest;
 
 use crate::failure::Usage;
 use crate::output::Output;
 
-/// Compare two run folders, byte by byte
+/// Compare two run folders byte by byte
 ///
-/// Everything that is a function of recipe and seed is compared: the resolved recipe, the data, and of every
-/// stage its metrics, rollouts, checkpoints, evaluations and exposure. Timings, the report and the command
-/// line that made the run are not. For each file that differs it says what differs first: the step and the
-/// metric, the problem of an evaluation, the tensor of a checkpoint.
+/// The comparison covers everything that recipe and seed determine: the resolved recipe, the data, the results, and of
+/// every stage its metrics, rollouts, checkpoints, evaluations and exposure. It never covers timings, event files,
+/// report.html and the command that made the run. For each file that differs, the first difference is named: the step
+/// and metric, the problem of an evaluation, the tensor of a checkpoint.
+///
+/// Two versions of the program can train equal models and describe them in other words. --leave-out tells which
+/// descriptions may differ.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet compare runs/a runs/b
-  tercet compare --assert-equal runs/a runs/b     exit code 1 if anything differs")]
+  tercet compare --assert-equal runs/a runs/b     exit code 1 if anything differs
+  tercet compare --assert-equal --leave-out revision,report,results,figures runs/old runs/new
+                                                  the same training by two versions of the program")]
 pub(crate) struct Args {
     /// A run folder
     left: PathBuf,
-    /// Another
+    /// Another run folder
     right: PathBuf,
-    /// Fail if the runs differ
+    /// Exit with 1 if the runs differ
     #[arg(long)]
     assert_equal: bool,
+    /// Ignore what may differ between two versions of the program
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    leave_out: Vec<LeaveOut>,
+}
+
+/// What may differ between two versions of the program that train alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum LeaveOut {
+    /// The version of the program, wherever results name it
+    Revision,
+    /// The page of results, results.md
+    Report,
+    /// The table of results, results.json
+    Results,
+    /// The drawings and their numbers in figures/
+    Figures,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let manifests = [manifest(&args.left)?, manifest(&args.right)?];
+    let (text, different, files) = compare(args)?;
     let mut output = Output::stdout();
-    let [a, b] = &manifests;
-    if a.recipe_hash != b.recipe_hash {
-        writeln!(output, "recipes differ: {} and {}", short(&a.recipe_hash), short(&b.recipe_hash))?;
+    let written = output.write_all(text.as_bytes()).map_err(Into::into).and_then(|()| output.finish());
+    // The verdict is the exit code, whoever reads the rest.
+    if args.assert_equal && different > 0 {
+        anyhow::bail!("{different} of {files} files differ");
     }
-    let files: BTreeSet<PathBuf> = [&args.left, &args.right]
+    written
+}
+
+/// The differences as text, how many files differ, and how many were compared.
+fn compare(args: &Args) -> anyhow::Result<(String, usize, usize)> {
+    let manifests = [manifest(&args.left)?, manifest(&args.right)?];
+    let [a, b] = &manifests;
+    let mut text = String::new();
+    if a.recipe_hash != b.recipe_hash {
+        writeln!(text, "recipes differ: {} and {}", short(&a.recipe_hash), short(&b.recipe_hash))?;
+    }
+    let runs = [&args.left, &args.right];
+    let files: BTreeSet<PathBuf> = runs
         .into_iter()
-        .map(|run| files(run))
+        .map(|run| files(run, &args.leave_out))
         .collect::<Result<Vec<_>, _>>()?
         .concat()
         .into_iter()
@@ -51,22 +85,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let stages: Vec<&String> = manifests.iter().flat_map(|m| &m.runs).flat_map(|r| &r.stages).collect();
     files.sort_by_key(|file| rank(file, &stages));
 
+    let names = |file: &Path| file.starts_with("results.json") || file.starts_with("results.md");
     let mut different = 0;
     for file in &files {
-        let [left, right] = [&args.left, &args.right].map(|run| run.join(file));
-        if let Some(difference) = difference::first(&left, &right)? {
+        let revisions = args.leave_out.contains(&LeaveOut::Revision) && names(file);
+        let revisions = revisions.then_some([a.revision.as_str(), b.revision.as_str()]);
+        let [left, right] = runs.map(|run| run.join(file));
+        if let Some(difference) = difference::first(&left, &right, revisions)? {
             different += 1;
-            writeln!(output, "{}: {difference}", file.display())?;
+            writeln!(text, "{}: {difference}", file.display())?;
         }
     }
     if different == 0 {
-        writeln!(output, "equal: {} files", files.len())?;
+        writeln!(text, "equal: {} files", files.len())?;
     }
-    output.finish()?;
-    if args.assert_equal && different > 0 {
-        anyhow::bail!("{different} of {} files differ", files.len());
-    }
-    Ok(())
+    Ok((text, different, files.len()))
 }
 
 fn manifest(run: &Path) -> anyhow::Result<Manifest> {
@@ -74,32 +107,38 @@ fn manifest(run: &Path) -> anyhow::Result<Manifest> {
     if !path.is_file() {
         return Err(Usage::error(format!("{} is no run folder: it has no manifest.json", run.display())));
     }
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
+    Ok(files::read_json(&path)?)
 }
 
 fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
 }
 
-/// What a run folder holds that does depend on the clock or on how it was called.
-fn irreproducible(name: &str) -> bool {
-    matches!(name, "timings.jsonl" | "manifest.json" | "report.html" | ".lock")
+/// Whether a file, relative to its run, is left out: it depends on the clock or on how the run was called, or the user
+/// says so.
+fn is_left_out(file: &Path, leave_out: &[LeaveOut]) -> bool {
+    let said = |what, name: &str| leave_out.contains(&what) && file.starts_with(name);
+    file.file_name().is_some_and(|name| name == "timings.jsonl")
+        || ["manifest.json", "report.html", ".lock", "tensorboard"].iter().any(|name| file.starts_with(name))
+        || files::is_unfinished(file)
+        || said(LeaveOut::Report, "results.md")
+        || said(LeaveOut::Results, "results.json")
+        || said(LeaveOut::Figures, "figures")
 }
 
 /// All files to compare, relative to the run.
-fn files(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn files(run: &Path, leave_out: &[LeaveOut]) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let mut folders = vec![PathBuf::new()];
+    let mut folders = vec![run.to_owned()];
     while let Some(folder) = folders.pop() {
-        let path = run.join(&folder);
-        let entries = fs::read_dir(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        for entry in entries {
-            let entry = entry.with_context(|| format!("cannot read {}", path.display()))?;
-            let relative = folder.join(entry.file_name());
-            if entry.file_type()?.is_dir() {
-                folders.push(relative);
-            } else if !irreproducible(&entry.file_name().to_string_lossy()) {
+        for path in files::list(&folder)? {
+            let relative = path.strip_prefix(run)?.to_owned();
+            if is_left_out(&relative, leave_out) {
+                continue;
+            }
+            if path.is_dir() && !path.is_symlink() {
+                folders.push(path);
+            } else {
                 found.push(relative);
             }
         }

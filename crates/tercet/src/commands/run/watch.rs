@@ -1,4 +1,4 @@
-//! What a run shows while it works: one bar at a time, one line for each thing that is done.
+//! Progress of a run: one bar at a time, and one line for each finished thing.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::progress::{Progress, duration, now, say};
 #[derive(Default)]
 pub(crate) struct Terminal {
     bar: Option<Progress>,
-    /// When the stage started or went on.
+    /// When the stage started or was resumed.
     since: Option<Instant>,
     remark: String,
     /// Whether stages may come from other run folders.
@@ -24,15 +24,15 @@ impl Observer for Terminal {
         match event {
             Event::Preparing(what) => self.begin(what.to_owned(), 0, "", 0),
             Event::Arm { name, seed } => self.tell(&format!("arm {name}, seed {seed}")),
-            Event::StageKnown { folder, taken_from: None } => self.tell(&format!("{folder}: done before")),
+            Event::StageKnown { folder, taken_from: None } => self.tell(&format!("{folder}: already done")),
             Event::StageKnown { folder, taken_from: Some(run) } => {
-                self.tell(&format!("{folder}: taken from {}", run.display()));
+                self.tell(&format!("{folder}: reused from {}", run.display()));
             }
             Event::StageStarted { info, done } => {
                 if done > 0 {
-                    self.tell(&format!("{}: goes on after step {done}", info.name));
+                    self.tell(&format!("{}: resumes after step {done}", info.name));
                 } else if self.reuses {
-                    self.tell(&format!("{}: no folder of --reuse has it, so it is run here", info.name));
+                    self.tell(&format!("{}: not in any --reuse folder, so it runs here", info.name));
                 }
                 self.since = Some(now());
                 self.begin(info.name.clone(), info.steps, "steps", done);
@@ -44,7 +44,7 @@ impl Observer for Terminal {
                 self.begin(format!("eval {suite}"), total as u64, "samples", done as u64);
             }
             Event::EvaluationReplaced { suite } => {
-                self.tell(&format!("  {suite} has changed: it is measured again, in the place of the old"));
+                self.tell(&format!("  {suite} has changed: it is measured again and replaces the old one"));
             }
             Event::Evaluating { done, .. } => {
                 if let Some(bar) = &mut self.bar {
