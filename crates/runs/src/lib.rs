@@ -60,7 +60,7 @@
 //!     answers: BTreeMap::from([("7".into(), 3), ("8".into(), 1)]),
 //!     answer: "7".into(),
 //!     first_faults: BTreeMap::from([("wrong-answer".into(), 1)]),
-//!     gold_nll: 0.4,
+//!     gold_nll: Some(0.4),
 //! };
 //! lines::write(&stage.join("evals/main.jsonl.gz"), &[row.clone()])?;
 //!

@@ -211,8 +211,8 @@ pub struct EvalRow {
     pub answer: String,
     /// How many samples had each kind of first fault.
     pub first_faults: BTreeMap<String, u32>,
-    /// Negative log-likelihood of the gold solution, nats per token.
-    pub gold_nll: f64,
+    /// Negative log-likelihood of the gold solution, nats per token; none if the model's numbers are not finite.
+    pub gold_nll: Option<f64>,
 }
 
 /// Says which suite an evaluation is of: `evals/SUITE.json`.

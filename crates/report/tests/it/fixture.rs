@@ -221,7 +221,7 @@ impl Synthetic {
                 ("wrong-value".into(), wrong / 2 + lucky),
                 ("missing-step".into(), wrong - wrong / 2),
             ]),
-            gold_nll: 0.3 + 0.02 * f64::from(op) - 0.02 * position as f64,
+            gold_nll: Some(0.3 + 0.02 * f64::from(op) - 0.02 * position as f64),
         }
     }
 }

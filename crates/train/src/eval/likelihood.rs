@@ -12,10 +12,8 @@ use crate::{
 /// Tokens scored at once, at most.
 const SCORED_AT_ONCE: usize = 16_384;
 
-/// Stands for a likelihood that is no longer finite: JSON has no infinity, and the row must stay readable.
-const BROKEN_MODEL_NLL: f64 = 1e9;
-
-/// Negative log-likelihood of each gold solution (with its end token) given its prompt, in nats a token.
+/// Negative log-likelihood of each gold solution (with its end token) given its prompt, in nats a token. There is none
+/// where the model's numbers are not finite.
 ///
 /// # Errors
 /// If a problem is longer than the model's context.
@@ -23,7 +21,7 @@ pub fn gold_nll(
     learner: &mut dyn Learner,
     tokenizer: &Tokenizer,
     problems: &[Problem],
-) -> Result<Vec<f64>, RunError> {
+) -> Result<Vec<Option<f64>>, RunError> {
     let documents: Vec<Document> = problems.iter().map(|p| Document::of(p, tokenizer)).collect();
     let mut nll = Vec::with_capacity(problems.len());
     for range in micro_batches(documents.iter().map(|d| d.tokens.len()), SCORED_AT_ONCE) {
@@ -34,7 +32,7 @@ pub fn gold_nll(
             let response = sequence.start + document.prompt..sequence.end;
             let sum: f64 = logprobs_T[response.clone()].iter().map(|l| f64::from(*l)).sum();
             let mean = -sum / response.len() as f64;
-            nll.push(if mean.is_finite() { mean } else { BROKEN_MODEL_NLL });
+            nll.push(Some(mean).filter(|mean| mean.is_finite()));
         }
     }
     Ok(nll)

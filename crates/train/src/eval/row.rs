@@ -12,7 +12,7 @@ use super::suite::Suite;
 
 /// Judges all samples of problem `i`, marks those that are verified, and counts them. Unparsable, empty and truncated
 /// responses are failures.
-pub(super) fn judge(suite: &Suite, i: usize, responses: &mut [Response], gold_nll: f64) -> EvalRow {
+pub(super) fn judge(suite: &Suite, i: usize, responses: &mut [Response], gold_nll: Option<f64>) -> EvalRow {
     let problem = &suite.problems[i];
     let gold = problem.gold();
     let mut row = EvalRow {
@@ -88,7 +88,7 @@ pub(super) mod tests {
     fn truncated_empty_and_unparsable_responses_are_failures() {
         let suite = suite("paper");
         let mut responses = responses(&suite, 0);
-        let row = judge(&suite, 0, &mut responses, 0.5);
+        let row = judge(&suite, 0, &mut responses, Some(0.5));
         assert_eq!((row.n, row.verified, row.correct, row.truncated), (4, 1, 1, 1));
         // None is left out, and none votes.
         assert_eq!(row.answers.get(""), Some(&3));

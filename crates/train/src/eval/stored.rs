@@ -158,7 +158,7 @@ mod tests {
         let mut all = Evaluated::default();
         for problem in 0..2 {
             let mut responses = responses(suite, problem);
-            all.rows.push(judge(suite, problem, &mut responses, 0.5));
+            all.rows.push(judge(suite, problem, &mut responses, Some(0.5)));
             all.responses.extend(responses);
         }
         all

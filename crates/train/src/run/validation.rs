@@ -49,6 +49,8 @@ impl<'a> Validation<'a> {
         }
         for (name, problems) in &self.cells {
             for nll in gold_nll(learner, self.tokenizer, problems)? {
+                // Written as null if the model is broken.
+                let nll = nll.unwrap_or(f64::NAN);
                 metrics.mean(name, nll, 1.0);
                 metrics.mean("eval/loss", nll, 1.0);
             }

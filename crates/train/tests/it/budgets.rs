@@ -252,4 +252,5 @@ fn gradients_that_are_not_finite_are_left_out_and_counted() {
     let last = rows.last().expect("there were steps");
     assert_eq!(last.values["skipped_updates"], Some(6.0), "all but the first");
     assert_eq!(last.values["loss"], None, "a loss that is no number is written as null");
+    assert_eq!(rows[5].values["eval/loss"], None, "neither is the loss on held-out problems");
 }
