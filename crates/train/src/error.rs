@@ -49,6 +49,16 @@ pub enum RunError {
         /// What is wrong.
         reason: String,
     },
+    /// A finished stage does not hold what it ended with.
+    #[error(
+        "the finished stage `{stage}` cannot be used: {reason}; remove the folder to train the stage again"
+    )]
+    Finished {
+        /// The stage's folder.
+        stage: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// A file or document does not fit the recipe.
     #[error("{0}")]
     Data(String),

@@ -1,9 +1,13 @@
 //! Checkpoints: the model, its optimizer state and the loop's counters, in one folder that is whole or absent.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use learner::{Learner, LearnerFactory};
-use runs::{checkpoints, files, records::FORMAT};
+use runs::{checkpoints, error::failed, files, records::FORMAT};
 use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
@@ -24,6 +28,10 @@ pub struct LoopState {
     pub source: SourceState,
     /// Length of `metrics.jsonl` when the checkpoint was written.
     pub metrics_bytes: u64,
+    /// blake3 of every file that the learner wrote, by name, in a checkpoint that training goes on from. Empty in the last
+    /// checkpoint of a stage (`done.json` has its hash), and in those of older programs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 const LOOP_FILE: &str = "loop.json";
@@ -40,8 +48,9 @@ pub(super) fn save(
     let partial = files::begin_folder(&path)?;
     let filled = (|| {
         learner.save(&partial, with_optimizer)?;
+        let files = if with_optimizer { hashes(&partial)? } else { BTreeMap::new() };
         tokenizer.save(&partial)?;
-        files::write_json(&partial.join(LOOP_FILE), state)?;
+        files::write_json(&partial.join(LOOP_FILE), &LoopState { files, ..state.clone() })?;
         Ok(files::publish(&partial, &path)?)
     })();
     if filled.is_err() {
@@ -51,13 +60,33 @@ pub(super) fn save(
     filled.map(|()| path)
 }
 
-/// Reads where the loop was.
-pub(super) fn state(path: &Path, key: &str) -> Result<LoopState, RunError> {
+/// Reads where the loop was. The checkpoint must be whole and of a step of this stage.
+pub(super) fn state(path: &Path, key: &str, steps: u64) -> Result<LoopState, RunError> {
     let state: LoopState = files::read_json(&path.join(LOOP_FILE)).map_err(|e| unusable(path, &e))?;
     if state.format != FORMAT || state.key != key {
         return Err(unusable(path, &"it is of another stage or version"));
     }
+    if state.step > steps || path.file_name() != checkpoints::of_step(path, state.step).file_name() {
+        return Err(unusable(path, &format!("{LOOP_FILE} is of step {}", state.step)));
+    }
+    for (name, hash) in &state.files {
+        let found = fs::read(path.join(name)).map_err(|e| unusable(path, &format!("{name}: {e}")))?;
+        if blake3::hash(&found).to_hex().as_str() != hash {
+            return Err(unusable(path, &format!("{name} is not what was saved")));
+        }
+    }
     Ok(state)
+}
+
+/// blake3 of every file in a folder, by name.
+fn hashes(folder: &Path) -> Result<BTreeMap<String, String>, RunError> {
+    let mut hashes = BTreeMap::new();
+    for path in files::list(folder)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let content = fs::read(&path).map_err(failed(&path, "read"))?;
+        hashes.insert(name, blake3::hash(&content).to_hex().to_string());
+    }
+    Ok(hashes)
 }
 
 /// Reads the model with its optimizer state.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use runs::{files, records::StageDone};
+use runs::{checkpoints, files, records::StageDone};
 
 use crate::error::RunError;
 
@@ -15,9 +15,19 @@ pub(super) fn is_done(stage: &Path) -> bool {
     path(stage).exists()
 }
 
-/// What a finished stage cost; `None` if the stage is not finished.
-pub(super) fn read(stage: &Path) -> Result<Option<StageDone>, RunError> {
-    Ok(files::read_optional(&path(stage))?)
+/// The last checkpoint of a finished stage, which must be the one that the stage ended with.
+pub(super) fn checkpoint(stage: &Path) -> Result<PathBuf, RunError> {
+    let unusable = |reason: String| RunError::Finished { stage: stage.to_owned(), reason };
+    let done: StageDone = files::read_json(&path(stage))?;
+    let checkpoint = checkpoints::of_step(stage, done.steps);
+    if checkpoints::last(stage)?.as_ref() != Some(&checkpoint) {
+        return Err(unusable(format!("its last checkpoint is not that of step {}", done.steps)));
+    }
+    let hash = checkpoints::weights_hash(&checkpoint).map_err(|e| unusable(e.to_string()))?;
+    if hash != done.weights_hash {
+        return Err(unusable(format!("the weights in `{}` are not those of its end", checkpoint.display())));
+    }
+    Ok(checkpoint)
 }
 
 /// Marks a stage as finished: written last, when everything else is there.

@@ -10,7 +10,7 @@ use std::{
 
 use runs::{FileError, error::failed, files, records::StageInfo};
 
-use super::done::is_done;
+use super::done::{self, is_done};
 use crate::{error::RunError, eval::Suite};
 
 /// A stage that may lie finished in another run folder.
@@ -38,6 +38,7 @@ impl Wanted<'_> {
             if !is_done(&there) || files::read_json::<StageInfo>(&there.join("stage.json"))?.key != self.key {
                 continue;
             }
+            done::checkpoint(&there)?;
             let partial = files::begin_folder(self.folder)?;
             copy(&there, &partial)?;
             self.remove_foreign_suites(&partial.join("evals"))?;

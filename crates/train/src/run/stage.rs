@@ -1,6 +1,7 @@
 //! One stage from beginning to end: resume, loop, checkpoints, evaluation, the mark that it is done.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -59,7 +60,8 @@ impl StageRun<'_> {
         let milestones = self.stage.stage.evaluate_milestones;
         let wanted = Wanted { folder: self.folder, key: self.key, suites: self.suites, milestones };
         let taken_from = wanted.take(self.reuse)?;
-        if done::read(self.folder)?.is_some() {
+        if done::is_done(self.folder) {
+            done::checkpoint(self.folder)?;
             if let Some(folder) = self.folder.file_name().and_then(|name| name.to_str()) {
                 observer.on(Event::StageKnown { folder, taken_from });
             }
@@ -141,6 +143,7 @@ impl StageRun<'_> {
             ledger: training.ledger.clone(),
             source: training.source.state(),
             metrics_bytes: journals.metrics.sync()?,
+            files: BTreeMap::new(),
         };
         let unfinished = training.step < training.steps;
         let path = checkpoint::save(self.folder, &*training.learner, self.tokenizer, &state, unfinished)?;
@@ -153,7 +156,7 @@ impl StageRun<'_> {
         let mut source = self.source()?;
         let (learner, step, ledger, bytes) = match checkpoints::last(self.folder)? {
             Some(path) => {
-                let state = checkpoint::state(&path, self.key)?;
+                let state = checkpoint::state(&path, self.key, self.stage.stage.total_steps())?;
                 if !source.restore(&state.source) {
                     return Err(checkpoint::unusable(&path, &"its counters are of another mix"));
                 }
@@ -173,7 +176,7 @@ impl StageRun<'_> {
             let key = Stream::root(self.seed).fork("weights").key();
             return Ok(self.factory.fresh(self.model, key)?);
         };
-        self.open(&last_checkpoint(parent)?)
+        self.open(&done::checkpoint(parent)?)
     }
 
     fn open(&self, checkpoint: &Path) -> Result<Box<dyn Learner>, RunError> {

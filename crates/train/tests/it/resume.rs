@@ -437,6 +437,64 @@ fn a_damaged_checkpoint_is_named_and_nothing_is_lost() {
     assert_eq!(contents(folder.path()), expected);
 }
 
+/// The checkpoint that a stage was stopped at, in a run that was stopped in the middle of its first stage.
+fn stopped(folder: &Path) -> std::path::PathBuf {
+    let stop = AtomicBool::new(false);
+    let mut observer = StopAt { left: 8, stop: &stop };
+    work(folder, &Fuse::never(), &mut observer, &stop).expect("stopped in order");
+    let stage = fs::read_dir(folder.join("stages")).expect("there are stages").last().expect("one");
+    let checkpoints = fs::read_dir(stage.expect("readable").path().join("checkpoints")).expect("readable");
+    checkpoints.map(|entry| entry.expect("readable").path()).max().expect("there is a checkpoint")
+}
+
+/// Without its state the optimizer would begin again from zero, and the run would end with other bytes.
+#[test]
+fn a_checkpoint_that_lost_a_part_is_not_gone_on_with() {
+    let spoils: [(fn(&Path), &str); 3] = [
+        (|at| fs::remove_file(at.join("optimizer.bin")).expect("there"), "optimizer.bin: No such file"),
+        (
+            |at| fs::write(at.join("optimizer.bin"), [0; 8]).expect("writable"),
+            "optimizer.bin is not what was",
+        ),
+        (|at| fs::rename(at, at.with_file_name("step-000006")).expect("ours"), "loop.json is of step"),
+    ];
+    for (spoil, reason) in spoils {
+        let folder = tempfile::tempdir().expect("a folder");
+        spoil(&stopped(folder.path()));
+        let error = work(folder.path(), &Fuse::never(), &mut (), &AtomicBool::new(false));
+        let error = error.expect_err(reason).to_string();
+        assert!(error.contains("cannot be used") && error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn a_finished_stage_must_hold_the_weights_it_ended_with() {
+    let folder = tempfile::tempdir().expect("a folder");
+    work(folder.path(), &Fuse::never(), &mut (), &AtomicBool::new(false)).expect("the run ends");
+    let stages = fs::read_dir(folder.path().join("stages")).expect("there are stages");
+    let stages: Vec<_> = stages.map(|stage| stage.expect("readable").path()).collect();
+    let of = |name: &str| {
+        let is = |path: &&std::path::PathBuf| {
+            path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(name))
+        };
+        stages.iter().find(is).expect("the stage was run")
+    };
+    let weights = of("mid").join("checkpoints/step-000003/model.safetensors");
+    let mut changed = fs::read(&weights).expect("there");
+    changed[0] ^= 1;
+    fs::write(&weights, changed).expect("writable");
+    // Found out when the stage is met, and when the next one starts from it.
+    let again = || work(folder.path(), &Fuse::never(), &mut (), &AtomicBool::new(false));
+    let error = again().expect_err("other weights").to_string();
+    assert!(error.contains("finished stage") && error.contains("are not those of its end"), "{error}");
+    assert!(error.ends_with("remove the folder to train the stage again"), "{error}");
+    fs::remove_dir_all(of("mid")).expect("ours");
+    assert_eq!(again().expect("the run ends"), Outcome::Finished(()));
+    fs::remove_dir_all(of("mid").join("checkpoints/step-000003")).expect("ours");
+    let error = again().expect_err("no checkpoint").to_string();
+    assert!(error.contains("its last checkpoint is not that of step 3"), "{error}");
+}
+
 #[test]
 fn a_folder_of_another_recipe_is_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
