@@ -154,6 +154,14 @@ pub struct Cost {
     /// The same with the tokens that were really processed: the operations in units of a trained token's 6·P.
     #[serde(default)]
     pub real_tokens: f64,
+    /// Updates that were left out because the gradient was not finite.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped_updates: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl std::iter::Sum for Cost {
@@ -166,6 +174,7 @@ impl std::iter::Sum for Cost {
             flops: a.flops + b.flops,
             nominal_tokens: a.nominal_tokens + b.nominal_tokens,
             real_tokens: a.real_tokens + b.real_tokens,
+            skipped_updates: a.skipped_updates + b.skipped_updates,
         })
     }
 }

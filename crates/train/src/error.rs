@@ -49,6 +49,18 @@ pub enum RunError {
         /// What is wrong.
         reason: String,
     },
+    /// The gradients of a stage stopped being finite.
+    #[error(
+        "stage `{stage}` has diverged: at step {step} the gradient was not finite for the {updates}th update in a row; the last checkpoint is from before that"
+    )]
+    Diverged {
+        /// The stage.
+        stage: String,
+        /// The step.
+        step: u64,
+        /// Updates that were left out one after the other.
+        updates: u64,
+    },
     /// A finished stage does not hold what it ended with.
     #[error(
         "the finished stage `{stage}` cannot be used: {reason}; remove the folder to train the stage again"

@@ -23,6 +23,9 @@ pub struct Ledger {
     pub with_reference: bool,
     /// Optimizer steps that were left out because the gradient was not finite.
     pub skipped_updates: u64,
+    /// How many of them were the latest updates, one after the other.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped_in_a_row: u64,
     seen: BTreeMap<Kind, Seen>,
 }
 
@@ -109,7 +112,18 @@ impl<'de> Deserialize<'de> for Kind {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Ledger {
+    /// Counts an update that was left out because the gradient was not finite, or one that was applied.
+    pub(crate) fn count_update(&mut self, applied: bool) {
+        self.skipped_updates += u64::from(!applied);
+        self.skipped_in_a_row = if applied { 0 } else { self.skipped_in_a_row + 1 };
+    }
+
     /// Counts a problem that was trained on with so many tokens.
     pub fn see(&mut self, problem: &Problem, tokens: u64) {
         let seen = self.seen.entry(Kind::of(problem)).or_default();
@@ -144,6 +158,7 @@ impl Ledger {
             flops: 6.0 * parameters as f64 * real_tokens,
             nominal_tokens,
             real_tokens,
+            skipped_updates: self.skipped_updates,
         }
     }
 }

@@ -42,11 +42,14 @@ pub struct Report {
     pub timings: MetricsRow,
 }
 
+/// Updates that are left out one after the other before the stage counts as diverged.
+const SKIPPED_AT_MOST: u64 = 10;
+
 impl Training<'_> {
     /// Takes the next step, or says that there is none. `measure` adds measurements of the model after it.
     ///
     /// # Errors
-    /// If the model or the source fails; the model is then in the middle of a step.
+    /// If the model or the source fails, or training has diverged; the model is then in the middle of a step.
     pub fn next(
         &mut self,
         observer: &mut dyn Observer,
@@ -81,10 +84,12 @@ impl Training<'_> {
                 batch.observe(&pass, &mut metrics);
             }
             let applied = self.learner.optim_step(&optimizer)?;
+            self.ledger.count_update(applied.applied);
             if applied.applied {
                 metrics.mean("grad_norm", applied.grad_norm, 1.0);
-            } else {
-                self.ledger.skipped_updates += 1;
+            } else if self.ledger.skipped_in_a_row >= SKIPPED_AT_MOST {
+                let (stage, step) = (self.stage.name.clone(), self.step);
+                return Err(RunError::Diverged { stage, step, updates: SKIPPED_AT_MOST });
             }
         }
         let seconds = training.seconds();

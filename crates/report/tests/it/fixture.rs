@@ -259,6 +259,7 @@ fn counts(path: &Path, kind: StageKind, steps: u64) {
                 flops: 2.0e12,
                 nominal_tokens: 400_000.0,
                 real_tokens: 500_000.0,
+                skipped_updates: 0,
             },
             weights_hash: "ab".repeat(32),
         },

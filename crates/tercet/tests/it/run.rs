@@ -210,7 +210,7 @@ fn a_damaged_checkpoint_is_named_and_not_used() {
     let again = tercet(dir.path(), &args);
     let shown = again.stderr.lines().last().unwrap_or_default().replace(relative, "CHECKPOINT");
     assert_eq!(again.code, 1);
-    insta::assert_snapshot!(shown, @"error: the checkpoint `CHECKPOINT` cannot be used: CHECKPOINT/model.safetensors: not a whole safetensors file (incomplete metadata, file not fully covered); remove it to go on from the one before, or the stage's folder to begin the stage again");
+    insta::assert_snapshot!(shown, @"error: the finished stage `run/stages/pre-1c352eb513` cannot be used: the weights in `CHECKPOINT` are not those of its end; remove the folder to train the stage again");
 }
 
 #[test]

@@ -113,7 +113,8 @@ impl StageRun<'_> {
             journals.metrics.push(&report.metrics)?;
             journals.timings.push(&report.timings)?;
             observer.on(Event::Step { info, metrics: &report.metrics, timings: &report.timings });
-            if self.is_due(training) || self.is_stopped() {
+            let healthy = training.ledger.skipped_in_a_row == 0;
+            if self.is_due(training) || healthy && self.is_stopped() {
                 let path = self.save(training, journals)?;
                 observer.on(Event::Checkpoint { path: &path });
             }
@@ -129,6 +130,10 @@ impl StageRun<'_> {
     fn is_due(&self, training: &Training<'_>) -> bool {
         let stage = &self.stage.stage;
         let every = stage.checkpoint_every;
+        if training.step < training.steps && training.ledger.skipped_in_a_row > 0 {
+            // It would take the place of a checkpoint from before the gradients stopped being finite.
+            return false;
+        }
         training.step == training.steps
             || stage.milestones.contains(&training.step)
             || (every > 0 && training.step.is_multiple_of(every))

@@ -243,6 +243,22 @@ fn every_metric_has_its_line_in_the_documentation() {
     assert!(missing.is_empty(), "docs/training.md does not name {missing:?}");
 }
 
+/// Ten updates in a row that are left out are the end, and what was saved before them stays.
+#[test]
+fn a_stage_that_diverges_stops_with_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let overrides = ["stage.pre.optimizer.lr=1e300", "stage.pre.steps=20", "stage.pre.checkpoint_every=1"];
+    let factory = Factory::new(Fuse::never());
+    let run = Run::open(recipe(&overrides), folder.path(), &factory, Options::default());
+    let error = run.expect("the folder opens").execute(&mut (), &AtomicBool::new(false));
+    let message = error.expect_err("the model is broken").to_string();
+    assert!(message.starts_with("stage `pre` has diverged: at step 11"), "{message}");
+    let stage = stage(&folder.path().join("stages"), "pre");
+    let kept: Vec<_> = fs::read_dir(stage.join("checkpoints")).expect("readable").collect();
+    assert_eq!(kept.len(), 1, "of step 1, the last one that was applied");
+    assert!(stage.join("checkpoints/step-000001").is_dir() && !stage.join("done.json").exists());
+}
+
 /// A learning rate that breaks the model at its first step: the run goes on, says so, and can be resumed.
 #[test]
 fn gradients_that_are_not_finite_are_left_out_and_counted() {

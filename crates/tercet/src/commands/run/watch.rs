@@ -120,5 +120,9 @@ impl Terminal {
             done.cost.sampled_tokens as f64 / 1e6,
             duration(seconds),
         ));
+        if done.cost.skipped_updates > 0 {
+            let updates = done.cost.skipped_updates;
+            self.tell(&format!("  {updates} updates were left out: the gradient was not finite"));
+        }
     }
 }
