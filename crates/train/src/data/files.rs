@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use problems::{Cell, Problem, Record};
+use problems::{Cell, Problem, Record, Split, SplitRule, split::Identity};
 
 /// A file of problem records, one a line. It knows where the lines of each cell are; the content stays on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +20,11 @@ pub struct DataFile {
 }
 
 impl DataFile {
-    /// Reads a file once and checks every record.
+    /// Reads a file once and checks every record. None may be a problem of the test split under the recipe's rule.
     ///
     /// # Errors
     /// The line and what is wrong with it, or why the file cannot be read.
-    pub fn index(path: &Path) -> Result<Self, String> {
+    pub fn index(path: &Path, rule: SplitRule) -> Result<Self, String> {
         if path.extension().is_some_and(|extension| extension == "gz" || extension == "zst") {
             return Err(format!(
                 "`{}` is compressed: unpack it, problems are read from their places in the file",
@@ -45,14 +45,27 @@ impl DataFile {
             number += 1;
             hasher.update(&line);
             if !line.trim_ascii().is_empty() {
-                let problem =
-                    parse(&line).map_err(|e| format!("`{}`, line {number}: {e}", path.display()))?;
+                let problem = parse(&line).and_then(|problem| not_of_test(problem, rule));
+                let problem = problem.map_err(|e| format!("`{}`, line {number}: {e}", path.display()))?;
                 lines.entry(problem.cell).or_default().push(start);
             }
             start += length as u64;
         }
         Ok(Self { path: path.to_owned(), hash: hasher.finalize().to_hex().to_string(), lines })
     }
+}
+
+/// Gives a problem back unless results could be reported on it.
+fn not_of_test(problem: Problem, rule: SplitRule) -> Result<Problem, String> {
+    let hash = match Identity::of(rule, problem.cell.op) {
+        Identity::Structure => problem.structure_hash(),
+        Identity::Instance => problem.instance_hash(),
+        Identity::Text => problem.text_hash(),
+    };
+    if Split::of(&hash) == Split::Test {
+        return Err("a problem of the test split: make the file with `--split train`".to_owned());
+    }
+    Ok(problem)
 }
 
 /// Checks that files have a problem for every cell of a mix.

@@ -89,13 +89,18 @@ fn read(mut file: &File, data: &DataFile, at: u64, cell: &Cell) -> Result<Proble
 mod tests {
     use std::fs;
 
-    use problems::{Contexts, World, gold::Mode};
+    use problems::{Contexts, Split, SplitRule, World, gold::Mode};
 
     use super::{super::files::check_cells, *};
 
-    fn sequence(op: u32) -> Sequence {
-        let generator = Generator::new(&World::default(), &Contexts::builtin(), 7, None).expect("a world");
+    fn sequence_of(op: u32, split: Split) -> Sequence {
+        let split = Some((split, SplitRule::Structure));
+        let generator = Generator::new(&World::default(), &Contexts::builtin(), 7, split).expect("a world");
         generator.sequence(&cell(op)).expect("a possible cell")
+    }
+
+    fn sequence(op: u32) -> Sequence {
+        sequence_of(op, Split::Train)
     }
 
     fn records(op: u32, n: u64) -> String {
@@ -114,7 +119,7 @@ mod tests {
         let file = |(i, text): (usize, &String)| {
             let path = folder.path().join(format!("{i}.jsonl"));
             fs::write(&path, text).expect("writable");
-            DataFile::index(&path).map(Arc::new)
+            DataFile::index(&path, SplitRule::Structure).map(Arc::new)
         };
         let files = texts.iter().enumerate().map(file).collect();
         (folder, files)
@@ -133,6 +138,18 @@ mod tests {
         assert_eq!(read(5, 3).problem, sequence(5).problem(0).problem);
     }
 
+    /// From op 6 on the structure decides, below it the instance.
+    #[test]
+    fn a_test_problem_is_refused_with_its_line() {
+        for op in [4, 7] {
+            let test = serde_json::to_string(&sequence_of(op, Split::Test).problem(0).record());
+            let (_folder, files) = files(&[records(op, 2) + "\n" + &test.expect("plain data")]);
+            let message = files.expect_err("a test problem");
+            let said = "0.jsonl`, line 3: a problem of the test split: make the file with `--split train`";
+            assert!(message.contains(said), "{message}");
+        }
+    }
+
     #[test]
     fn a_broken_line_a_missing_cell_and_a_changed_file_are_named() {
         let (folder, broken) = files(&[records(6, 1) + "\n{"]);
@@ -141,12 +158,14 @@ mod tests {
         let (_, files) = files(&[records(5, 1)]);
         let message = check_cells(&files.expect("whole"), [&cell(6)].into_iter()).expect_err("another op");
         assert_eq!(message, "the files have no problem of op 6 in `zoo` (forward)");
-        let message =
-            DataFile::index(&folder.path().join("0.jsonl.gz")).expect_err("not to be read in places");
+        let message = DataFile::index(&folder.path().join("0.jsonl.gz"), SplitRule::Structure)
+            .expect_err("not to be read in places");
         assert!(message.contains("is compressed: unpack it"), "{message}");
         let path = folder.path().join("0.jsonl");
         fs::write(&path, records(6, 2)).expect("writable");
-        let supply = Supply::of_files(&[Arc::new(DataFile::index(&path).expect("whole"))]).expect("readable");
+        let supply =
+            Supply::of_files(&[Arc::new(DataFile::index(&path, SplitRule::Structure).expect("whole"))])
+                .expect("readable");
         fs::write(&path, records(6, 1)).expect("writable");
         assert!(supply.problem(&cell(6), 0).is_ok());
         let error = supply.problem(&cell(6), 1).expect_err("the line is gone");

@@ -11,7 +11,7 @@ use problems::{
     Generator,
     context::{Context, Contexts},
     spec::{Cell, OP_MAX, SpecError},
-    split::Split,
+    split::{Split, SplitRule},
 };
 use runs::{
     SuiteConfig,
@@ -38,12 +38,12 @@ impl Files<'_> {
         Ok(folder.join(name))
     }
 
-    fn data(&mut self, name: &str) -> Result<Arc<DataFile>, String> {
+    fn data(&mut self, name: &str, rule: SplitRule) -> Result<Arc<DataFile>, String> {
         let path = self.path(name)?;
         if let Some(known) = self.indexed.get(&path) {
             return Ok(Arc::clone(known));
         }
-        let data = Arc::new(DataFile::index(&path)?);
+        let data = Arc::new(DataFile::index(&path, rule)?);
         self.indexed.insert(path, Arc::clone(&data));
         Ok(data)
     }
@@ -338,7 +338,7 @@ impl Checks<'_, '_> {
             self.stage(stage, document)?;
             let generator = if stage.kind == StageKind::Rl { &rl } else { &train };
             let cells = self.mix(document, &stage.mix, generator)?;
-            let files = self.files(stage, &cells, files)?;
+            let files = self.files(stage, &cells, files, document.split)?;
             stages.push(ArmStage { stage: stage.clone(), cells, files });
         }
         self.validation(&stages, document, contexts)?;
@@ -372,15 +372,16 @@ impl Checks<'_, '_> {
         Ok(())
     }
 
-    /// A stage's files, which must have what its mix asks for.
+    /// A stage's files, which must have what its mix asks for and no problem of the test split.
     fn files(
         &self,
         stage: &Stage,
         cells: &BTreeMap<Cell, f64>,
         files: &mut Files<'_>,
+        rule: SplitRule,
     ) -> Result<Vec<Arc<DataFile>>, RecipeError> {
         let wrong = |message| self.error(&format!("stage.{}.files", stage.name), message);
-        let data: Result<Vec<_>, String> = stage.files.iter().map(|name| files.data(name)).collect();
+        let data: Result<Vec<_>, String> = stage.files.iter().map(|name| files.data(name, rule)).collect();
         let data = data.map_err(wrong)?;
         if !data.is_empty() {
             check_cells(&data, cells.keys()).map_err(wrong)?;

@@ -172,8 +172,8 @@ mod tests {
                 let cell = mixture.next();
                 mixture.take(cell, 1);
                 // 16 tries, as near to the rate as whole numbers come, one way or the other.
-                let right = (16.0 * rate(cell, step) + if prompt % 2 == 0 { 0.25 } else { 0.75 }) as u64;
-                curriculum.observe(&mut beliefs[cell], right.min(16), 16);
+                let verified = (16.0 * rate(cell, step) + if prompt % 2 == 0 { 0.25 } else { 0.75 }) as u64;
+                curriculum.observe(&mut beliefs[cell], verified.min(16), 16);
                 let (low, high) = curriculum.edge();
                 inside += f64::from(u8::from((low..=high).contains(&rate(cell, step)))) / 32.0;
                 op += (cell + 3) as f64 / 32.0;

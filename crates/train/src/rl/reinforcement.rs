@@ -78,9 +78,9 @@ impl<'a> Reinforcement<'a> {
 
     /// Samples the rollouts of a step, times that, and counts what it cost.
     fn roll(&mut self, learner: &mut dyn Learner, step: &mut Step<'_>) -> Result<Vec<Group>, RunError> {
-        let (watch, sampled_before) = (stopwatch::start(), step.ledger.sampled_tokens);
+        let (timer, sampled_before) = (stopwatch::start(), step.ledger.sampled_tokens);
         let Rollouts { groups_P, tried } = self.sampler.roll(learner, &mut self.mixture, step)?;
-        let seconds = watch.seconds();
+        let seconds = timer.seconds();
         step.timings.set("timing_s/gen", seconds);
         let sampled = step.ledger.sampled_tokens - sampled_before;
         step.timings.set("tokens_per_second/sample", sampled as f64 / seconds);
@@ -213,9 +213,9 @@ impl BatchSource for Reinforcement<'_> {
         let groups_P = self.roll(learner, step)?;
         self.store(&groups_P, step.number)?;
         let mut rows: Vec<Row<'_>> = groups_P.iter().flat_map(Row::of_group).collect();
-        let watch = stopwatch::start();
+        let timer = stopwatch::start();
         self.score(&mut rows, step)?;
-        step.timings.set("timing_s/ref", watch.seconds());
+        step.timings.set("timing_s/ref", timer.seconds());
         self.assign_advantages(&groups_P, &mut rows, step.metrics);
         let mut updates = Vec::new();
         for epoch in 0..self.policy.epochs {

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::atomic::AtomicBool};
 
-use problems::{Cell, Contexts, Generator, World, gold::Mode};
+use problems::{Cell, Contexts, Generator, Split, SplitRule, World, gold::Mode};
 use runs::{
     lines,
     records::{Exposure, MetricsRow, StageDone},
@@ -94,7 +94,8 @@ fn tokens_and_shares_are_exact_to_a_row() {
 fn a_stage_can_train_on_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let world = World { distractors: 0.0, ..World::default() };
-    let generator = Generator::new(&world, &Contexts::builtin(), 5, None).expect("a world");
+    let split = Some((Split::Train, SplitRule::Structure));
+    let generator = Generator::new(&world, &Contexts::builtin(), 5, split).expect("a world");
     let cell = |op| Cell { op, context: "terse".to_owned(), mode: Mode::Forward };
     let record = |op, i| {
         let problem = generator.sequence(&cell(op)).expect("a possible cell").problem(i);
