@@ -122,19 +122,16 @@ impl WorldArgs {
 
     /// World and contexts to start from.
     fn base(&self) -> anyhow::Result<(World, Told)> {
-        let (world, mut told) = match &self.recipe {
-            Some(path) => {
-                let recipe = Recipe::open(path, &[])?;
-                let first = recipe.document.evaluation.suites.first();
-                let policy = first.map_or(Policy::Paper, |suite| suite.policy);
-                let (contexts, texts) = (recipe.contexts, recipe.context_texts);
-                (recipe.document.world, Told { contexts, texts, added: Vec::new(), policy })
-            }
-            None => {
-                let (texts, added) = (Vec::new(), Vec::new());
-                let told = Told { contexts: Contexts::builtin(), texts, added, policy: Policy::Paper };
-                (World::default(), told)
-            }
+        let (world, mut told) = if let Some(path) = &self.recipe {
+            let recipe = Recipe::open(path, &[])?;
+            let first = recipe.document.evaluation.suites.first();
+            let policy = first.map_or(Policy::Paper, |suite| suite.policy);
+            let (contexts, texts) = (recipe.contexts, recipe.context_texts);
+            (recipe.document.world, Told { contexts, texts, added: Vec::new(), policy })
+        } else {
+            let (texts, added) = (Vec::new(), Vec::new());
+            let told = Told { contexts: Contexts::builtin(), texts, added, policy: Policy::Paper };
+            (World::default(), told)
         };
         for path in &self.context_file {
             let text =

@@ -450,7 +450,8 @@ fn stopped(folder: &Path) -> std::path::PathBuf {
 /// Without its state the optimizer would begin again from zero, and the run would end with other bytes.
 #[test]
 fn a_checkpoint_that_lost_a_part_is_not_gone_on_with() {
-    let spoils: [(fn(&Path), &str); 3] = [
+    type Spoil = (fn(&Path), &'static str);
+    let spoils: [Spoil; 3] = [
         (|at| fs::remove_file(at.join("optimizer.bin")).expect("there"), "optimizer.bin: No such file"),
         (
             |at| fs::write(at.join("optimizer.bin"), [0; 8]).expect("writable"),
