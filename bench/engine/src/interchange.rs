@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ids.truncate(room.saturating_sub(NEW as usize).max(1));
         let mut batch = Batch::default();
         batch.push(&ids);
-        let logprobs = learner.logprobs(&batch)?;
+        let logprobs = learner.logprobs(&batch, 1.0)?;
         let logits = learner.logits(&batch)?;
         let last_logits = logits[logits.len() / ids.len() * (ids.len() - 1)..].to_vec();
         let prompt = Prompt { tokens: ids, key: [0; 32], first: 0, n: 1 };

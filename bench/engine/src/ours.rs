@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let factory = CpuFactory::with_threads(Some(args.threads));
     let mut job = Job::new(args, factory)?;
     let versions = format!("Tercet engine, {}", tercet_engine::instruction_set());
-    say(&Built { parameters: job.learner().parameters(), base, versions })?;
+    say(&Built { parameters: job.learner().parameters()?, base, versions })?;
     let start = Instant::now();
     let mut loss = None;
     for _ in 0..args.warm_up {
@@ -98,8 +98,8 @@ impl Job {
     fn step(&mut self) -> Result<(usize, Option<f64>)> {
         match self {
             Job::Train { learner, batch, objective } => {
-                let loss = learner.forward_backward(batch, objective)?.loss;
-                let done = learner.optim_step(&ADAMW);
+                let loss = learner.forward_backward(batch, objective, 1.0)?.loss;
+                let done = learner.optim_step(&ADAMW)?;
                 ensure!(done.applied, "the gradient is not finite");
                 Ok((batch.len(), Some(loss)))
             }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use tercet_problems::verify::{Policy, verify};
 use serde_json::Value;
+use tercet_problems::verify::{Policy, verify};
 
 use crate::published::{answer_of, gold, rows, text};
 

@@ -116,7 +116,9 @@ fn solve(count: u64) -> Fallible<()> {
     let contexts = Contexts::builtin();
     let mut generators = Vec::new();
     for d in [2, 3] {
-        for style in [None, Some(tercet_problems::context::Style::Terse), Some(tercet_problems::context::Style::Prose)] {
+        for style in
+            [None, Some(tercet_problems::context::Style::Terse), Some(tercet_problems::context::Style::Prose)]
+        {
             let small = World {
                 d,
                 style,

@@ -28,7 +28,24 @@ pub(crate) struct Prediction {
     /// Loss gradient in its log-probability (backward only).
     pub(crate) weight: f32,
     /// Weight of its distribution's divergence from the reference's (backward only).
-    pub(crate) pull: f32,
+    pub(crate) kl_weight: f32,
+}
+
+/// What the output layer is asked about.
+#[derive(Clone, Copy)]
+pub(crate) struct Targets<'a> {
+    pub(crate) predictions_N: &'a [Prediction],
+    /// What the logits are divided by before any log-probability is taken.
+    pub(crate) temperature: f32,
+    /// Log-probabilities `[T, vocab]` that predictions with a `kl_weight` diverge from (backward only).
+    pub(crate) reference_TV: &'a [f32],
+}
+
+impl<'a> Targets<'a> {
+    /// Predictions without a reference.
+    pub(crate) fn of(predictions_N: &'a [Prediction], temperature: f32) -> Targets<'a> {
+        Targets { predictions_N, temperature, reference_TV: &[] }
+    }
 }
 
 /// What the output layer says of the predictions.
@@ -60,8 +77,24 @@ pub(crate) struct Saved<B> {
     pub(crate) lse: B,
     /// `[T, hidden]`: after attention's residual.
     pub(crate) middle: B,
-    /// `[T, 2·mlp]`: gate and up; the backward pass puts their gradient here.
+    /// `[T, 2·mlp]`: gate and up.
     pub(crate) gate_up: B,
+}
+
+/// What the backward pass carries from operation to operation: a buffer `B` and a device's scratch `S`.
+pub(crate) struct Flow<'a, B, S> {
+    /// `[T, hidden]`: gradient of the residual stream.
+    pub(crate) dx: &'a mut B,
+    /// The accumulated gradient of the weights.
+    pub(crate) gradient: &'a mut B,
+    pub(crate) scratch: &'a mut S,
+}
+
+/// What a layer was given, and what it kept.
+pub(crate) struct Kept<'a, B> {
+    /// `[T, hidden]`: its input.
+    pub(crate) x: &'a B,
+    pub(crate) saved: &'a Saved<B>,
 }
 
 /// A place where tensors live and operations run.
@@ -114,46 +147,37 @@ pub(crate) trait Device {
         out: &mut Self::Buf,
     );
     /// Final norm and output layer by chunks of rows: log-probability and entropy of each prediction.
-    fn head(&self, w: &Weights<'_, Self>, x: &Self::Buf, predictions_N: &[Prediction]) -> Scores;
+    fn head(&self, w: &Weights<'_, Self>, x: &Self::Buf, targets: Targets<'_>) -> Scores;
 
     /// The output layer's logits of every row, for inspection.
     fn logits(&self, w: &Weights<'_, Self>, x: &Self::Buf) -> Vec<f32>;
 
-    /// [`Device::head`] and its backward in one pass: `dx` becomes the gradient of every row (0 where nothing
-    /// is predicted). `reference_TV` has the log-probabilities that predictions with a pull diverge from.
+    /// [`Device::head`] and its backward in one pass: `flow.dx` becomes the gradient of every row (0 where nothing
+    /// is predicted).
     fn head_backward(
         &self,
         w: &Weights<'_, Self>,
-        tokens: usize,
         x: &Self::Buf,
-        predictions_N: &[Prediction],
-        reference_TV: &[f32],
-        dx: &mut Self::Buf,
-        gradient: &mut Self::Buf,
-        scratch: &mut Self::Scratch,
+        targets: Targets<'_>,
+        flow: &mut Flow<'_, Self::Buf, Self::Scratch>,
     ) -> Scores;
-    /// Backward of [`Device::mlp`]: `dx` of the output becomes that of `middle`.
+    /// Backward of [`Device::mlp`]: `flow.dx` of the output becomes that of `middle`.
     fn mlp_backward(
         &self,
         w: &Weights<'_, Self>,
         layer: usize,
-        saved: &mut Saved<Self::Buf>,
-        dx: &mut Self::Buf,
-        gradient: &mut Self::Buf,
-        scratch: &mut Self::Scratch,
+        kept: &Kept<'_, Self::Buf>,
+        flow: &mut Flow<'_, Self::Buf, Self::Scratch>,
     );
-    /// Backward of [`Device::project`], [`Device::attention`] and [`Device::qkv`]: `dx` of `middle` becomes
+    /// Backward of [`Device::project`], [`Device::attention`] and [`Device::qkv`]: `flow.dx` of `middle` becomes
     /// that of the layer's input.
     fn attention_backward(
         &self,
         w: &Weights<'_, Self>,
         layer: usize,
         batch: &Flat,
-        x: &Self::Buf,
-        saved: &mut Saved<Self::Buf>,
-        dx: &mut Self::Buf,
-        gradient: &mut Self::Buf,
-        scratch: &mut Self::Scratch,
+        kept: &Kept<'_, Self::Buf>,
+        flow: &mut Flow<'_, Self::Buf, Self::Scratch>,
     );
     /// Backward of [`Device::embed`].
     fn embed_backward(&self, layout: &Layout, batch: &Flat, dx: &Self::Buf, gradient: &mut Self::Buf);

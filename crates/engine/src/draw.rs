@@ -16,7 +16,8 @@ fn uniform(key: &[u8; 32], sample: u32, position: u32) -> f64 {
     (u64::from_le_bytes(bits) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// The token chosen, and its log-probability at temperature 1 without truncation.
+/// The token chosen, and its log-probability at the sampling temperature without truncation. A greedy choice
+/// (temperature 0) has that of temperature 1. `weights` is scratch, as long as the row.
 pub(crate) fn next_token(
     isa: Isa,
     logits: &[f32],
@@ -24,15 +25,19 @@ pub(crate) fn next_token(
     (key, sample, position): (&[u8; 32], u32, u32),
     weights: &mut [f32],
 ) -> (u32, f32) {
-    let row = rows::log_softmax(isa, logits);
-    let token = if sampling.temperature > 0.0 {
-        rows::tempered(isa, logits, row.max, sampling.temperature, weights);
-        truncate(weights, sampling);
-        walk(weights, uniform(key, sample, position))
-    } else {
-        greedy(logits)
-    };
-    (token as u32, row.logprob(logits[token]))
+    let temperature = sampling.temperature;
+    if temperature <= 0.0 {
+        let token = greedy(logits);
+        return (token as u32, rows::log_softmax(isa, logits).logprob(logits[token]));
+    }
+    // The trainer's steps on the same row, hence its bits.
+    weights.copy_from_slice(logits);
+    let shift = rows::at_temperature(isa, weights, temperature);
+    let row = rows::log_softmax(isa, weights);
+    rows::exponentials(isa, weights, row.max);
+    truncate(weights, sampling);
+    let token = walk(weights, uniform(key, sample, position));
+    (token as u32, row.logprob((logits[token] - shift) / temperature))
 }
 
 /// The first of the largest.

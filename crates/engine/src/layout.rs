@@ -62,8 +62,15 @@ pub(crate) struct Layout {
     pub(crate) parameters: usize,
 }
 
+/// Most parameters of a model: 64 GiB of weights, and as much again for each of the optimizer's moments and the
+/// gradient.
+const PARAMETERS_MAX: u128 = 1 << 34;
+
+/// Most elements of the rotation table, `context` × width of a head: 1 GiB.
+const ROTATIONS_MAX: usize = 1 << 28;
+
 impl Layout {
-    /// Lays out the tensors of a model.
+    /// Lays out the tensors of a model. Nothing larger than the list of tensors is allocated.
     pub(crate) fn new(config: &ModelConfig) -> Result<Layout, LearnerError> {
         check(config)?;
         let c = config;
@@ -100,6 +107,7 @@ impl Layout {
         } else {
             tensors.add("lm_head.weight", &[c.vocab, c.hidden], Kind::Matrix)
         };
+        debug_assert_eq!(tensors.end as u128, parameters(c));
         Ok(Layout {
             config: config.clone(),
             tensors: tensors.list,
@@ -147,6 +155,16 @@ impl Builder {
     }
 }
 
+/// Number of parameters of a shape, without laying it out.
+fn parameters(c: &ModelConfig) -> u128 {
+    let [vocab, hidden, mlp] = [c.vocab, c.hidden, c.mlp].map(|n| n as u128);
+    let kv = hidden / c.heads as u128 * c.kv_heads as u128;
+    let qkv = (hidden + 2 * kv) * (hidden + 1);
+    let layer = qkv + hidden * hidden + 3 * hidden * mlp + 2 * hidden;
+    let embeddings = if c.tied { 1 } else { 2 };
+    c.layers as u128 * layer + embeddings * vocab * hidden + hidden
+}
+
 /// Refuses impossible shapes with a sentence.
 fn check(c: &ModelConfig) -> Result<(), LearnerError> {
     let no = |what: String| Err(LearnerError::Request(what));
@@ -157,6 +175,15 @@ fn check(c: &ModelConfig) -> Result<(), LearnerError> {
         return no(format!("the model's vocab = {} is beyond any use", c.vocab));
     }
     c.check().map_err(|(_, what)| LearnerError::Request(what))?;
+    let parameters = parameters(c);
+    if parameters > PARAMETERS_MAX {
+        return no(format!("a model of {parameters} parameters is too large, the most are {PARAMETERS_MAX}"));
+    }
+    let width = c.hidden / c.heads;
+    if c.context * width > ROTATIONS_MAX {
+        let context = c.context;
+        return no(format!("a context of {context} tokens is too long for heads of width {width}"));
+    }
     if [c.eos, c.pad].into_iter().flatten().any(|id| id as usize >= c.vocab) {
         return no(format!("the end or padding token is outside the vocabulary of {}", c.vocab));
     }

@@ -2,7 +2,7 @@
 
 use learner::{Batch, ForwardBackward, LearnerError, Objective};
 
-use crate::device::{Device, Flat, Prediction, Saved, Scores, Weights};
+use crate::device::{Device, Flat, Flow, Kept, Prediction, Saved, Scores, Targets, Weights};
 use crate::layout::Layout;
 
 /// Buffers of a pass, kept from one to the next.
@@ -100,22 +100,29 @@ fn layers_forward<D: Device>(
     if save { w.layout.config.layers } else { 0 }
 }
 
-/// Log-probability and entropy of every token, without gradients.
-pub(crate) fn forward<D: Device>(
+/// Log-probability of every token at a temperature, without gradients.
+pub(crate) fn logprobs<D: Device>(
     device: &D,
     w: &Weights<'_, D>,
     batch: &Flat,
     ws: &mut Workspace<D>,
-) -> (Vec<f32>, Vec<f32>) {
-    let mut logprobs_T = vec![0.0; batch.tokens_T.len()];
-    let mut entropy_T = logprobs_T.clone();
+    temperature: f32,
+) -> Vec<f32> {
+    let mut pass = empty_pass(batch.tokens_T.len());
     if !batch.tokens_T.is_empty() {
         let output = layers_forward(device, w, batch, ws, false);
         let list = predictions(batch);
-        let scores = device.head(w, &ws.streams[output], &list);
-        scatter(&list, &scores, &mut logprobs_T, &mut entropy_T);
+        let scores = device.head(w, &ws.streams[output], Targets::of(&list, temperature));
+        scatter(&list, &scores, &mut pass);
     }
-    (logprobs_T, entropy_T)
+    pass.logprobs_T
+}
+
+/// A loss, and the temperature of the distributions that it is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Loss<'a> {
+    pub(crate) objective: &'a dyn Objective,
+    pub(crate) temperature: f32,
 }
 
 /// One forward and backward pass; adds to `gradient`.
@@ -123,21 +130,42 @@ pub(crate) fn forward_backward<D: Device>(
     device: &D,
     w: &Weights<'_, D>,
     batch: &Flat,
-    objective: &dyn Objective,
+    loss: Loss<'_>,
     ws: &mut Workspace<D>,
     gradient: &mut D::Buf,
 ) -> Result<ForwardBackward, LearnerError> {
-    let count = batch.tokens_T.len();
-    let mut logprobs_T = vec![0.0; count];
-    let mut entropy_T = vec![0.0; count];
-    let mut divergence_T = vec![0.0; count];
-    let mut gradient_T = vec![0.0; count];
-    if count == 0 {
-        let loss = objective.gradient(&[], &mut []);
-        return Ok(ForwardBackward { loss, logprobs_T, entropy_T, divergence_T });
+    if batch.tokens_T.is_empty() {
+        let mut pass = empty_pass(0);
+        pass.loss = loss.objective.gradient(&[], &mut []);
+        return Ok(pass);
     }
     let output = layers_forward(device, w, batch, ws, true);
-    let (x, dx, scratch) = (&ws.streams[output], &mut ws.dx, &mut ws.scratch);
+    let mut flow = Flow { dx: &mut ws.dx, gradient, scratch: &mut ws.scratch };
+    let (pass, any) = head_forward_backward(device, w, batch, loss, &ws.streams[output], &mut flow)?;
+    if any {
+        for layer in (0..w.layout.config.layers).rev() {
+            let kept = Kept { x: &ws.streams[layer], saved: &ws.saved[layer] };
+            device.mlp_backward(w, layer, &kept, &mut flow);
+            device.attention_backward(w, layer, batch, &kept, &mut flow);
+        }
+        device.embed_backward(w.layout, batch, flow.dx, flow.gradient);
+    }
+    Ok(pass)
+}
+
+/// The output layer's part of a pass: `x` is the output of the last layer. Also says whether any prediction has a
+/// gradient.
+fn head_forward_backward<D: Device>(
+    device: &D,
+    w: &Weights<'_, D>,
+    batch: &Flat,
+    Loss { objective, temperature }: Loss<'_>,
+    x: &D::Buf,
+    flow: &mut Flow<'_, D::Buf, D::Scratch>,
+) -> Result<(ForwardBackward, bool), LearnerError> {
+    let count = batch.tokens_T.len();
+    let mut pass = empty_pass(count);
+    let mut gradient_T = vec![0.0; count];
 
     // Rows whose gradient is known to be 0 need no backward pass through the output layer. A gradient that
     // depends on the log-probabilities needs all of them first, and the logits a second time.
@@ -146,67 +174,62 @@ pub(crate) fn forward_backward<D: Device>(
     if constant.is_some_and(|g| g.len() != count) {
         return Err(LearnerError::Request("the objective's gradient does not fit the batch".to_owned()));
     }
-    if constant.is_none() {
-        let scores = device.head(w, x, &list);
-        scatter(&list, &scores, &mut logprobs_T, &mut entropy_T);
-    }
-    let mut loss = 0.0;
-    match constant {
-        Some(constant) => gradient_T.copy_from_slice(constant),
-        None => loss = objective.gradient(&logprobs_T, &mut gradient_T),
+    if let Some(constant) = constant {
+        gradient_T.copy_from_slice(constant);
+    } else {
+        scatter(&list, &device.head(w, x, Targets::of(&list, temperature)), &mut pass);
+        pass.loss = objective.gradient(&pass.logprobs_T, &mut gradient_T);
     }
     for p in &mut list {
         p.weight = gradient_T[p.row as usize + 1];
     }
-    let reference_TV = pull(w.layout, objective, &mut list, count)?;
-    let (active, idle): (Vec<_>, Vec<_>) = list.into_iter().partition(|p| p.weight != 0.0 || p.pull != 0.0);
+    let reference_TV = reference(w.layout, objective, &mut list, count)?;
+    let (active, idle): (Vec<_>, Vec<_>) =
+        list.into_iter().partition(|p| p.weight != 0.0 || p.kl_weight != 0.0);
     if constant.is_some() {
-        let scores = device.head(w, x, &idle);
-        scatter(&idle, &scores, &mut logprobs_T, &mut entropy_T);
+        scatter(&idle, &device.head(w, x, Targets::of(&idle, temperature)), &mut pass);
     }
-    let scores = device.head_backward(w, count, x, &active, reference_TV, dx, gradient, scratch);
-    scatter(&active, &scores, &mut logprobs_T, &mut entropy_T);
+    let targets = Targets { reference_TV, ..Targets::of(&active, temperature) };
+    let scores = device.head_backward(w, x, targets, flow);
+    scatter(&active, &scores, &mut pass);
     if constant.is_some() {
-        loss = objective.gradient(&logprobs_T, &mut gradient_T);
+        pass.loss = objective.gradient(&pass.logprobs_T, &mut gradient_T);
     }
     for (p, divergence) in active.iter().zip(&scores.divergence_N) {
-        divergence_T[p.row as usize + 1] = *divergence;
-        loss += f64::from(p.pull) * f64::from(*divergence);
+        pass.divergence_T[p.row as usize + 1] = *divergence;
+        pass.loss += f64::from(p.kl_weight) * f64::from(*divergence);
     }
-
-    if !active.is_empty() {
-        for layer in (0..w.layout.config.layers).rev() {
-            let saved = &mut ws.saved[layer];
-            device.mlp_backward(w, layer, saved, dx, gradient, scratch);
-            device.attention_backward(w, layer, batch, &ws.streams[layer], saved, dx, gradient, scratch);
-        }
-        device.embed_backward(w.layout, batch, dx, gradient);
-    }
-    Ok(ForwardBackward { loss, logprobs_T, entropy_T, divergence_T })
+    Ok((pass, !active.is_empty()))
 }
 
-/// Gives the predictions the weights of the objective's pull; returns what it pulls towards.
-fn pull<'o>(
+/// Gives the predictions the weights of the objective's KL term; returns the reference's log-probabilities.
+fn reference<'o>(
     layout: &Layout,
     objective: &'o dyn Objective,
     list: &mut [Prediction],
     count: usize,
 ) -> Result<&'o [f32], LearnerError> {
-    let Some(pull) = objective.reference_kl() else { return Ok(&[]) };
-    if pull.weights_T.len() != count || pull.reference_TV.len() != count * layout.config.vocab {
+    let Some(kl) = objective.reference_kl() else { return Ok(&[]) };
+    if kl.weights_T.len() != count || kl.reference_TV.len() != count * layout.config.vocab {
         return Err(LearnerError::Request("the objective's reference does not fit the batch".to_owned()));
     }
     for p in list {
-        p.pull = pull.weights_T[p.row as usize + 1];
+        p.kl_weight = kl.weights_T[p.row as usize + 1];
     }
-    Ok(pull.reference_TV)
+    Ok(kl.reference_TV)
+}
+
+/// What a pass over `count` tokens reports before anything is known.
+fn empty_pass(count: usize) -> ForwardBackward {
+    let zeros = || vec![0.0; count];
+    ForwardBackward { loss: 0.0, logprobs_T: zeros(), entropy_T: zeros(), divergence_T: zeros() }
 }
 
 /// Puts the scores of predictions where their tokens stand.
-fn scatter(list: &[Prediction], scores: &Scores, logprobs_T: &mut [f32], entropy_T: &mut [f32]) {
+fn scatter(list: &[Prediction], scores: &Scores, pass: &mut ForwardBackward) {
     for ((p, logprob), entropy) in list.iter().zip(&scores.logprobs_N).zip(&scores.entropy_N) {
-        logprobs_T[p.row as usize + 1] = *logprob;
-        entropy_T[p.row as usize + 1] = *entropy;
+        pass.logprobs_T[p.row as usize + 1] = *logprob;
+        pass.entropy_T[p.row as usize + 1] = *entropy;
     }
 }
 
@@ -215,7 +238,12 @@ fn predictions(batch: &Flat) -> Vec<Prediction> {
     let mut list = Vec::with_capacity(batch.tokens_T.len());
     for range in batch.starts_S.windows(2) {
         for t in range[0] + 1..range[1].max(range[0] + 1) {
-            list.push(Prediction { row: t as u32 - 1, target: batch.tokens_T[t], weight: 0.0, pull: 0.0 });
+            list.push(Prediction {
+                row: t as u32 - 1,
+                target: batch.tokens_T[t],
+                weight: 0.0,
+                kl_weight: 0.0,
+            });
         }
     }
     list

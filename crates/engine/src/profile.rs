@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use learner::{AdamW, Batch, LearnerError, ModelConfig, Objective};
 
 use crate::cpu::{Cpu, Packed, Scratch};
-use crate::device::{Device, Flat, Optimizer, Prediction, Saved, Scores, Weights};
+use crate::device::{Device, Flat, Flow, Kept, Optimizer, Scores, Targets, Weights};
 use crate::init;
 use crate::kernels::floats::Floats;
 use crate::kernels::gemm::{Left, MR, NR, Right, Write, gemm};
 use crate::kernels::matrix::MatMut;
 use crate::layout::Layout;
-use crate::learner::CpuFactory;
-use crate::model::{self, Workspace};
+use crate::model::{self, Loss, Workspace};
+use crate::verbs::CpuFactory;
 
 /// Seconds since some moment.
 pub type Clock<'a> = &'a (dyn Fn() -> f64 + Sync);
@@ -32,6 +32,7 @@ pub struct Operation {
 
 /// What [`profile`] measured.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Profile {
     /// Floating-point operations per second of the matrix kernel on data in cache, all threads at once.
     pub ceiling: f64,
@@ -72,7 +73,8 @@ pub fn profile(
         let start = now();
         let fresh = device.pack(&layout, &weights, packed.take());
         let w = Weights { layout: &layout, flat: &weights, packed: &fresh };
-        model::forward_backward(&device, &w, &batch, &objective, &mut workspace, &mut gradient)?;
+        let loss = Loss { objective: &objective, temperature: 1.0 };
+        model::forward_backward(&device, &w, &batch, loss, &mut workspace, &mut gradient)?;
         packed = Some(fresh);
         let norm = device.norm(&gradient);
         let scale = if norm > 1.0 { 1.0 / norm } else { 1.0 };
@@ -207,9 +209,9 @@ impl Device for Timed<'_> {
         self.time("mlp", flops, |cpu| cpu.mlp(&plain(w), layer, middle, gate_up, out));
     }
 
-    fn head(&self, w: &Weights<'_, Self>, x: &Buf, predictions_N: &[Prediction]) -> Scores {
-        let flops = product(predictions_N.len(), w.layout.config.vocab, w.layout.config.hidden);
-        self.time("head", flops, |cpu| cpu.head(&plain(w), x, predictions_N))
+    fn head(&self, w: &Weights<'_, Self>, x: &Buf, targets: Targets<'_>) -> Scores {
+        let flops = product(targets.predictions_N.len(), w.layout.config.vocab, w.layout.config.hidden);
+        self.time("head", flops, |cpu| cpu.head(&plain(w), x, targets))
     }
 
     fn logits(&self, w: &Weights<'_, Self>, x: &Buf) -> Vec<f32> {
@@ -219,33 +221,23 @@ impl Device for Timed<'_> {
     fn head_backward(
         &self,
         w: &Weights<'_, Self>,
-        tokens: usize,
         x: &Buf,
-        predictions_N: &[Prediction],
-        reference_TV: &[f32],
-        dx: &mut Buf,
-        gradient: &mut Buf,
-        scratch: &mut Scratch,
+        targets: Targets<'_>,
+        flow: &mut Flow<'_, Buf, Scratch>,
     ) -> Scores {
-        let flops = 3.0 * product(predictions_N.len(), w.layout.config.vocab, w.layout.config.hidden);
-        self.time("head_backward", flops, |cpu| {
-            cpu.head_backward(&plain(w), tokens, x, predictions_N, reference_TV, dx, gradient, scratch)
-        })
+        let flops = 3.0 * product(targets.predictions_N.len(), w.layout.config.vocab, w.layout.config.hidden);
+        self.time("head_backward", flops, |cpu| cpu.head_backward(&plain(w), x, targets, flow))
     }
 
     fn mlp_backward(
         &self,
         w: &Weights<'_, Self>,
         layer: usize,
-        saved: &mut Saved<Buf>,
-        dx: &mut Buf,
-        gradient: &mut Buf,
-        scratch: &mut Scratch,
+        kept: &Kept<'_, Buf>,
+        flow: &mut Flow<'_, Buf, Scratch>,
     ) {
-        let flops = 6.0 * product(dx.len(), w.layout.config.mlp, 1);
-        self.time("mlp_backward", flops, |cpu| {
-            cpu.mlp_backward(&plain(w), layer, saved, dx, gradient, scratch);
-        });
+        let flops = 6.0 * product(flow.dx.len(), w.layout.config.mlp, 1);
+        self.time("mlp_backward", flops, |cpu| cpu.mlp_backward(&plain(w), layer, kept, flow));
     }
 
     fn attention_backward(
@@ -253,16 +245,13 @@ impl Device for Timed<'_> {
         w: &Weights<'_, Self>,
         layer: usize,
         batch: &Flat,
-        x: &Buf,
-        saved: &mut Saved<Buf>,
-        dx: &mut Buf,
-        gradient: &mut Buf,
-        scratch: &mut Scratch,
+        kept: &Kept<'_, Buf>,
+        flow: &mut Flow<'_, Buf, Scratch>,
     ) {
         let matrices = w.layout.qkv_width() + w.layout.q_width();
-        let flops = 2.0 * (product(dx.len(), matrices, 1) + attention_flops(w.layout, batch));
+        let flops = 2.0 * (product(flow.dx.len(), matrices, 1) + attention_flops(w.layout, batch));
         self.time("attention_backward", flops, |cpu| {
-            cpu.attention_backward(&plain(w), layer, batch, x, saved, dx, gradient, scratch);
+            cpu.attention_backward(&plain(w), layer, batch, kept, flow);
         });
     }
 

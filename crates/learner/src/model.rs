@@ -39,6 +39,9 @@ pub struct ModelConfig {
     pub pad: Option<u32>,
 }
 
+/// Most layers of a model.
+const LAYERS_MAX: usize = 1 << 12;
+
 impl ModelConfig {
     /// Whether a model can have this shape; its vocabulary and special tokens are not looked at.
     ///
@@ -56,7 +59,7 @@ impl ModelConfig {
             if value == 0 {
                 return Err((name, format!("the model's {name} must be at least 1")));
             }
-            if value > 1 << 24 {
+            if value > if name == "layers" { LAYERS_MAX } else { 1 << 24 } {
                 return Err((name, format!("the model's {name} = {value} is beyond any use")));
             }
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sampling {
-    /// Logits are divided by it; 0 is greedy.
+    /// Logits are divided by it; 0 is greedy: the likeliest token, of equals the one with the lowest id.
     pub temperature: f32,
     /// Nucleus: smallest set of tokens with at least this probability; 1 is off.
     pub top_p: f32,
@@ -65,8 +65,9 @@ pub enum StopReason {
 pub struct Sample {
     /// The response tokens, the end token included.
     pub tokens: Vec<u32>,
-    /// Log-probability of each under the model at temperature 1 and without top-p or top-k: the number
-    /// the trainer computes for the same token, bit for bit on the CPU.
+    /// Log-probability of each under the model at the sampling temperature, or at temperature 1 where sampling was
+    /// greedy, and without top-p or top-k: the number the trainer computes for the same token at that temperature, bit
+    /// for bit on the CPU.
     pub logprobs: Vec<f32>,
     /// Why it ended.
     pub stop: StopReason,

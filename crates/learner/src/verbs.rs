@@ -27,6 +27,7 @@ pub enum LearnerError {
 
 /// Which way a checkpoint takes from the learner to the caller's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Transfer {
     /// The learner writes files to a disk that both see.
     SharedDisk,

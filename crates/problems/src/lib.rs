@@ -18,3 +18,8 @@ pub use tell::render;
 pub use world::context::{Context, Contexts};
 pub use world::spec::{Cell, SpecError, World};
 pub use world::{class, context, graph, linear, spec, stream};
+
+/// Runs the Rust example of the repository's README as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -7,7 +7,7 @@ use runs::Folder;
 
 use crate::figures::Figure;
 use crate::table::{Row, Table};
-use crate::words::{lacking_sentence, left_out_sentence};
+use crate::words::{lacking_sentence, left_out_sentence, skipped_sentence};
 
 /// `results.md`: question, provenance, verdicts, the table of every suite, and the figures beside it.
 pub(crate) fn render(folder: &Folder, table: &Table, figures: &[Figure]) -> String {
@@ -25,9 +25,10 @@ pub(crate) fn render(folder: &Folder, table: &Table, figures: &[Figure]) -> Stri
     if !table.left_out.is_empty() {
         let _ = writeln!(out, "{}\n", left_out_sentence(&table.left_out));
     }
-    let lacking = lacking_sentence(folder);
-    if !lacking.is_empty() {
-        let _ = writeln!(out, "{lacking}\n");
+    for warning in [lacking_sentence(folder), skipped_sentence(folder)] {
+        if !warning.is_empty() {
+            let _ = writeln!(out, "{warning}\n");
+        }
     }
     verdicts(&mut out, table);
     results(&mut out, table);

@@ -71,6 +71,21 @@ pub(crate) fn lacking_sentence(folder: &Folder) -> String {
     format!("Finished, but metrics.jsonl is missing or ends early: {}.", names.join(", "))
 }
 
+/// Which stages left updates out, in a sentence; empty if none did. (Of unfinished stages, too: a stage that diverged has
+/// no `done.json`.)
+pub(crate) fn skipped_sentence(folder: &Folder) -> String {
+    let skipped = |(name, stage): (&String, &runs::Stage)| {
+        let (_, skipped) = *stage.series("skipped_updates").last()?;
+        let updates: f64 = stage.series("updates").iter().map(|(_, updates)| updates).sum();
+        (skipped > 0.0).then(|| format!("{name} ({skipped} of {updates} updates)"))
+    };
+    let names: Vec<String> = folder.stages.iter().filter_map(skipped).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!("Updates were left out because the gradient was not finite: {}.", names.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use problems::{Problem, Record};
+use problems::{Problem, Record, verify::Policy};
 use serde::Deserialize;
 
 use crate::{
@@ -184,6 +184,12 @@ impl Folder {
 }
 
 impl RecipeFile {
+    /// The policy that a suite is judged by; `paper` if the recipe has no such suite.
+    pub fn policy_of(&self, suite: &str) -> Policy {
+        let suite = self.evaluation.suites.iter().find(|known| known.name == suite);
+        suite.map_or(Policy::Paper, |suite| suite.policy)
+    }
+
     fn read(path: &Path) -> Result<Self, FileError> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,

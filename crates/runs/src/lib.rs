@@ -60,7 +60,7 @@
 //!     answers: BTreeMap::from([("7".into(), 3), ("8".into(), 1)]),
 //!     answer: "7".into(),
 //!     first_faults: BTreeMap::from([("wrong-answer".into(), 1)]),
-//!     gold_nll: 0.4,
+//!     gold_nll: Some(0.4),
 //! };
 //! lines::write(&stage.join("evals/main.jsonl.gz"), &[row.clone()])?;
 //!
@@ -81,6 +81,7 @@ pub mod error;
 pub mod files;
 mod folder;
 pub mod journal;
+mod judgement;
 mod left_out;
 pub mod lines;
 mod lock;
@@ -92,6 +93,7 @@ mod suite;
 pub use claim::{Claim, Matched, MatchedBy, Point, Relation, Side};
 pub use error::FileError;
 pub use folder::{Folder, RecipeFile, Stage, series};
+pub use judgement::Judgement;
 pub use left_out::LeftOut;
 pub use lock::Lock;
 pub use metric::{Faults, Metric, draws};

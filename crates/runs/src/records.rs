@@ -26,7 +26,7 @@
 
 use std::collections::BTreeMap;
 
-use problems::gold::Mode;
+use problems::{gold::Mode, verify::Policy};
 use serde::{Deserialize, Serialize};
 
 /// Version of every file format in this module.
@@ -154,6 +154,14 @@ pub struct Cost {
     /// The same with the tokens that were really processed: the operations in units of a trained token's 6·P.
     #[serde(default)]
     pub real_tokens: f64,
+    /// Updates that were left out because the gradient was not finite.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped_updates: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl std::iter::Sum for Cost {
@@ -166,6 +174,7 @@ impl std::iter::Sum for Cost {
             flops: a.flops + b.flops,
             nominal_tokens: a.nominal_tokens + b.nominal_tokens,
             real_tokens: a.real_tokens + b.real_tokens,
+            skipped_updates: a.skipped_updates + b.skipped_updates,
         })
     }
 }
@@ -211,8 +220,8 @@ pub struct EvalRow {
     pub answer: String,
     /// How many samples had each kind of first fault.
     pub first_faults: BTreeMap<String, u32>,
-    /// Negative log-likelihood of the gold solution, nats per token.
-    pub gold_nll: f64,
+    /// Negative log-likelihood of the gold solution, nats per token; none if the model's numbers are not finite.
+    pub gold_nll: Option<f64>,
 }
 
 /// Says which suite an evaluation is of: `evals/SUITE.json`.
@@ -245,6 +254,9 @@ pub struct Response {
     /// Reward, for rollouts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reward: Option<f64>,
+    /// The policy that a rollout was judged by, if it is not `paper`. (A suite's policy is in the recipe.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
     /// The problem's record, for rollouts (a suite's problems are in the suite's file).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<serde_json::Value>,

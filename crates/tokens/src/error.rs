@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// A tokenizer that could not be trained, read or written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TokenizerError {
     /// A file is missing or unreadable.
     #[error("cannot read {path}: {source}")]

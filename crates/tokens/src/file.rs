@@ -35,19 +35,20 @@ fn added_tokens() -> Value {
     specials().enumerate().map(token).collect()
 }
 
+fn byte_level() -> Value {
+    json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false})
+}
+
 fn pipeline() -> [(&'static str, Value); 5] {
-    let byte_level = json!({
-        "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false,
-    });
     let split = json!({
         "type": "Split", "pattern": {"Regex": split::PATTERN}, "behavior": "Isolated", "invert": false,
     });
     [
         ("added_tokens", added_tokens()),
         ("normalizer", json!({"type": "NFC"})),
-        ("pre_tokenizer", json!({"type": "Sequence", "pretokenizers": [split, byte_level]})),
+        ("pre_tokenizer", json!({"type": "Sequence", "pretokenizers": [split, byte_level()]})),
         ("post_processor", Value::Null),
-        ("decoder", byte_level),
+        ("decoder", byte_level()),
     ]
 }
 
@@ -91,9 +92,37 @@ pub(crate) fn render(contents: &Contents) -> String {
     format!("{:#}\n", Value::Object(file))
 }
 
-/// Reads the text of `tokenizer.json`; the error is the first thing that is not as [`render`] writes it.
+/// Takes back what transformers 5 writes otherwise when it saves a tokenizer of ours again, and what changes no id:
+/// options of the byte-level steps that only matter elsewhere, a post-processor that adds no token, and empty affixes.
+fn settle(file: &mut Value) {
+    if file["decoder"]["type"] == "ByteLevel" {
+        file["decoder"] = byte_level();
+    }
+    // A step of the pre-tokenizer trims no offsets, whatever it says.
+    let steps = file.pointer_mut("/pre_tokenizer/pretokenizers").and_then(Value::as_array_mut);
+    for step in steps.into_iter().flatten().filter(|step| step["type"] == "ByteLevel") {
+        step["trim_offsets"] = json!(false);
+    }
+    let after = &file["post_processor"];
+    let template = after["type"] == "TemplateProcessing" && after["special_tokens"] == json!({});
+    if template || after["type"] == "ByteLevel" {
+        file["post_processor"] = Value::Null;
+    }
+    for affix in ["continuing_subword_prefix", "end_of_word_suffix"] {
+        if file["model"][affix] == "" {
+            file["model"][affix] = Value::Null;
+        }
+    }
+}
+
+/// Reads the text of `tokenizer.json`, as [`render`] wrote it or as transformers saved it again; the error is the first
+/// thing that is otherwise.
 pub(crate) fn parse(text: &str) -> Result<Contents, String> {
-    let file: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    let mut file: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    if !file.is_object() {
+        return Err("it is not an object".to_owned());
+    }
+    settle(&mut file);
     for (key, wanted) in pipeline() {
         if file.get(key).unwrap_or(&Value::Null) != &wanted {
             return Err(format!("its {key} differs"));
@@ -165,7 +194,8 @@ fn config(context: usize) -> String {
     format!("{config:#}\n")
 }
 
-/// Writes both files; neither is ever seen half-written.
+/// Writes both files; neither is ever seen half-written. A name of its own for the unfinished file, not a random one:
+/// the next write takes the place of what a killed one left.
 pub(crate) fn write(dir: &Path, tokenizer: &str, context: usize) -> Result<(), TokenizerError> {
     let failed = |path: &Path, source| TokenizerError::Write { path: path.to_owned(), source };
     fs::create_dir_all(dir).map_err(|e| failed(dir, e))?;

@@ -1,21 +1,14 @@
-//! Text to token ids and back, and packing documents into rows.
-//!
-//! The tokenizer is a byte-level BPE with Qwen2's normaliser, pre-tokeniser and decoder, because that is
-//! the one pipeline that every transformers version leaves alone for a Qwen2 checkpoint: the ids computed
-//! here are the ids computed there. Models of other makers can be asked as well ([`Tokenizer::open_any`]). See `docs/decisions/0060-own-bpe-trainer.md` for what is ours and what
-//! is the `tokenizers` crate's.
+#![doc = include_str!("../README.md")]
 
 mod bpe;
 mod bytes;
 mod error;
 mod file;
 mod foreign;
-mod pack;
 mod split;
 mod tokenizer;
 
 pub use error::TokenizerError;
-pub use pack::{PackError, Row, pack};
 pub use tokenizer::{Encoded, Tokenizer};
 
 /// The padding token. Never part of a document.

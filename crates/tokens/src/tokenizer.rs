@@ -76,15 +76,20 @@ impl Tokenizer {
         Ok(Self::from_contents(Contents { bytes_of, merges: learned.pairs }))
     }
 
-    /// Reads `tokenizer.json` from a tokenizer's or a checkpoint's folder.
+    /// Reads `tokenizer.json` from a tokenizer's or a checkpoint's folder: as [`Tokenizer::save`] wrote it, or as
+    /// transformers saved that again. [`Tokenizer::save`] then writes the first form.
     ///
     /// # Errors
     /// If the file is missing, damaged, or of another pipeline than [`Tokenizer::train`] makes.
     pub fn open(dir: &Path) -> Result<Self, TokenizerError> {
         let (path, text) = Self::read(dir)?;
-        let corrupt = |reason: String| TokenizerError::Corrupt { path: path.clone(), reason };
-        let contents = file::parse(&text).map_err(corrupt)?;
-        let inner = tokenizers::Tokenizer::from_bytes(&text).map_err(|e| corrupt(e.to_string()))?;
+        let contents = file::parse(&text);
+        contents.and_then(Self::from_file).map_err(|reason| TokenizerError::Corrupt { path, reason })
+    }
+
+    fn from_file(contents: Contents) -> Result<Self, String> {
+        let text = file::render(&contents);
+        let inner = tokenizers::Tokenizer::from_bytes(&text).map_err(|e| e.to_string())?;
         Ok(Self::assemble(inner, text, contents))
     }
 
@@ -96,10 +101,10 @@ impl Tokenizer {
     /// If a file is missing or damaged, the tokenizer is not byte-level, or no end token is named.
     pub fn open_any(dir: &Path) -> Result<Self, TokenizerError> {
         let (path, text) = Self::read(dir)?;
-        if file::parse(&text).is_ok() {
-            return Self::open(dir);
-        }
         let unfit = |reason: String| TokenizerError::Unfit { path: path.clone(), reason };
+        if let Ok(contents) = file::parse(&text) {
+            return Self::from_file(contents).map_err(unfit);
+        }
         let inner = tokenizers::Tokenizer::from_bytes(&text).map_err(|e| unfit(e.to_string()))?;
         let foreign::Foreign { bytes_of, eos, pad } = foreign::read(dir, &inner).map_err(unfit)?;
         let (word, merge, byte_id) = (HashMap::new(), HashMap::new(), [0; 256]);
@@ -135,10 +140,8 @@ impl Tokenizer {
     }
 
     fn from_contents(contents: Contents) -> Self {
-        let text = file::render(&contents);
-        let inner = tokenizers::Tokenizer::from_bytes(&text)
-            .expect("a file of our own making: checked by the tests that read it back");
-        Self::assemble(inner, text, contents)
+        Self::from_file(contents)
+            .expect("contents of our own making: checked by the tests that read them back")
     }
 
     fn assemble(inner: tokenizers::Tokenizer, text: String, contents: Contents) -> Self {

@@ -2,7 +2,6 @@
 //! is a sequence of length-prefixed protobuf messages with CRC-32C checksums; the few fields that scalars need
 //! are written here by hand rather than with a protobuf library.
 
-use runs::{error::failed, lines};
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -11,19 +10,18 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use runs::records::MetricsRow;
-use runs::{FileError, files};
+use runs::{FileError, error::failed, files, lines, records::MetricsRow};
 
 use crate::{
+    observer::{Event, Observer},
     stopwatch,
-    watch::{Event, Watch},
 };
 
 /// Writes the metrics of every step to `RUN/tensorboard/STAGE/` and passes all events on. A stage that goes on,
 /// or was done before, is written anew from its metrics: no step is there twice, and none is missing.
 pub struct TensorBoard<'a> {
     run: PathBuf,
-    inner: &'a mut dyn Watch,
+    inner: &'a mut dyn Observer,
     /// The file of the stage that is being trained.
     writer: Option<(PathBuf, BufWriter<File>)>,
     failure: Option<FileError>,
@@ -31,7 +29,7 @@ pub struct TensorBoard<'a> {
 
 impl<'a> TensorBoard<'a> {
     /// For the run in this folder.
-    pub fn new(run: &Path, inner: &'a mut dyn Watch) -> Self {
+    pub fn new(run: &Path, inner: &'a mut dyn Observer) -> Self {
         Self { run: run.to_owned(), inner, writer: None, failure: None }
     }
 
@@ -95,7 +93,7 @@ impl<'a> TensorBoard<'a> {
     }
 }
 
-impl Watch for TensorBoard<'_> {
+impl Observer for TensorBoard<'_> {
     fn on(&mut self, event: Event<'_>) {
         if self.failure.is_none() {
             self.failure = self.write(&event).err();

@@ -1,17 +1,17 @@
-//! The loop: one for pre-training, mid-training and reinforcement learning. It asks its source for a step's
-//! work, passes it through the model, and reports; the caller decides what happens between steps.
+//! The training loop, which pre-training, mid-training and reinforcement learning share. It asks its source for the work
+//! of a step, passes it through the model, and reports. The caller decides what happens between steps.
 
 use learner::Learner;
 use runs::records::MetricsRow;
 
 use crate::{
-    batches::{Source, Step},
     error::RunError,
     ledger::Ledger,
     metrics::Metrics,
+    observer::Observer,
     recipe::Stage,
     stopwatch,
-    watch::Watch,
+    work::{BatchSource, Step},
 };
 
 /// A stage on its way.
@@ -19,7 +19,7 @@ pub struct Training<'a> {
     /// The model.
     pub learner: Box<dyn Learner>,
     /// Where the work comes from.
-    pub source: Box<dyn Source + 'a>,
+    pub source: Box<dyn BatchSource + 'a>,
     /// What was spent and seen.
     pub ledger: Ledger,
     /// The stage.
@@ -42,14 +42,17 @@ pub struct Report {
     pub timings: MetricsRow,
 }
 
+/// Updates that are left out one after the other before the stage counts as diverged.
+const SKIPPED_AT_MOST: u64 = 10;
+
 impl Training<'_> {
     /// Takes the next step, or says that there is none. `measure` adds measurements of the model after it.
     ///
     /// # Errors
-    /// If the model or the source fails; the model is then in the middle of a step.
+    /// If the model or the source fails, or training has diverged; the model is then in the middle of a step.
     pub fn next(
         &mut self,
-        watch: &mut dyn Watch,
+        observer: &mut dyn Observer,
         measure: &mut Measure<'_>,
     ) -> Result<Option<Report>, RunError> {
         if self.step >= self.steps {
@@ -63,7 +66,7 @@ impl Training<'_> {
             metrics: &mut metrics,
             timings: &mut timings,
             ledger: &mut self.ledger,
-            watch,
+            observer,
         };
         let updates = self.source.work(&mut *self.learner, &mut step)?;
         let share = self.stage.schedule.at(self.step, self.steps);
@@ -73,18 +76,20 @@ impl Training<'_> {
         let training = stopwatch::start();
         let mut trained = 0;
         for update in updates {
-            for mut piece in update {
-                piece.prepare()?;
+            for mut batch in update {
+                batch.prepare()?;
                 let pass =
-                    self.learner.forward_backward(piece.batch(), piece.objective(), piece.temperature())?;
-                trained += piece.batch().len() as u64;
-                piece.observe(&pass, &mut metrics);
+                    self.learner.forward_backward(batch.batch(), batch.objective(), batch.temperature())?;
+                trained += batch.batch().len() as u64;
+                batch.observe(&pass, &mut metrics);
             }
             let applied = self.learner.optim_step(&optimizer)?;
+            self.ledger.count_update(applied.applied);
             if applied.applied {
                 metrics.mean("grad_norm", applied.grad_norm, 1.0);
-            } else {
-                self.ledger.skipped_updates += 1;
+            } else if self.ledger.skipped_in_a_row >= SKIPPED_AT_MOST {
+                let (stage, step) = (self.stage.name.clone(), self.step);
+                return Err(RunError::Diverged { stage, step, updates: SKIPPED_AT_MOST });
             }
         }
         let seconds = training.seconds();

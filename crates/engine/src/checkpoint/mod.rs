@@ -2,6 +2,9 @@
 //!
 //! Every file is written under another name, flushed to disk and renamed, so a file that has its name is
 //! whole. The tokenizer's files are the caller's.
+//!
+//! What a directory claims is held against what it has before memory is asked for: `config.json` against the limits of
+//! [`Layout::new`] and the length of the weights, a weights file's header against its length.
 
 mod config;
 
@@ -10,13 +13,15 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use learner::LearnerError;
+use learner::{LearnerError, ModelConfig};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 pub(crate) use self::config::read_config;
 use self::config::{generation_json, model_json};
 use crate::layout::Layout;
 
+/// The file that holds a model's shape.
+const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -39,7 +44,7 @@ pub(crate) fn save(dir: &Path, layout: &Layout, flat: &[f32]) -> Result<(), Lear
     let views = views(layout, &bytes, "").map_err(|e| error(&dir.join(WEIGHTS), e))?;
     write_tensors(&dir.join(WEIGHTS), views)?;
     write(&dir.join("generation_config.json"), &generation_json(&layout.config))?;
-    write(&dir.join("config.json"), &model_json(&layout.config))
+    write(&dir.join(CONFIG), &model_json(&layout.config))
 }
 
 /// Writes the optimizer's state, or removes one that a former save left behind.
@@ -63,19 +68,42 @@ pub(crate) fn save_optimizer(
     write_tensors(&path, all)
 }
 
+/// The layout of the model that `config` of this directory describes.
+pub(crate) fn layout(dir: &Path, config: &ModelConfig) -> Result<Layout, LearnerError> {
+    Layout::new(config).map_err(|e| match e {
+        LearnerError::Request(reason) => error(&dir.join(CONFIG), reason),
+        other => other,
+    })
+}
+
 /// Reads the weights into the layout's order.
 pub(crate) fn load(dir: &Path, layout: &Layout) -> Result<Vec<f32>, LearnerError> {
+    let files = weight_files(dir)?;
+    let mut bytes = 0;
+    for file in &files {
+        bytes += fs::metadata(file).map_err(|e| error(file, e))?.len();
+    }
     let mut reader = Reader::new(layout, "");
-    let single = dir.join(WEIGHTS);
-    let index = dir.join(INDEX);
-    if !single.exists() && index.exists() {
-        for file in shards(&index)? {
-            reader.file(&dir.join(file), layout)?;
-        }
-    } else {
-        reader.file(&single, layout)?;
+    for file in &files {
+        reader.file(file, layout, bytes)?;
     }
     reader.finish(dir)
+}
+
+/// The files that hold the weights: one, or those that the index names.
+fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, LearnerError> {
+    let (single, index) = (dir.join(WEIGHTS), dir.join(INDEX));
+    if single.exists() {
+        return Ok(vec![single]);
+    }
+    if index.exists() {
+        return Ok(shards(&index)?.into_iter().map(|file| dir.join(file)).collect());
+    }
+    let pickled = ["pytorch_model.bin", "pytorch_model.bin.index.json"].map(|name| dir.join(name));
+    match pickled.iter().find(|path| path.exists()) {
+        Some(path) => Err(error(path, "pickled weights are not read: convert them to safetensors")),
+        None => Ok(vec![single]),
+    }
 }
 
 /// Reads the optimizer's state if there is one.
@@ -113,13 +141,20 @@ impl<'a> Reader<'a> {
     fn new(layout: &Layout, prefix: &'a str) -> Reader<'a> {
         let missing =
             layout.tensors.iter().enumerate().map(|(i, t)| (format!("{prefix}{}", t.name), i)).collect();
-        Reader { prefix, flat: vec![0.0; layout.parameters], missing }
+        Reader { prefix, flat: Vec::new(), missing }
     }
 
-    fn file(&mut self, path: &Path, layout: &Layout) -> Result<(), LearnerError> {
+    /// Reads one of the files that have `all_bytes` together.
+    fn file(&mut self, path: &Path, layout: &Layout, all_bytes: u64) -> Result<(), LearnerError> {
         let bytes = fs::read(path).map_err(|e| error(path, e))?;
         let tensors = SafeTensors::deserialize(&bytes)
             .map_err(|e| error(path, format!("not a whole safetensors file ({e})")))?;
+        // The narrowest type that is read has two bytes a number.
+        let parameters = layout.parameters;
+        if all_bytes / 2 < parameters as u64 {
+            let reason = format!("{all_bytes} bytes are too few for the {parameters} parameters of {CONFIG}");
+            return Err(error(path, reason));
+        }
         self.tensors(path, &tensors, layout)
     }
 
@@ -129,6 +164,9 @@ impl<'a> Reader<'a> {
         tensors: &SafeTensors<'_>,
         layout: &Layout,
     ) -> Result<(), LearnerError> {
+        if self.flat.is_empty() {
+            self.flat = vec![0.0; layout.parameters];
+        }
         let mut names = tensors.names();
         names.sort_unstable();
         for name in names {
@@ -146,8 +184,15 @@ impl<'a> Reader<'a> {
                 let (found, wanted) = (view.shape(), &tensor.shape);
                 return Err(error(path, format!("tensor {name} has shape {found:?} instead of {wanted:?}")));
             }
-            convert(&view, &mut self.flat[tensor.span.clone()])
+            let values = &mut self.flat[tensor.span.clone()];
+            convert(&view, values)
                 .map_err(|dtype| error(path, format!("tensor {name} has the unsupported type {dtype:?}")))?;
+            if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+                return Err(error(
+                    path,
+                    format!("tensor {name} holds {value}, which is not a finite number"),
+                ));
+            }
         }
         Ok(())
     }
@@ -213,6 +258,9 @@ fn write_tensors(path: &Path, views: BTreeMap<String, TensorView<'_>>) -> Result
 }
 
 /// Writes a file so that it is either whole or absent (or its former self).
+///
+/// Crates that do this choose a random name for the unfinished file, so every kill leaves another one behind, as large
+/// as the weights. Here the next write takes the place of what a killed one left. The folder is flushed as well.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), LearnerError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".partial");

@@ -2,8 +2,9 @@
 //! result depends on that row alone.
 
 use crate::cpu::gradient::{self, Sums};
-use crate::cpu::scratch;
 use crate::cpu::weights::{BackwardMatrix, Packed, PackedLayer};
+use crate::cpu::{Cpu, scratch};
+use crate::device::Weights;
 use crate::kernels::gemm::Write;
 use crate::kernels::matrix::MatMut;
 use crate::kernels::{Isa, rows};
@@ -123,8 +124,7 @@ impl LayerView<'_> {
     pub(crate) fn qkv_backward(
         &self,
         matrix: &BackwardMatrix,
-        x: &[f32],
-        positions: &[u32],
+        (x, positions): (&[f32], &[u32]),
         dqkv: &[f32],
         dx: &mut [f32],
         sums: &mut Sums<'_>,
@@ -153,14 +153,12 @@ impl LayerView<'_> {
 /// apart.
 pub(crate) fn logits(
     isa: Isa,
-    layout: &Layout,
-    flat: &[f32],
-    packed: &Packed,
+    w: &Weights<'_, Cpu>,
     x: &[f32],
     (h, stride): (&mut [f32], usize),
     logits: &mut MatMut<'_>,
 ) {
-    let c = &layout.config;
-    rows::rms_norm(isa, x, &flat[layout.final_norm.clone()], c.norm_eps as f32, h, stride);
-    packed.head.apply(isa, h, stride, logits, None, Write::Store);
+    let gain = &w.flat[w.layout.final_norm.clone()];
+    rows::rms_norm(isa, x, gain, w.layout.config.norm_eps as f32, h, stride);
+    w.packed.head.apply(isa, h, stride, logits, None, Write::Store);
 }

@@ -26,7 +26,7 @@ use self::head::Head;
 use self::layer::LayerView;
 use self::weights::BackwardMatrix;
 pub(crate) use self::weights::Packed;
-use crate::device::{Device, Flat, Optimizer, Prediction, Saved, Scores, Weights};
+use crate::device::{Device, Flat, Flow, Kept, Optimizer, Saved, Scores, Targets, Weights};
 use crate::kernels::floats::Floats;
 use crate::kernels::matrix::MatMut;
 use crate::kernels::{Isa, rows};
@@ -58,8 +58,8 @@ impl Cpu {
         }
     }
 
-    fn head_view<'a>(&self, w: &Weights<'a, Cpu>, x: &'a [f32]) -> Head<'a> {
-        Head { isa: self.isa, layout: w.layout, flat: w.flat, packed: w.packed, x }
+    fn head_view<'a>(&self, w: &'a Weights<'a, Cpu>, x: &'a [f32]) -> Head<'a> {
+        Head { isa: self.isa, w, x }
     }
 }
 
@@ -193,8 +193,8 @@ impl Device for Cpu {
         });
     }
 
-    fn head(&self, w: &Weights<'_, Cpu>, x: &Floats, predictions_N: &[Prediction]) -> Scores {
-        self.pool.install(|| self.head_view(w, x).scores(predictions_N))
+    fn head(&self, w: &Weights<'_, Cpu>, x: &Floats, targets: Targets<'_>) -> Scores {
+        self.pool.install(|| self.head_view(w, x).scores(targets))
     }
 
     fn logits(&self, w: &Weights<'_, Cpu>, x: &Floats) -> Vec<f32> {
@@ -204,7 +204,7 @@ impl Device for Cpu {
             chunks(x, c.hidden).zip(logits.par_chunks_mut(CHUNK * c.vocab)).for_each(|(x, logits)| {
                 let mut rows = MatMut::new(logits, x.len() / c.hidden, c.vocab, c.vocab);
                 scratch::with([x.len()], |[h]| {
-                    layer::logits(self.isa, w.layout, w.flat, w.packed, x, (h, c.hidden), &mut rows);
+                    layer::logits(self.isa, w, x, (h, c.hidden), &mut rows);
                 });
             });
         });
@@ -214,29 +214,24 @@ impl Device for Cpu {
     fn head_backward(
         &self,
         w: &Weights<'_, Cpu>,
-        tokens: usize,
         x: &Floats,
-        predictions_N: &[Prediction],
-        reference_TV: &[f32],
-        dx: &mut Floats,
-        gradient: &mut Floats,
-        scratch: &mut Scratch,
+        targets: Targets<'_>,
+        flow: &mut Flow<'_, Floats, Scratch>,
     ) -> Scores {
-        dx.resize(0);
-        dx.resize(tokens * w.layout.config.hidden);
-        self.pool
-            .install(|| self.head_view(w, x).backward(predictions_N, reference_TV, dx, gradient, scratch))
+        flow.dx.resize(0);
+        flow.dx.resize(x.len());
+        self.pool.install(|| self.head_view(w, x).backward(targets, flow))
     }
 
     fn mlp_backward(
         &self,
         w: &Weights<'_, Cpu>,
         layer: usize,
-        saved: &mut Saved<Floats>,
-        dx: &mut Floats,
-        gradient: &mut Floats,
-        scratch: &mut Scratch,
+        kept: &Kept<'_, Floats>,
+        flow: &mut Flow<'_, Floats, Scratch>,
     ) {
+        let Flow { dx, gradient, scratch } = flow;
+        let saved = kept.saved;
         let view = self.view(w, layer);
         let (hidden, mlp) = (w.layout.config.hidden, w.layout.config.mlp);
         let wide = 2 * mlp;
@@ -267,12 +262,11 @@ impl Device for Cpu {
         w: &Weights<'_, Cpu>,
         layer: usize,
         batch: &Flat,
-        x: &Floats,
-        saved: &mut Saved<Floats>,
-        dx: &mut Floats,
-        gradient: &mut Floats,
-        scratch: &mut Scratch,
+        kept: &Kept<'_, Floats>,
+        flow: &mut Flow<'_, Floats, Scratch>,
     ) {
+        let Flow { dx, gradient, scratch } = flow;
+        let (x, saved) = (kept.x, kept.saved);
         let view = self.view(w, layer);
         let (hidden, heads) = (w.layout.config.hidden, heads(w.layout));
         let (count, q_width, width) = (dx.len() / hidden, heads.query * heads.dim, heads.width());
@@ -304,7 +298,7 @@ impl Device for Cpu {
                 gradient,
                 |rows, dx, sums| {
                     let (x, dqkv) = (of(x, &rows, hidden), of(dqkv, &rows, width));
-                    view.qkv_backward(qkv, x, &batch.positions_T[rows], dqkv, dx, sums);
+                    view.qkv_backward(qkv, (x, &batch.positions_T[rows]), dqkv, dx, sums);
                 },
             );
         });

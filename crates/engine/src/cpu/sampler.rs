@@ -281,7 +281,7 @@ impl<'a> Worker<'a> {
         scratch::with([x.len()], |[h]| {
             let (hidden, vocab) = (self.w.layout.config.hidden, self.w.layout.config.vocab);
             let mut rows = MatMut::new(logits, x.len() / hidden, vocab, vocab);
-            layer::logits(self.cpu.isa, self.w.layout, self.w.flat, self.w.packed, x, (h, hidden), &mut rows);
+            layer::logits(self.cpu.isa, self.w, x, (h, hidden), &mut rows);
         });
     }
 

@@ -25,6 +25,7 @@ impl Matrix {
     }
 
     /// y = x · Wᵀ (+ bias) for row-major `x`, `stride` from row to row.
+    #[expect(clippy::too_many_arguments, reason = "the kernel's own arguments, with the matrix filled in")]
     pub(crate) fn apply(
         &self,
         isa: Isa,

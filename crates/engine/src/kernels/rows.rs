@@ -3,6 +3,10 @@
 //! every instruction set gives the same bits.
 
 #![expect(clippy::inline_always, reason = "bodies must be compiled with their caller's instruction set")]
+#![expect(
+    clippy::too_many_arguments,
+    reason = "a kernel's arguments are its arrays and constants, and each is compiled three times behind one entry"
+)]
 
 use super::Isa;
 
@@ -370,21 +374,22 @@ for_each_isa! {
 }
 
 for_each_isa! {
-    /// [`logits_backward`] with the gradient of `pull` · KL(p ‖ q) added: pull · p_j · (log p_j − log q_j − KL).
-    fn pulled_backward(
+    /// [`logits_backward`] with the gradient of `kl_weight` · KL(p ‖ q) added:
+    /// `kl_weight` · p_j · (log p_j − log q_j − KL).
+    fn logits_backward_with_kl(
         logits: &mut [f32],
         row: LogSoftmax,
         target: usize,
         weight: f32,
         reference: &[f32],
         divergence: f32,
-        pull: f32,
+        kl_weight: f32,
     ) {
         let normaliser = row.max + row.log_sum;
         for (z, q) in logits.iter_mut().zip(reference) {
             let logprob = *z - normaliser;
             let p = exp(logprob);
-            *z = if p == 0.0 { 0.0 } else { p * (pull * (logprob - q - divergence) - weight) };
+            *z = if p == 0.0 { 0.0 } else { p * (kl_weight * (logprob - q - divergence) - weight) };
         }
         logits[target] += weight;
     }
@@ -451,10 +456,28 @@ for_each_isa! {
 }
 
 for_each_isa! {
-    /// Sampling weights e^((z − max) / temperature).
-    fn tempered(logits: &[f32], max: f32, temperature: f32, weights: &mut [f32]) {
-        for (w, z) in weights.iter_mut().zip(logits) {
-            *w = exp((*z - max) / temperature);
+    /// Divides a row of logits by a temperature other than 1: z ← (z − max) / temperature. The largest is taken off
+    /// first, so that no temperature makes a logit overflow. Returns the largest.
+    fn divide(logits: &mut [f32], temperature: f32) -> f32 {
+        let max = largest(logits);
+        for z in logits.iter_mut() {
+            *z = (*z - max) / temperature;
+        }
+        max
+    }
+}
+
+/// A row of logits at a temperature, in place. At temperature 1 the row stays as it is, to the bit. Returns what was
+/// taken off every logit before the division: a logit z has become (z − shift) / temperature.
+pub(crate) fn at_temperature(isa: Isa, logits: &mut [f32], temperature: f32) -> f32 {
+    if temperature == 1.0 { 0.0 } else { divide(isa, logits, temperature) }
+}
+
+for_each_isa! {
+    /// Sampling weights: z ← e^(z − max).
+    fn exponentials(logits: &mut [f32], max: f32) {
+        for z in logits.iter_mut() {
+            *z = exp(*z - max);
         }
     }
 }

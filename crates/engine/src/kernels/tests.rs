@@ -189,9 +189,10 @@ fn row_kernels_are_the_same_on_every_instruction_set() {
             let mut logits = gain.clone();
             let row = rows::log_softmax(isa, &logits);
             rows::logits_backward(isa, &mut logits, row, 1, 0.7);
-            let mut weights = vec![0.0; width];
-            rows::tempered(isa, &gain, row.max, 0.8, &mut weights);
-            [logits, weights, vec![row.max, row.log_sum, row.entropy]].concat()
+            let mut weights = gain.clone();
+            let shift = rows::at_temperature(isa, &mut weights, 0.8);
+            rows::exponentials(isa, &mut weights, 0.0);
+            [logits, weights, vec![row.max, row.log_sum, row.entropy, shift]].concat()
         });
         same_everywhere("dot, add, scale, sum_of_squares", |isa| {
             let (mut a, mut b) = (x.clone(), y.clone());
@@ -200,22 +201,19 @@ fn row_kernels_are_the_same_on_every_instruction_set() {
             let sums = vec![rows::dot(isa, &x, &y), rows::sum_of_squares(isa, &x) as f32];
             [a, b, sums].concat()
         });
-        same_everywhere("adamw", |isa| {
-            let step = rows::AdamwStep {
-                scale: 0.5,
-                beta1: 0.9,
-                beta2: 0.95,
-                rate: 0.01,
-                second: 1.3,
-                eps: 1e-8,
-                keep: 0.999,
-            };
-            let (mut w, mut g, mut m) = (x.clone(), y.clone(), z.clone());
-            let mut v: Vec<f32> = z.iter().map(|z| z.abs()).collect();
-            rows::adamw(isa, step, &mut w, &mut g, &mut m, &mut v);
-            [w, g, m, v].concat()
-        });
+        same_everywhere("adamw", |isa| adamw(isa, &x, &y, &z));
     }
+}
+
+/// A step from weights, a gradient and moments: all that it changes.
+fn adamw(isa: Isa, w: &[f32], g: &[f32], m: &[f32]) -> Vec<f32> {
+    let constants = [0.5, 0.9, 0.95, 0.01, 1.3, 1e-8, 0.999];
+    let [scale, beta1, beta2, rate, second, eps, keep] = constants;
+    let step = rows::AdamwStep { scale, beta1, beta2, rate, second, eps, keep };
+    let mut v: Vec<f32> = m.iter().map(|m| m.abs()).collect();
+    let (mut w, mut g, mut m) = (w.to_vec(), g.to_vec(), m.to_vec());
+    rows::adamw(isa, step, &mut w, &mut g, &mut m, &mut v);
+    [w, g, m, v].concat()
 }
 
 #[test]
@@ -224,6 +222,16 @@ fn extreme_rows_have_defined_results() {
         // One entry far above the rest: certainty, no entropy, nothing infinite.
         let row = rows::log_softmax(isa, &[-1e30, 1e30, 0.0]);
         assert_eq!((row.logprob(1e30), row.entropy), (0.0, 0.0));
+        // No temperature makes a number that is none: the coldest is certain, the hottest does not know.
+        for (temperature, entropy) in [(1e-45, 0.0), (f32::MAX, 3_f32.ln())] {
+            let mut logits = [-1e30, 1e30, 0.0];
+            rows::at_temperature(isa, &mut logits, temperature);
+            assert!((rows::log_softmax(isa, &logits).entropy - entropy).abs() < 1e-6, "{temperature}");
+        }
+        // Temperature 1 leaves a row alone.
+        let mut logits = [0.1, -0.0, 3e38];
+        assert_eq!(rows::at_temperature(isa, &mut logits, 1.0), 0.0);
+        assert_eq!(bits(&logits), bits(&[0.1, -0.0, 3e38]));
         // Equal entries: the uniform distribution.
         let row = rows::log_softmax(isa, &[3e38; 64]);
         assert!((row.entropy - 64_f32.ln()).abs() < 1e-5);
@@ -252,8 +260,8 @@ fn the_exponential_is_accurate() {
         let row = rows::log_softmax(Isa::detect(), &[0.0, z]);
         let exact = (1.0 + f64::from(z).exp()).ln();
         assert!((f64::from(row.log_sum) - exact).abs() <= 2e-7, "at {z}");
-        let mut weights = [0.0];
-        rows::tempered(Isa::detect(), &[z], 0.0, 1.0, &mut weights);
+        let mut weights = [z];
+        rows::exponentials(Isa::detect(), &mut weights, 0.0);
         let exact = f64::from(z).exp();
         assert!((f64::from(weights[0]) / exact - 1.0).abs() < 3e-7, "at {z}");
         if cfg!(miri) && i > 100 {

@@ -4,6 +4,7 @@ use crate::profile::Clock;
 
 /// Floating-point operations per second of one core, a multiplication and an addition counted as two.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Units {
     /// f32 multiply-adds on vectors of 512 bits; nothing without AVX-512.
     pub f32: Option<f64>,

@@ -1,4 +1,4 @@
-//! What a judge needs to know of a problem: names, parents and values. Nothing of how it was made.
+//! What the judge needs to know of a problem: names, parents and values. It says nothing of how the problem was made.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub struct Gold {
     pub answer: i64,
     /// Forward or reverse.
     pub mode: Mode,
-    /// What numbers are equal modulo, if not over the integers. Values of quantities are remainders.
+    /// The modulus of the problem's arithmetic, if it has one. Values of quantities are then remainders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modulus: Option<i64>,
 }

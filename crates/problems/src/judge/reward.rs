@@ -22,7 +22,7 @@ pub enum Reward {
     },
     /// The outcome, if the response is verified under the verdict's policy; otherwise 0.
     Strict {},
-    /// The published code's: `w · outcome + (1 − w) · process` where process is 1 minus its penalties, and 0
+    /// The published code's reward: `w · outcome + (1 − w) · process` where process is 1 minus its penalties, and 0
     /// altogether when the answer is wrong.
     Reference {
         /// Weight of the answer, 0 to 1.
@@ -81,9 +81,9 @@ pub fn step_credit(verdict: &Verdict) -> Vec<(Range<usize>, bool)> {
     steps.map(|step| (step.range.clone(), step.correct && earned.insert(step.name.as_str()))).collect()
 }
 
-/// Ending is a choice like a step: the bytes from the last step to the closing tag, which make it (to the end of the
-/// response where it has no tag), and whether it was right, that is, closed by its tag with no quantity and, in a
-/// reverse problem, no equation missing.
+/// The bytes of a solution's ending, and whether the ending is correct. Ending is a choice like a step, so it can carry
+/// credit of its own. Its bytes go from the last step to the closing tag, or to the end of a response without one. It is
+/// correct if the tag is there and no quantity is missing, and in a reverse problem no equation either.
 pub fn ending_credit(verdict: &Verdict, response: &str, mode: Mode) -> (Range<usize>, bool) {
     let start = verdict.steps.last().map_or(0, |step| step.range.end);
     let closed = solution_end(response, start);

@@ -389,6 +389,7 @@ pub(crate) fn draw_literal(world: &World, draws: &mut Draws, small: bool) -> (Ac
 }
 
 /// What a stated quantity is joined from.
+#[derive(Clone, Copy)]
 pub(crate) struct Parts {
     pub(crate) operands: Operands,
     pub(crate) literal: Option<(Act, i64)>,

@@ -38,8 +38,8 @@ pub struct Record {
     pub seed: u64,
     /// See [`Problem::answer`].
     pub answer: i64,
-    /// Counts that describe the graph; for readers, and not read back.
-    #[serde(skip_deserializing)]
+    /// Counts that describe the graph. They are for readers: a problem does not take them over.
+    #[serde(default)]
     pub stats: Stats,
     /// See [`Problem::graph`].
     pub graph: Graph,

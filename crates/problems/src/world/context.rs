@@ -28,9 +28,9 @@ use serde::{Deserialize, Serialize};
 
 use super::name::folded;
 
-/// Every list of a context has at least this many names, so that any problem can be told in any context.
+/// A list of a context has at least this many names, so that any problem can be told in any context.
 pub const NAMES_MIN: usize = 5;
-/// No list of a context has more names than this.
+/// A list of a context has at most this many names.
 pub const NAMES_MAX: usize = 40;
 
 /// How sentences and solutions are written.
@@ -40,7 +40,7 @@ pub enum Style {
     /// The reference generator's English.
     #[default]
     Prose,
-    /// As few tokens as possible, for very small models.
+    /// Text of as few tokens as possible, for very small models.
     Terse,
 }
 

@@ -1,13 +1,13 @@
-//! Dependency graphs: quantities, how each is computed, and their values. No words.
+//! Dependency graphs: quantities, their rules and their values. A graph holds no words.
 
 use serde::{Deserialize, Serialize};
 
 use super::linear::Linear;
 use super::mode::Mode;
 
-/// At most this many places, and at most this many kinds, in one problem.
+/// A problem has at most this many places, and at most this many kinds.
 pub const SIDE_MAX: usize = 5;
-/// At most this many operands of one quantity (a grand total of five kinds has ten).
+/// A quantity has at most this many operands (a grand total of five kinds has ten).
 pub const OPERANDS_MAX: usize = 2 * SIDE_MAX;
 
 /// What is counted. Places and kinds are numbered within the problem.
@@ -178,7 +178,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Incoming edges, a literal counted as one.
+    /// The number of incoming edges. A literal counts as one.
     pub fn in_degree(&self) -> u32 {
         let literal = matches!(self.rule, Rule::Literal(_) | Rule::Joined(_, Some(_)));
         self.operands.len() as u32 + u32::from(literal)

@@ -8,13 +8,13 @@ use super::context::Style;
 use super::graph::SIDE_MAX;
 use super::mode::Mode;
 
-/// No problem has more operations: every step may need a letter of its own, and reverse mode has 50.
+/// The largest op. Every step may need a letter of its own, and reverse mode has 50 letters.
 pub const OP_MAX: u32 = 50;
 
 /// The largest modulus: products of two remainders stay far from overflow.
 const MODULUS_MAX: i64 = 1_000_000;
 
-/// How variables are called in solutions.
+/// The names of variables in solutions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variables {
@@ -27,7 +27,7 @@ pub enum Variables {
     Names,
 }
 
-/// In which order sentences stand in the text.
+/// The order of the sentences in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sentences {
@@ -99,9 +99,9 @@ pub struct World {
     pub forms: Forms,
     /// Chance that the path ends in a total (forward: that a total is asked for; reverse: that its value is given).
     pub query_total: f64,
-    /// How variables are called in solutions.
+    /// The names of variables in solutions.
     pub variables: Variables,
-    /// In which order sentences stand in the text.
+    /// The order of the sentences in the text.
     #[serde(skip_serializing_if = "Sentences::is_random")]
     pub sentences: Sentences,
     /// How sentences and solutions are written; as the context says if absent.

@@ -75,7 +75,7 @@ fn contexts_that_the_judge_cannot_read_are_refused() {
         &[
             ("amp.toml", "R&D owl"),
             ("answer.toml", "Answer"),
-            ("as.toml", "As"),
+            ("as.toml", "AS house"),
             ("define.toml", "Define Hall"),
             ("t-rex.toml", "T-rex"),
             ("we-know.toml", "we know"),

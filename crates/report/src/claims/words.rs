@@ -86,6 +86,10 @@ impl Ruling {
     pub fn cost_text(&self) -> String {
         let cost = &self.cost;
         let tokens = cost.trained_tokens + cost.sampled_tokens + cost.prompt_tokens + cost.scored_tokens;
-        format!("{} tokens, {} FLOPs", number(tokens as f64), number(cost.flops))
+        let skipped = match cost.skipped_updates {
+            0 => String::new(),
+            skipped => format!(", {skipped} updates left out because the gradient was not finite"),
+        };
+        format!("{} tokens, {} FLOPs{skipped}", number(tokens as f64), number(cost.flops))
     }
 }

@@ -21,7 +21,7 @@ use crate::markdown;
 use crate::measure::Measure;
 use crate::table::{self, Table};
 use crate::transcripts::{self, Transcript};
-use crate::words::{lacking_sentence, left_out_sentence};
+use crate::words::{lacking_sentence, left_out_sentence, skipped_sentence};
 use costs::{CostView, costs};
 use findings::{Finding, findings};
 use runs::{Folder, files};
@@ -67,6 +67,7 @@ struct Page<'a> {
     unfinished: Vec<&'a str>,
     left_out: String,
     lacking: String,
+    skipped: String,
     verdicts: String,
     claims: Vec<ClaimView>,
     findings: Vec<Finding>,
@@ -98,6 +99,7 @@ fn render(
         unfinished: names.map(String::as_str).collect(),
         left_out: left_out_sentence(&table.left_out),
         lacking: lacking_sentence(folder),
+        skipped: skipped_sentence(folder),
         verdicts: verdicts::summary(&table.claims),
         claims: table.claims.iter().map(ClaimView::new).collect(),
         findings: findings(table),

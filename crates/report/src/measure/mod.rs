@@ -34,7 +34,7 @@ pub fn value(metric: Metric, row: &EvalRow) -> Option<f64> {
         Metric::Truncated => share(row.truncated),
         Metric::Fault(faults) => share(faults.kinds().map(fault).sum()),
         Metric::Tokens => Some(row.tokens),
-        Metric::GoldNll => Some(row.gold_nll),
+        Metric::GoldNll => row.gold_nll,
     };
     value.filter(|v| v.is_finite())
 }

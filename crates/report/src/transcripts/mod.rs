@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use problems::Problem;
 #[cfg(feature = "serve")]
 use problems::Record;
-use problems::verify::{FaultKind, Policy, Verdict, verify};
+use problems::verify::{FaultKind, Policy, Verdict};
+use runs::Judgement;
 use runs::records::Response;
 use serde::Serialize;
 
@@ -98,6 +99,7 @@ pub(crate) fn transcripts(measure: &Measure) -> Result<Vec<Transcript>, ReportEr
         if problems.is_empty() {
             continue;
         }
+        let policy = measure.folder.recipe.policy_of(&suite);
         let groups = (pairs.len() * measure.folder.manifest.bands.len() * 4).max(1);
         let quota = (TRANSCRIPTS_MAX / groups).clamp(1, ALIKE_MAX);
         let mut cache: BTreeMap<String, BTreeMap<u64, Response>> = BTreeMap::new();
@@ -117,7 +119,7 @@ pub(crate) fn transcripts(measure: &Measure) -> Result<Vec<Transcript>, ReportEr
                 let sides =
                     sides.into_iter().filter_map(|(m, r)| Some((m?.label.as_str(), r?.get(&position)?)));
                 let sides: Vec<(&str, &Response)> = sides.collect();
-                transcripts.push(transcript(problem, position, &sides));
+                transcripts.push(transcript(problem, position, &sides, policy));
             }
         }
     }
@@ -129,7 +131,8 @@ pub(crate) fn transcripts(measure: &Measure) -> Result<Vec<Transcript>, ReportEr
 pub(crate) fn of_rollout(rollout: &Response, label: &str) -> Option<Transcript> {
     let record: Record = serde_json::from_value(rollout.record.clone()?).ok()?;
     let problem = Problem::from_record(&record).ok()?;
-    Some(transcript(&problem, rollout.problem, &[(label, rollout)]))
+    let policy = rollout.policy.unwrap_or(Policy::Paper);
+    Some(transcript(&problem, rollout.problem, &[(label, rollout)], policy))
 }
 
 /// The stages of two models at the first seed that both have.
@@ -191,19 +194,21 @@ fn choose(
     taken.into_values().flatten().collect()
 }
 
-fn transcript(problem: &Problem, position: u64, sides: &[(&str, &Response)]) -> Transcript {
+/// The responses of some models to a problem, judged by the policy that their evaluation has.
+fn transcript(problem: &Problem, position: u64, sides: &[(&str, &Response)], policy: Policy) -> Transcript {
     let dag = Dag::of_problem(problem);
     let gold = problem.gold();
     let mut faults = BTreeSet::new();
     let mut first_fault = "";
     let mut views = Vec::new();
     for (model, response) in sides {
-        let verdict = verify(&gold, &response.text, Policy::Paper);
+        let judgement = Judgement::of(&gold, &response.text, policy, response.cut);
+        let verdict = judgement.verdict();
         faults.extend(verdict.steps.iter().filter_map(|s| s.fault).map(FaultKind::name));
         faults.extend(verdict.answer_fault.iter().map(|(kind, _)| kind.name()));
         first_fault =
             verdict.first_fault.as_ref().filter(|_| !response.verified).map_or("", |(kind, _)| kind.name());
-        views.push(side(model, response, &verdict, &dag));
+        views.push(side(model, response, verdict, &dag));
     }
     let before = (sides.len() > 1).then(|| sides[0].1.verified);
     let (change, change_text) = Kind::of(before, sides.last().is_some_and(|(_, r)| r.verified));
@@ -254,5 +259,45 @@ fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Attem
         steps: pieces(&response.text, verdict),
         note: notes.join(" "),
         graph: draw::inline(dag, Some(&marks)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use problems::{Cell, Contexts, Generator, World, gold::Mode};
+
+    use super::*;
+
+    /// A response with one slip in its arithmetic, which `paper` does not look at and `strict` does.
+    fn slip(problem: &Problem) -> String {
+        let (gold, text) = (problem.gold(), problem.response());
+        let judged = |text: &str, policy| Judgement::of(&gold, text, policy, false).verified();
+        let digits = text.char_indices().filter_map(|(i, c)| Some((i, c.to_digit(10)?)));
+        let mut changed = digits.map(|(i, d)| format!("{}{}{}", &text[..i], (d + 1) % 10, &text[i + 1..]));
+        let slip = changed.find(|text| judged(text, Policy::Paper) && !judged(text, Policy::Strict));
+        slip.expect("a step with a sum")
+    }
+
+    #[test]
+    fn a_transcript_is_judged_by_the_policy_of_its_suite() {
+        let generator = Generator::new(&World::default(), &Contexts::builtin(), 3, None).expect("a world");
+        let cell = Cell { op: 6, context: "zoo".to_owned(), mode: Mode::Forward };
+        let problem = generator.sequence(&cell).expect("a possible cell").problem(0);
+        let wrong_steps = |policy| {
+            let response = Response {
+                problem: 0,
+                sample: 0,
+                text: slip(&problem),
+                verified: policy == Policy::Paper,
+                tokens: 9,
+                cut: false,
+                reward: Some(0.0),
+                policy: Some(policy),
+                record: Some(serde_json::to_value(problem.record()).expect("JSON")),
+            };
+            let transcript = of_rollout(&response, "rl").expect("a problem");
+            transcript.sides[0].steps.iter().filter(|step| step.class == "wrong").count()
+        };
+        assert_eq!([Policy::Paper, Policy::Strict].map(wrong_steps), [0, 1]);
     }
 }

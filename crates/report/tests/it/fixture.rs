@@ -163,6 +163,7 @@ impl Synthetic {
                     tokens: 30,
                     cut: false,
                     reward: None,
+                    policy: None,
                     record: None,
                 });
             }
@@ -220,7 +221,7 @@ impl Synthetic {
                 ("wrong-value".into(), wrong / 2 + lucky),
                 ("missing-step".into(), wrong - wrong / 2),
             ]),
-            gold_nll: 0.3 + 0.02 * f64::from(op) - 0.02 * position as f64,
+            gold_nll: Some(0.3 + 0.02 * f64::from(op) - 0.02 * position as f64),
         }
     }
 }
@@ -258,6 +259,7 @@ fn counts(path: &Path, kind: StageKind, steps: u64) {
                 flops: 2.0e12,
                 nominal_tokens: 400_000.0,
                 real_tokens: 500_000.0,
+                skipped_updates: 0,
             },
             weights_hash: "ab".repeat(32),
         },

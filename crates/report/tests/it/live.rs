@@ -68,7 +68,8 @@ fn runs_are_listed_and_followed() {
     let list = live.get("/live").1;
     assert!(list.contains("first%20run") && list.contains("step 30 of 120, about 45 s left"), "{list}");
     let page = live.get("/run/first%20run/live").1;
-    for promised in ["Progress", "Reward", "pass@k by band", "within noise", "groups that teach"] {
+    for promised in ["Progress", "Reward", "pass@k by band", "within noise", "prompts with a learning signal"]
+    {
         assert!(page.contains(promised), "the page lacks {promised}");
     }
     // Evaluations are drawn once and served from memory until a file changes.

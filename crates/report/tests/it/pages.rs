@@ -113,6 +113,27 @@ fn a_torn_line_of_timings_costs_nothing_and_missing_metrics_are_said() {
 }
 
 #[test]
+fn updates_that_were_left_out_are_said() {
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic::default().write(dir.path());
+    let stage = std::fs::read_dir(dir.path().join("stages")).unwrap().next().unwrap().unwrap().path();
+    let name = stage.file_name().unwrap().to_string_lossy();
+    let said =
+        format!("Updates were left out because the gradient was not finite: {name} (9 of 10 updates).");
+    let files = ["report.html", "results.md"].map(|file| dir.path().join(file));
+    let all_say = || files.iter().all(|file| std::fs::read_to_string(file).unwrap().contains(&said));
+    tercet_report::html::write(dir.path()).unwrap();
+    assert!(!all_say());
+    let row = |step: u64| {
+        let skipped = step.saturating_sub(1);
+        format!("{{\"step\":{step},\"values\":{{\"skipped_updates\":{skipped},\"updates\":1}}}}\n")
+    };
+    std::fs::write(stage.join("metrics.jsonl"), (1..=10).map(row).collect::<String>()).unwrap();
+    tercet_report::html::write(dir.path()).unwrap();
+    assert!(all_say());
+}
+
+#[test]
 fn the_results_can_be_read_without_the_page() {
     let dir = tempfile::tempdir().unwrap();
     Synthetic { arms: vec!["a", "b"], ..Synthetic::default() }.write(dir.path());

@@ -37,12 +37,16 @@ fn a_broken_folder_is_one_clear_sentence() {
         let text = tercet_report::table(dir).unwrap_err().to_string();
         text.replace(&dir.display().to_string(), "RUN")
     };
-    assert!(says(dir.path()).starts_with("RUN/manifest.json: No such file"), "{}", says(dir.path()));
+    assert!(
+        says(dir.path()).starts_with("cannot read `RUN/manifest.json`: No such file"),
+        "{}",
+        says(dir.path())
+    );
     Synthetic::default().write(dir.path());
     let metrics = dir.path().join("stages/pre-0001/metrics.jsonl");
     std::fs::write(&metrics, "{\"step\":1,\"values\":{}}\nnonsense\n").unwrap();
     assert!(
-        says(dir.path()).starts_with("RUN/stages/pre-0001/metrics.jsonl, line 2: "),
+        says(dir.path()).starts_with("`RUN/stages/pre-0001/metrics.jsonl` is damaged: line 2: "),
         "{}",
         says(dir.path())
     );
@@ -52,7 +56,7 @@ fn a_broken_folder_is_one_clear_sentence() {
     let manifest = dir.path().join("manifest.json");
     let text = std::fs::read_to_string(&manifest).unwrap();
     std::fs::write(&manifest, text.replace("\"format\": 1", "\"format\": 9")).unwrap();
-    assert_eq!(says(dir.path()), "RUN/manifest.json: format 9, this program reads format 1");
+    assert_eq!(says(dir.path()), "`RUN/manifest.json` has format 9; this program reads format 1");
     std::fs::write(&manifest, text.replace("pre-0001", "../../etc")).unwrap();
     assert!(says(dir.path()).contains("stage name"), "{}", says(dir.path()));
 }
@@ -109,7 +113,9 @@ fn evaluations_of_another_suite_are_left_out_and_listed() {
     let most = table();
     assert_eq!(stages(&most), ["rl-a-0001"]);
     assert!(models(&before).contains("a · rl") && !models(&most).contains("a · rl"));
-    assert!(most.render().contains("Of another suite, left out: 1 evaluation (heldout of rl-a-0001)."));
+    assert!(
+        most.render().contains("Left out because the suite is another: 1 evaluation (heldout of rl-a-0001).")
+    );
 
     // One is the recipe's: it is kept, be it alone.
     let folder = runs::Folder::read(dir.path()).unwrap();

@@ -9,7 +9,8 @@ use report::stats::Bootstrap;
 use report::words;
 use runs::records::EvalRow;
 use runs::{Metric, files, lines};
-use train::eval::{Evaluated, Suite, evaluate, evaluate_into, judge_again, keep_to_model};
+use train::Outcome;
+use train::eval::{Evaluator, Suite, judge_again, keep_to_model};
 use train::recipe::Recipe;
 
 use super::model;
@@ -82,20 +83,19 @@ fn asked(
 ) -> anyhow::Result<Vec<EvalRow>> {
     let stop = interrupt::listen(interrupt::SAVING)?;
     let (mut learner, tokenizer) = model::open(model, threads)?;
-    let mut watch = Terminal::default();
+    let mut terminal = Terminal::default();
+    let evaluator = Evaluator { suite, tokenizer: &tokenizer, stop: &stop };
     let Some(folder) = out else {
-        let done = evaluate(&mut *learner, &tokenizer, suite, None, &mut watch, &stop)?;
-        let Some(Evaluated { rows, .. }) = done else { anyhow::bail!("stopped early") };
-        return Ok(rows);
-    };
-    let mut again = Some(learner);
-    let mut open = || match again.take() {
-        Some(learner) => Ok(learner),
-        None => Err(train::error::RunError::Data("the model is opened once".to_owned())),
+        return match evaluator.evaluate(&mut *learner, &mut terminal)? {
+            Outcome::Finished(evaluated) => Ok(evaluated.rows),
+            Outcome::Stopped => anyhow::bail!("stopped early"),
+        };
     };
     keep_to_model(folder, model)?;
     files::sweep_dead(folder)?;
-    if !evaluate_into(folder, &mut open, &tokenizer, suite, &mut watch, &stop)? {
+    if !evaluator.is_done(folder, &mut terminal)?
+        && evaluator.evaluate_into(folder, &mut *learner, &mut terminal)? == Outcome::Stopped
+    {
         anyhow::bail!("stopped early: the same command resumes");
     }
     Ok(lines::read(&folder.join(format!("{}.jsonl.gz", suite.config.name)))?)

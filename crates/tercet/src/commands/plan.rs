@@ -7,8 +7,8 @@ use std::io::Write as _;
 use engine::CpuFactory;
 use runs::MatchedBy;
 use runs::records::Cost;
-use train::plan::{ArmPlan, Plan, Rates, StagePlan};
 use train::recipe::Recipe;
+use train::run::plan::{ArmPlan, Plan, Rates, StagePlan};
 
 use super::recipe::RecipeArgs;
 use crate::output::Output;

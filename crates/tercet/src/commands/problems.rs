@@ -254,7 +254,7 @@ mod tests {
         let terse = include_str!("../../../problems/contexts/terse.toml");
         let context = |name: &str, text: &str| {
             let path = dir.path().join(name);
-            fs::write(&path, text.replace("\"terse\"", "\"own\"")).expect("writable");
+            fs::write(&path, text.replacen("name = \"terse\"", "name = \"own\"", 1)).expect("writable");
             key(&["--context", "own", "--context-file", &path.to_string_lossy()])
         };
         let one = context("a.toml", terse);

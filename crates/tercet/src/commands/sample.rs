@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use learner::{Learner, Prompt, Sample, Sampling, StopReason};
 use problems::Problem;
 use problems::stream::Stream;
-use problems::verify::{Policy, explain, verify};
+use problems::verify::{Policy, explain};
+use runs::Judgement;
 use tokens::Tokenizer;
 
-use super::model;
 use super::verify::record_on;
 use super::world::{Asked, WorldArgs};
+use super::{choice, model};
 use crate::failure::Usage;
 use crate::output::{self, Output};
 use crate::progress::Progress;
@@ -56,6 +57,9 @@ pub(crate) struct Args {
     /// Maximum length of a response in tokens
     #[arg(long, value_name = "N", default_value_t = 256)]
     max_tokens: u32,
+    /// Rules that decide whether a step is correct; by default those of the recipe's first suite, or `paper`
+    #[arg(long, value_parser = choice::policy())]
+    policy: Option<Policy>,
     #[command(flatten)]
     threads: Threads,
 }
@@ -76,9 +80,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     } else if let Some(path) = &args.from {
         asker.file(path, &mut output)?;
     } else {
-        let Asked { sequences, .. } = args.world.open()?;
+        let Asked { sequences, policy, .. } = args.world.open()?;
+        let policy = args.policy.unwrap_or(policy);
         for sequence in &sequences {
-            asker.show(&sequence.problem(args.index), &mut output)?;
+            asker.show(&sequence.problem(args.index), policy, &mut output)?;
         }
     }
     output.finish()
@@ -115,13 +120,14 @@ impl Asker<'_> {
         Ok(samples)
     }
 
-    fn show(&mut self, problem: &Problem, output: &mut Output) -> anyhow::Result<()> {
+    fn show(&mut self, problem: &Problem, policy: Policy, output: &mut Output) -> anyhow::Result<()> {
         writeln!(output, "{} · {}\n{} {}\n", problem.id, problem.cell, problem.problem, problem.question)?;
         for (s, sample) in self.ask(&[problem.prompt()], 0)?.concat().iter().enumerate() {
             let text = self.tokenizer.decode(&sample.tokens);
-            let verdict = verify(&problem.gold(), &text, Policy::Paper);
-            let cut = if sample.stop == StopReason::Length { ", cut at the length limit" } else { "" };
-            writeln!(output, "sample {s}{cut}\n{}", explain(&text, &verdict))?;
+            let truncated = sample.stop == StopReason::Length;
+            let judgement = Judgement::of(&problem.gold(), &text, policy, truncated);
+            let cut = if truncated { ", cut at the length limit" } else { "" };
+            writeln!(output, "sample {s}{cut}\n{}", explain(&text, judgement.verdict()))?;
         }
         Ok(())
     }

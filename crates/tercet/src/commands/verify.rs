@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use problems::topology::{Shapes, Topology};
-use problems::verify::{Counts, Policy, Row, Summary, Verdict, explain, verify};
+use problems::verify::{Counts, Policy, Row, Summary, Verdict, explain};
 use problems::{Problem, Record};
+use runs::Judgement;
 use serde::{Deserialize, Serialize};
 
 use super::choice;
@@ -78,15 +79,8 @@ impl Response {
         self.cut || self.ended == Some(false)
     }
 
-    /// A response that ran into the length limit is a failure, whatever it says, as in an evaluation.
     fn judge(&self, problem: &Problem, policy: Policy) -> Verdict {
-        let mut verdict = verify(&problem.gold(), &self.text, policy);
-        if self.was_cut() {
-            verdict.verified = false;
-            verdict.answer_correct = false;
-            verdict.answer = None;
-        }
-        verdict
+        Judgement::of(&problem.gold(), &self.text, policy, self.was_cut()).into_verdict()
     }
 }
 

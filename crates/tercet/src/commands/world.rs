@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use problems::gold::Mode;
 use problems::stream::Stream;
+use problems::verify::Policy;
 use problems::{Cell, Context, Contexts, Generator, Problem, Sequence, Split, SplitRule, World};
 use runs::OpList;
 use serde::{Deserialize as _, Serialize};
@@ -52,6 +53,8 @@ struct Told {
     texts: Vec<String>,
     /// The names of those that the command line adds.
     added: Vec<String>,
+    /// The policy of the recipe's first suite.
+    policy: Policy,
 }
 
 /// What a command asks for, checked.
@@ -62,12 +65,14 @@ pub(crate) struct Asked {
     pub(crate) sequences: Vec<Sequence>,
     /// The files of contexts that are not built in.
     pub(crate) context_texts: Vec<String>,
+    /// The policy of the recipe's first suite; `paper` without a recipe.
+    pub(crate) policy: Policy,
 }
 
 impl WorldArgs {
     /// The generator and the problems of each cell.
     pub(crate) fn open(&self) -> anyhow::Result<Asked> {
-        let (base, Told { contexts, texts: context_texts, added }) = self.base()?;
+        let (base, Told { contexts, texts: context_texts, added, policy }) = self.base()?;
         let world = self.changed(&base)?;
         let generator = Generator::new(&world, &contexts, self.seed, self.split()).map_err(Usage::error)?;
         let chosen = match &self.context[..] {
@@ -86,7 +91,7 @@ impl WorldArgs {
                 }
             }
         }
-        Ok(Asked { generator, sequences, context_texts })
+        Ok(Asked { generator, sequences, context_texts, policy })
     }
 
     /// The seed.
@@ -117,18 +122,16 @@ impl WorldArgs {
 
     /// World and contexts to start from.
     fn base(&self) -> anyhow::Result<(World, Told)> {
-        let (world, mut told) = match &self.recipe {
-            Some(path) => {
-                let recipe = Recipe::open(path, &[])?;
-                (
-                    recipe.document.world,
-                    Told { contexts: recipe.contexts, texts: recipe.context_texts, added: Vec::new() },
-                )
-            }
-            None => (
-                World::default(),
-                Told { contexts: Contexts::builtin(), texts: Vec::new(), added: Vec::new() },
-            ),
+        let (world, mut told) = if let Some(path) = &self.recipe {
+            let recipe = Recipe::open(path, &[])?;
+            let first = recipe.document.evaluation.suites.first();
+            let policy = first.map_or(Policy::Paper, |suite| suite.policy);
+            let (contexts, texts) = (recipe.contexts, recipe.context_texts);
+            (recipe.document.world, Told { contexts, texts, added: Vec::new(), policy })
+        } else {
+            let (texts, added) = (Vec::new(), Vec::new());
+            let told = Told { contexts: Contexts::builtin(), texts, added, policy: Policy::Paper };
+            (World::default(), told)
         };
         for path in &self.context_file {
             let text =

@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod compare;
+mod golden;
 mod problems;
 mod run;
 mod tokenizer;

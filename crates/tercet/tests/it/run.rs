@@ -210,7 +210,7 @@ fn a_damaged_checkpoint_is_named_and_not_used() {
     let again = tercet(dir.path(), &args);
     let shown = again.stderr.lines().last().unwrap_or_default().replace(relative, "CHECKPOINT");
     assert_eq!(again.code, 1);
-    insta::assert_snapshot!(shown, @"error: the checkpoint `CHECKPOINT` cannot be used: CHECKPOINT/model.safetensors: not a whole safetensors file (incomplete metadata, file not fully covered); remove it to go on from the one before, or the stage's folder to begin the stage again");
+    insta::assert_snapshot!(shown, @"error: the finished stage `run/stages/pre-1c352eb513` cannot be used: the weights in `CHECKPOINT` are not those of its end; remove the folder to train the stage again");
 }
 
 #[test]
@@ -338,7 +338,7 @@ fn the_report_pairs_no_two_suites_of_one_name() {
     }
     let report = tercet(dir.path(), &["report", "run"]);
     assert_eq!(report.code, 0, "{}", report.stderr);
-    let said = "Of another suite, left out: 2 evaluations (main of mid-";
+    let said = "Left out because the suite is another: 2 evaluations (main of mid-";
     assert!(report.stdout.contains(said) && !report.stdout.contains("within noise"), "{}", report.stdout);
     for file in ["report.html", "results.md"] {
         assert!(fs::read_to_string(run.join(file)).expect("written").contains(said), "{file}");
@@ -521,6 +521,12 @@ fn the_stages_of_a_run_are_listed() {
     let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../runs/tests/fixtures/process-rewards");
     let listed = tercet(dir.path(), &["ls", fixture]).stdout;
     insta::assert_snapshot!(listed, @r"
+    stage           arms                                 seed  steps  state     checkpoints
+    pre-576b984678  outcome, blend-50, blend-20, strict     1     10  finished
+    rl-b0f7f01ed4   outcome                                 1      2  finished
+    rl-8452401f08   blend-50                                1      2  finished
+    rl-bec3ed595d   blend-20                                1      2  finished
+    rl-a3bfde571c   strict                                  1      2  finished
     ");
     tiniest(dir.path());
     let listed = tercet(dir.path(), &["ls", "run"]).stdout;

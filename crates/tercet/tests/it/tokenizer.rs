@@ -21,7 +21,7 @@ fn a_tokenizer_is_trained_from_lines_and_records_and_shows_its_work() {
     25	11	"2"
     34	12	";"
     --- stderr
-    6 tokens, 2.17 characters a token
+    6 tokens, 2.17 characters per token
     "#);
 }
 

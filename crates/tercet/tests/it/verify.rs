@@ -38,9 +38,9 @@ fn gold_solutions_pass_and_wrong_answers_do_not() {
     assert_eq!(verified, [true, true, false, true]);
     insta::assert_snapshot!(judged.stderr, @r"
     4 responses under `paper`
-                             responses  verified  right answer  process  first faults
-    op 3 zoo forward                 4     75.0%         75.0%    1.000  wrong-answer 1
-    all                              4     75.0%         75.0%    1.000  wrong-answer 1
+                      responses  verified  correct answer  process  first faults
+    op 3 zoo forward          4     75.0%           75.0%    1.000  wrong-answer 1
+    all                       4     75.0%           75.0%    1.000  wrong-answer 1
     ");
 }
 
@@ -68,7 +68,7 @@ fn a_response_that_was_cut_off_is_wrong() {
     assert_eq!(said("verified"), [true, false, false, true]);
     assert_eq!(said("answer_right"), [true, false, false, true]);
     assert_eq!(said("cut"), [false, true, true, false]);
-    assert_eq!(judged.stderr.matches("50.0%         50.0%").count(), 2, "{}", judged.stderr);
+    assert_eq!(judged.stderr.matches("50.0%           50.0%").count(), 2, "{}", judged.stderr);
     assert!(judged.stderr.ends_with("cut at the length limit, and wrong whatever they say: 2\n"));
 }
 
@@ -124,7 +124,7 @@ fn a_response_may_carry_its_problem() {
         fs::write(dir.path().join("r.jsonl"), lines).expect("writable");
         let judged = tercet(dir.path(), &["verify", "--responses", "r.jsonl"]);
         assert!(judged.stderr.starts_with("4 responses under `paper`\n"), "{}", judged.stderr);
-        assert_eq!(judged.stderr.matches("100.0%        100.0%").count(), 2, "{}", judged.stderr);
+        assert_eq!(judged.stderr.matches("100.0%          100.0%").count(), 2, "{}", judged.stderr);
     }
 }
 
@@ -144,7 +144,7 @@ fn the_others_of_a_group_are_to_the_problem_that_the_first_carries() {
     fs::write(dir.path().join("r.jsonl"), lines.join("\n")).expect("writable");
     let judged = tercet(dir.path(), &["verify", "--responses", "r.jsonl"]);
     assert!(judged.stderr.starts_with("8 responses under `paper`\n"), "{}", judged.stderr);
-    assert_eq!(judged.stderr.matches("100.0%        100.0%").count(), 2, "{}", judged.stderr);
+    assert_eq!(judged.stderr.matches("100.0%          100.0%").count(), 2, "{}", judged.stderr);
     // Without its first the group is to no problem that is known.
     lines.remove(2);
     fs::write(dir.path().join("r.jsonl"), lines.join("\n")).expect("writable");

@@ -40,6 +40,25 @@ fn the_configuration_is_the_one_that_transformers_and_verl_need() {
     assert_eq!(special, [true, true, false, false, false, false, false, false]);
 }
 
+/// `tests/fixtures/resaved` is what `AutoTokenizer.from_pretrained(…).save_pretrained(…)` of transformers 5.24.0 makes
+/// of this very tokenizer; 4.57.6 changes nothing but the newline at its end.
+#[test]
+fn what_transformers_saved_again_opens_as_ours() {
+    let resaved = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/resaved");
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    trained().save(dir.path()).expect("writable");
+    let ours = fs::read(dir.path().join("tokenizer.json")).expect("just written");
+    assert_ne!(fs::read(resaved.join("tokenizer.json")).expect("there"), ours);
+    for opened in [Tokenizer::open(&resaved), Tokenizer::open_any(&resaved)] {
+        let opened = opened.expect("ours");
+        for text in ["<question> owl zoo =23;", "Größe équals  12\n\n x", "don't<|im_end|>"] {
+            assert_eq!(opened.encode_with_offsets(text), trained().encode_with_offsets(text), "{text}");
+        }
+        opened.save(dir.path()).expect("ours is written again");
+        assert_eq!(fs::read(dir.path().join("tokenizer.json")).expect("there"), ours);
+    }
+}
+
 fn refusal(change: impl Fn(&Path)) -> String {
     let dir = tempfile::tempdir().expect("a temporary folder");
     trained().save(dir.path()).expect("writable");
@@ -68,6 +87,11 @@ fn a_missing_damaged_or_foreign_file_is_refused_with_its_reason() {
     check(&|p| edit(p, "\"NFC\"", "\"NFD\""), "its normalizer differs");
     check(&|p| edit(p, "Isolated", "Removed"), "its pre_tokenizer differs");
     check(&|p| edit(p, "\"dropout\": null", "\"dropout\": 0.5"), "its model's dropout differs");
+    let unknown = "\"end_of_word_suffix\": \"</w>\"";
+    check(&|p| edit(p, "\"end_of_word_suffix\": null", unknown), "its model's end_of_word_suffix differs");
+    let template = r#""post_processor": {"type": "TemplateProcessing", "special_tokens": {"<s>": {}}}"#;
+    check(&|p| edit(p, "\"post_processor\": null", template), "its post_processor differs");
+    check(&|p| fs::write(p, "[]").expect("writable"), "it is not an object");
     check(&|p| edit(p, "\"zoo\"", "\"z zoo\""), "is not byte-level");
     check(&|p| edit(p, "\"a\": ", "\"a\": 9"), "its ids have gaps");
 }

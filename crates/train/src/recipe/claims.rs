@@ -1,10 +1,10 @@
-//! Whether a run will be able to decide what a recipe claims.
+//! Checks that a run will be able to decide the claims of a recipe.
 
 use runs::{Claim, Evaluation, Metric, draws};
 
 use super::Arm;
 
-/// Whether the run will be able to decide it: everything it names is there and measured.
+/// Checks that everything a claim names is there and measured.
 ///
 /// # Errors
 /// What is missing.

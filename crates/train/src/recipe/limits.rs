@@ -3,14 +3,12 @@
 use std::fmt::Display;
 
 use problems::reward::Reward;
-
 use runs::SuiteConfig;
 
-use super::{Optimizer, Policy, Rollout, Stage};
+use super::{Optimizer, PolicyConfig, RolloutConfig, Stage};
 use crate::{
-    advantage::Advantage,
     eval::sampling,
-    kl::{KlKind, KlPlace},
+    rl::{Advantage, KlKind, KlPlace},
     schedule::Schedule,
 };
 
@@ -29,7 +27,7 @@ fn not_negative(name: &'static str, value: f64) -> Limit {
     is(name, value, value.is_finite() && value >= 0.0, "at least 0")
 }
 
-/// A decay of moments: 1 divides by zero, in the engine's own numbers.
+/// A decay of moments. A decay of 1 in the engine's single precision would divide by zero.
 fn decay(name: &'static str, value: f64) -> Limit {
     is(name, value, value >= 0.0 && (value as f32) < 1.0, "at least 0 and below 1")
 }
@@ -72,8 +70,7 @@ impl Stage {
         at_least_one("steps", self.steps.unwrap_or(1))
     }
 
-    /// A corpus is cut into batches of about `batch_tokens`: one much smaller than that would be a batch that holds no
-    /// problem.
+    /// A corpus is divided into batches of about `batch_tokens`. A much smaller one would be a batch without a problem.
     pub(super) fn check_corpus(&self) -> Limit {
         if self.tokens.is_some() == self.steps.is_some() {
             return Err(("tokens", format!("stage `{}` needs either `tokens` or `steps`", self.name)));
@@ -104,7 +101,7 @@ pub(super) fn suite(suite: &SuiteConfig) -> Limit {
     }
 }
 
-impl Rollout {
+impl RolloutConfig {
     pub(super) fn check(&self, context: usize) -> Limit {
         at_least_one("prompts", u64::from(self.prompts))?;
         at_least_one("max_tokens", u64::from(self.max_tokens))?;
@@ -116,6 +113,11 @@ impl Rollout {
         self.sampling().check()?;
         let must = "above 0: the responses of a group would be the same";
         is("temperature", self.temperature, self.temperature > 0.0, must)?;
+        // Log-probabilities, ratios and the KL term are those of the whole distribution.
+        let must = "1 (off): another policy than the trained one would have written the responses";
+        is("top_p", self.top_p, self.top_p == 1.0, must)?;
+        let must = "0 (off): another policy than the trained one would have written the responses";
+        is("top_k", self.top_k, self.top_k == 0, must)?;
         match self.reward {
             Reward::Blend { alpha } => share("reward.alpha", alpha)?,
             Reward::Reference { answer_weight } => share("reward.answer_weight", answer_weight)?,
@@ -134,8 +136,8 @@ impl Rollout {
     }
 }
 
-impl Policy {
-    fn advantage(&self, rollout: &Rollout) -> Limit {
+impl PolicyConfig {
+    fn advantage(&self, rollout: &RolloutConfig) -> Limit {
         if let Advantage::PassAtK { k } = self.advantage {
             let fits = k >= 1 && k < rollout.samples;
             is(
@@ -156,7 +158,7 @@ impl Policy {
         Ok(())
     }
 
-    pub(super) fn check(&self, rollout: &Rollout) -> Limit {
+    pub(super) fn check(&self, rollout: &RolloutConfig) -> Limit {
         self.advantage(rollout)?;
         at_least_one("mini_batches", u64::from(self.mini_batches))?;
         at_least_one("epochs", u64::from(self.epochs))?;

@@ -1,12 +1,12 @@
 //! What a stage is trained on: shares of op × context × mode.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use problems::{gold::Mode, spec::Cell};
 use runs::ops::{bad_range, range, ranges};
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{Error, MapAccess, SeqAccess, Visitor},
+    de::{Error, IntoDeserializer, MapAccess, SeqAccess, Visitor},
 };
 
 /// A part of a mix: every combination of its ops, contexts and modes, weighted by the product.
@@ -22,41 +22,36 @@ pub struct Part {
     /// Weights of ops: `"2-5"` (equal), or `{ 2 = 0.4, "3-5" = 0.6 }` (a range divides its weight equally).
     pub ops: Ops,
     /// Weights of contexts: `"zoo"`, `["zoo", "school"]` (equal), or `{ zoo = 0.9, school = 0.1 }`.
-    pub contexts: Names,
+    pub contexts: Weights<String>,
     /// Weights of modes, written as those of contexts: `forward`, `reverse`.
     #[serde(default = "forward")]
-    pub modes: Names,
+    pub modes: Weights<Mode>,
 }
 
 fn one() -> f64 {
     1.0
 }
 
-pub(crate) fn forward() -> Names {
-    Names(BTreeMap::from([("forward".to_owned(), 1.0)]))
+fn forward() -> Weights<Mode> {
+    Weights(BTreeMap::from([(Mode::Forward, 1.0)]))
 }
 
 /// Weights of ops; resolved to one weight an op.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ops(pub BTreeMap<u32, f64>);
 
-/// Weights of names.
+/// Weights of names or modes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Names(pub BTreeMap<String, f64>);
+pub struct Weights<K: Ord>(pub BTreeMap<K, f64>);
 
 /// How far a sum of weights may be from 1.
 const TOLERANCE: f64 = 1e-6;
-
-/// The mode of a name.
-pub(crate) fn mode(name: &str) -> Result<Mode, String> {
-    name.parse().map_err(|_| format!("`{name}` is no mode: there are `forward` and `reverse`"))
-}
 
 /// The weight of every cell of a mix; the weights sum to 1.
 ///
 /// # Errors
 /// Where (a path inside the mix, such as `0.ops`) and what is wrong.
-pub fn cells(parts: &[Part]) -> Result<BTreeMap<Cell, f64>, (String, String)> {
+pub(crate) fn cells(parts: &[Part]) -> Result<BTreeMap<Cell, f64>, (String, String)> {
     check_sum("the shares of the parts", parts.iter().map(|part| part.share))
         .map_err(|message| (String::new(), message))?;
     let mut cells = BTreeMap::new();
@@ -67,8 +62,7 @@ pub fn cells(parts: &[Part]) -> Result<BTreeMap<Cell, f64>, (String, String)> {
         check_sum("the weights of modes", part.modes.0.values().copied()).map_err(wrong("modes"))?;
         for (&op, op_weight) in &part.ops.0 {
             for (context, context_weight) in &part.contexts.0 {
-                for (name, mode_weight) in &part.modes.0 {
-                    let mode = mode(name).map_err(wrong("modes"))?;
+                for (&mode, mode_weight) in &part.modes.0 {
                     let cell = Cell { op, context: context.clone(), mode };
                     let weight = part.share * op_weight * context_weight * mode_weight;
                     *cells.entry(cell).or_insert(0.0) += weight;
@@ -132,11 +126,11 @@ impl<'de> Deserialize<'de> for Ops {
     }
 }
 
-impl<'de> Deserialize<'de> for Names {
+impl<'de, K: Ord + Deserialize<'de>> Deserialize<'de> for Weights<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NamesVisitor;
-        impl<'de> Visitor<'de> for NamesVisitor {
-            type Value = Names;
+        struct WeightsVisitor<K>(PhantomData<K>);
+        impl<'de, K: Ord + Deserialize<'de>> Visitor<'de> for WeightsVisitor<K> {
+            type Value = Weights<K>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(
@@ -144,27 +138,27 @@ impl<'de> Deserialize<'de> for Names {
                 )
             }
 
-            fn visit_str<E: Error>(self, name: &str) -> Result<Names, E> {
-                Ok(Names(BTreeMap::from([(name.to_owned(), 1.0)])))
+            fn visit_str<E: Error>(self, name: &str) -> Result<Weights<K>, E> {
+                Ok(Weights(BTreeMap::from([(K::deserialize(name.into_deserializer())?, 1.0)])))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Names, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Weights<K>, A::Error> {
                 let mut names = Vec::new();
-                while let Some(name) = list.next_element::<String>()? {
+                while let Some(name) = list.next_element()? {
                     names.push(name);
                 }
                 let weight = 1.0 / names.len() as f64;
-                Ok(Names(names.into_iter().map(|name| (name, weight)).collect()))
+                Ok(Weights(names.into_iter().map(|name| (name, weight)).collect()))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Weights<K>, A::Error> {
                 let mut names = BTreeMap::new();
-                while let Some((name, weight)) = map.next_entry::<String, f64>()? {
+                while let Some((name, weight)) = map.next_entry()? {
                     names.insert(name, weight);
                 }
-                Ok(Names(names))
+                Ok(Weights(names))
             }
         }
-        deserializer.deserialize_any(NamesVisitor)
+        deserializer.deserialize_any(WeightsVisitor(PhantomData))
     }
 }

@@ -1,19 +1,25 @@
-//! Recipes: one file, one question. Typed, checked before anything runs, and resolved to the last
-//! default, so that two recipes with the same hash are the same experiment.
+//! Recipes: one file asks one question. A recipe is typed, checked before anything runs, and resolved to the last default,
+//! so two recipes with the same hash are the same experiment.
 //!
-//! A recipe is a TOML file that opens with a comment: the question, the command, the cost.
-//! `[scale.NAME]` holds overrides for another size; `[[arm]]` holds what varies.
+//! A recipe is a TOML file that opens with a comment: the question, the command, the cost. `[scale.NAME]` holds overrides
+//! for another size, and `[[arm]]` holds what varies.
 
 mod claims;
 mod count;
+mod error;
 mod limits;
-pub mod mix;
+pub(crate) mod mix;
 mod resolve;
-pub mod source;
-pub mod stage;
+mod stage;
+mod text;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
+use learner::ModelConfig;
 use problems::{
     context::Contexts,
     spec::{Cell, World},
@@ -23,18 +29,17 @@ use runs::{Claim, Evaluation, Matched};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    mix::Part,
-    source::{Place, RecipeError, assignment},
-    stage::{Optimizer, Policy, Rollout, Stage},
+    error::{Place, RecipeError},
+    mix::{Ops, Part, Weights},
+    stage::{Optimizer, PolicyConfig, RolloutConfig, ShareOf, Stage},
+    text::assignment,
 };
-use learner::ModelConfig;
+use crate::data::DataFile;
 
-use crate::supply::DataFile;
-
-/// A recipe's file with the scale and the overrides applied and every default written out.
+/// A recipe's file, with the scale and the overrides applied and every default written out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Document {
+pub struct RecipeDocument {
     /// The recipe's name, e.g. `quickstart`.
     pub name: String,
     /// The question it asks; by default its opening comment.
@@ -49,7 +54,7 @@ pub struct Document {
     /// How test problems are kept apart from training problems.
     #[serde(default = "default_split")]
     pub split: SplitRule,
-    /// Files of contexts of one's own, relative to the recipe.
+    /// Files with further contexts, relative to the recipe.
     #[serde(default)]
     pub context_files: Vec<String>,
     /// The bounds of problems.
@@ -78,6 +83,17 @@ pub struct Document {
     pub matched: Vec<Matched>,
 }
 
+impl RecipeDocument {
+    /// The cells whose held-out loss a stage measures: those that it trains on, and those of the suites.
+    pub(crate) fn validation_cells(&self, trained: &BTreeMap<Cell, f64>) -> BTreeSet<Cell> {
+        let mut cells: BTreeSet<Cell> = trained.keys().cloned().collect();
+        for suite in &self.evaluation.suites {
+            cells.extend(suite.cells());
+        }
+        cells
+    }
+}
+
 /// How the tokenizer is trained: on problems of the training split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,8 +120,8 @@ pub struct ArmConfig {
     /// The stages, in order; empty: all of the recipe.
     #[serde(default)]
     pub stages: Vec<String>,
-    /// What it changes: paths and values, e.g. `"stage.rl.mix" = "edge"`. Only `model`, `mix` and `stage`
-    /// can be changed: the rest is what arms have in common.
+    /// What it changes: paths and values, e.g. `"stage.rl.mix" = "edge"`. An arm can change `model`, `mix` and `stage`; the
+    /// rest is common to all arms.
     #[serde(default)]
     pub set: toml::Table,
 }
@@ -124,12 +140,12 @@ fn default_tokenizer_problems() -> u64 {
 #[derive(Debug, Clone)]
 pub struct Recipe {
     /// The resolved file.
-    pub document: Document,
-    /// The arms, each with everything that it changes put in place.
+    pub document: RecipeDocument,
+    /// The arms, each with its changes applied.
     pub arms: Vec<Arm>,
     /// The contexts that mixes and suites may name.
     pub contexts: Contexts,
-    /// The texts of the context files: they are part of what a recipe is.
+    /// The texts of the context files, which are part of the recipe's hash.
     pub context_texts: Vec<String>,
 }
 

@@ -11,21 +11,20 @@ use problems::{
     Generator,
     context::{Context, Contexts},
     spec::{Cell, OP_MAX, SpecError},
-    split::Split,
+    split::{Split, SplitRule},
+};
+use runs::{
+    SuiteConfig,
+    records::{Band, StageKind},
 };
 use toml::de::{DeTable, DeValue};
 
-use runs::SuiteConfig;
-
 use super::{
-    Arm, ArmConfig, ArmStage, Document, Recipe, RecipeError, Stage, claims, limits,
+    Arm, ArmConfig, ArmStage, Recipe, RecipeDocument, RecipeError, Stage, claims, limits,
     mix::cells,
-    source::{Source, apply, span_of},
+    text::{RecipeText, apply, span_of},
 };
-use runs::records::{Band, StageKind};
-
-use crate::stage::validation_cells;
-use crate::supply::{self, DataFile};
+use crate::data::{DataFile, check_cells};
 
 /// The files that a recipe names, relative to its folder. Those of problems are read once for all arms.
 struct Files<'a> {
@@ -39,12 +38,12 @@ impl Files<'_> {
         Ok(folder.join(name))
     }
 
-    fn data(&mut self, name: &str) -> Result<Arc<DataFile>, String> {
+    fn data(&mut self, name: &str, rule: SplitRule) -> Result<Arc<DataFile>, String> {
         let path = self.path(name)?;
         if let Some(known) = self.indexed.get(&path) {
             return Ok(Arc::clone(known));
         }
-        let data = Arc::new(DataFile::index(&path)?);
+        let data = Arc::new(DataFile::index(&path, rule)?);
         self.indexed.insert(path, Arc::clone(&data));
         Ok(data)
     }
@@ -63,7 +62,7 @@ pub(super) fn recipe(
     folder: Option<&Path>,
 ) -> Result<Recipe, RecipeError> {
     let mut files = Files { folder, indexed: BTreeMap::new() };
-    let source = Source::new(text, file, overrides)?;
+    let source = RecipeText::new(text, file, overrides)?;
     let mut base = source.file_table()?;
     let sets = source.override_tables()?;
     let scale = take_scale(&source, &mut base, &sets)?;
@@ -71,7 +70,7 @@ pub(super) fn recipe(
         apply(&source, &mut base, set, &[])?;
     }
     base.remove("scale");
-    let mut document: Document = source.typed(base.clone())?;
+    let mut document: RecipeDocument = source.typed(base.clone())?;
     document.scale = scale;
     if document.question.is_empty() {
         document.question = opening_comment(text);
@@ -84,9 +83,9 @@ pub(super) fn recipe(
     Ok(Recipe { document, arms, contexts, context_texts })
 }
 
-/// Takes the `scale` table out and applies the scale that was picked. A resolved recipe has a name there.
+/// Removes the `scale` table and applies the scale that was picked. A resolved recipe has the scale's name there.
 fn take_scale<'i>(
-    source: &Source,
+    source: &RecipeText,
     base: &mut DeTable<'i>,
     sets: &[DeTable<'i>],
 ) -> Result<String, RecipeError> {
@@ -127,10 +126,10 @@ fn opening_comment(text: &str) -> String {
 const ARM_KEYS: [&str; 3] = ["model", "mix", "stage"];
 
 fn arms(
-    source: &Source,
+    source: &RecipeText,
     base: &DeTable<'_>,
     sets: &[DeTable<'_>],
-    document: &Document,
+    document: &RecipeDocument,
     contexts: &Contexts,
     files: &mut Files<'_>,
 ) -> Result<Vec<Arm>, RecipeError> {
@@ -160,7 +159,7 @@ fn arms(
             apply(source, &mut table, set, &[])?;
         }
         table.remove("scale");
-        let changed: Document = source.typed(table.clone())?;
+        let changed: RecipeDocument = source.typed(table.clone())?;
         let checks = Checks { source, table: &table };
         arms.push(checks.arm(config, i, &changed, contexts, files)?);
     }
@@ -168,7 +167,7 @@ fn arms(
 }
 
 struct Checks<'a, 'i> {
-    source: &'a Source,
+    source: &'a RecipeText,
     table: &'a DeTable<'i>,
 }
 
@@ -179,7 +178,7 @@ impl Checks<'_, '_> {
 
     fn contexts(
         &self,
-        document: &Document,
+        document: &RecipeDocument,
         files: &Files<'_>,
     ) -> Result<(Contexts, Vec<String>), RecipeError> {
         let mut contexts = Contexts::builtin();
@@ -195,7 +194,7 @@ impl Checks<'_, '_> {
     }
 
     /// What all arms have in common.
-    fn shared(&self, document: &Document, contexts: &Contexts) -> Result<(), RecipeError> {
+    fn shared(&self, document: &RecipeDocument, contexts: &Contexts) -> Result<(), RecipeError> {
         self.names("name", std::iter::once(document.name.as_str()))?;
         let seeds: BTreeSet<u64> = document.seeds.iter().copied().collect();
         if seeds.is_empty() || seeds.len() < document.seeds.len() {
@@ -222,7 +221,7 @@ impl Checks<'_, '_> {
 
     fn generator(
         &self,
-        document: &Document,
+        document: &RecipeDocument,
         contexts: &Contexts,
         split: Split,
     ) -> Result<Generator, RecipeError> {
@@ -265,7 +264,7 @@ impl Checks<'_, '_> {
 
     fn mix(
         &self,
-        document: &Document,
+        document: &RecipeDocument,
         name: &str,
         generator: &Generator,
     ) -> Result<BTreeMap<Cell, f64>, RecipeError> {
@@ -289,7 +288,7 @@ impl Checks<'_, '_> {
 
     fn suite(
         &self,
-        document: &Document,
+        document: &RecipeDocument,
         suite: &SuiteConfig,
         generator: &Generator,
     ) -> Result<(), RecipeError> {
@@ -320,7 +319,7 @@ impl Checks<'_, '_> {
         &self,
         config: &ArmConfig,
         index: usize,
-        document: &Document,
+        document: &RecipeDocument,
         contexts: &Contexts,
         files: &mut Files<'_>,
     ) -> Result<Arm, RecipeError> {
@@ -339,7 +338,7 @@ impl Checks<'_, '_> {
             self.stage(stage, document)?;
             let generator = if stage.kind == StageKind::Rl { &rl } else { &train };
             let cells = self.mix(document, &stage.mix, generator)?;
-            let files = self.files(stage, &cells, files)?;
+            let files = self.files(stage, &cells, files, document.split)?;
             stages.push(ArmStage { stage: stage.clone(), cells, files });
         }
         self.validation(&stages, document, contexts)?;
@@ -353,13 +352,13 @@ impl Checks<'_, '_> {
     fn validation(
         &self,
         stages: &[ArmStage],
-        document: &Document,
+        document: &RecipeDocument,
         contexts: &Contexts,
     ) -> Result<(), RecipeError> {
         let generator = self.generator(document, contexts, Split::Validation)?;
         let mut checked = BTreeSet::new();
         for ArmStage { stage, cells, .. } in stages.iter().filter(|s| s.stage.validate_every > 0) {
-            for cell in validation_cells(document, cells) {
+            for cell in document.validation_cells(cells) {
                 if !checked.contains(&cell) {
                     generator.sequence(&cell).map_err(|e| {
                         let message =
@@ -373,23 +372,24 @@ impl Checks<'_, '_> {
         Ok(())
     }
 
-    /// A stage's files, which must have what its mix asks for.
+    /// A stage's files, which must have what its mix asks for and no problem of the test split.
     fn files(
         &self,
         stage: &Stage,
         cells: &BTreeMap<Cell, f64>,
         files: &mut Files<'_>,
+        rule: SplitRule,
     ) -> Result<Vec<Arc<DataFile>>, RecipeError> {
         let wrong = |message| self.error(&format!("stage.{}.files", stage.name), message);
-        let data: Result<Vec<_>, String> = stage.files.iter().map(|name| files.data(name)).collect();
+        let data: Result<Vec<_>, String> = stage.files.iter().map(|name| files.data(name, rule)).collect();
         let data = data.map_err(wrong)?;
         if !data.is_empty() {
-            supply::check(&data, cells.keys()).map_err(wrong)?;
+            check_cells(&data, cells.keys()).map_err(wrong)?;
         }
         Ok(data)
     }
 
-    fn stage(&self, stage: &Stage, document: &Document) -> Result<(), RecipeError> {
+    fn stage(&self, stage: &Stage, document: &RecipeDocument) -> Result<(), RecipeError> {
         let at = |field: &str| format!("stage.{}.{field}", stage.name);
         let wrong = |field: &str, message: String| Err(self.error(&at(field), message));
         if !document.mix.contains_key(&stage.mix) {
@@ -421,7 +421,7 @@ impl Checks<'_, '_> {
         stage.check_corpus().map_err(|(field, message)| self.error(&at(field), message))
     }
 
-    fn rl_stage(&self, stage: &Stage, document: &Document) -> Result<(), RecipeError> {
+    fn rl_stage(&self, stage: &Stage, document: &RecipeDocument) -> Result<(), RecipeError> {
         let at = |field: &str| format!("stage.{}.{field}", stage.name);
         let wrong = |field: &str, message: &str| Err(self.error(&at(field), message));
         let (Some(rollout), Some(policy)) = (&stage.rollout, &stage.policy) else {
@@ -439,7 +439,7 @@ impl Checks<'_, '_> {
         Ok(())
     }
 
-    fn claims(&self, document: &Document, arms: &[Arm]) -> Result<(), RecipeError> {
+    fn claims(&self, document: &RecipeDocument, arms: &[Arm]) -> Result<(), RecipeError> {
         self.names("claim", document.claims.iter().map(|claim| claim.name.as_str()))?;
         for claim in &document.claims {
             claims::check(claim, &document.evaluation, arms).map_err(|message| {
@@ -460,7 +460,7 @@ fn field_of(error: &SpecError) -> &'static str {
     if matches!(error, SpecError::Context { .. }) { "contexts" } else { "ops" }
 }
 
-/// A name that is there twice: the same problems would be asked twice, and count as different ones.
+/// A name that is there twice. The same problems would be asked twice and count as different ones.
 fn repeated(names: &[String]) -> Option<&String> {
     let mut seen = BTreeSet::new();
     names.iter().find(|name| !seen.insert(*name))

@@ -1,17 +1,13 @@
 //! A stage of training: what it reads, how long it takes, how it learns.
 
-use problems::reward::Reward;
+use learner::{AdamW, Sampling};
+use problems::{reward::Reward, verify::Policy};
+use runs::records::StageKind;
 use serde::{Deserialize, Serialize};
 
 use super::count;
-use learner::{AdamW, Sampling};
-use runs::records::StageKind;
-
 use crate::{
-    advantage::Advantage,
-    curriculum::Curriculum,
-    kl::Kl,
-    policy::{Aggregation, Clip, Surrogate},
+    rl::{Advantage, Aggregation, Clip, Curriculum, Kl, Surrogate},
     schedule::Schedule,
 };
 
@@ -25,8 +21,8 @@ pub struct Stage {
     pub kind: StageKind,
     /// The mix it is trained on.
     pub mix: String,
-    /// Files of problems (JSON lines, as `tercet problems` writes them), relative to the recipe, instead of the
-    /// generator; they are read again and again.
+    /// Files of problems (JSON lines, as `tercet problems` writes them) that replace the generator, relative to the recipe.
+    /// After their last problem comes their first again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
     /// Tokens to train on (pre- and mid-training: this or `steps`).
@@ -43,7 +39,7 @@ pub struct Stage {
     /// Tokens of an optimizer step (pre- and mid-training), at most.
     #[serde(default = "default_batch_tokens", deserialize_with = "count::number")]
     pub batch_tokens: usize,
-    /// Tokens that go through the model at once, at most; bounds memory, not the result.
+    /// Tokens of a micro-batch, at most: bounds memory, not the result.
     #[serde(default = "default_micro_tokens", deserialize_with = "count::number")]
     pub micro_tokens: usize,
     /// Loss weight of a prompt's tokens, 0 to 1 (pre- and mid-training).
@@ -69,10 +65,10 @@ pub struct Stage {
     pub validate_every: u64,
     /// How rollouts are made (reinforcement learning only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rollout: Option<Rollout>,
+    pub rollout: Option<RolloutConfig>,
     /// How rollouts become a gradient (reinforcement learning only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub policy: Option<Policy>,
+    pub policy: Option<PolicyConfig>,
 }
 
 impl Stage {
@@ -146,20 +142,23 @@ pub enum ShareOf {
 /// How rollouts are made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rollout {
+pub struct RolloutConfig {
     /// Prompts a step.
     pub prompts: u32,
     /// Samples a prompt: the group.
     pub samples: u32,
-    /// What a verified response is worth.
+    /// The reward of a response.
     pub reward: Reward,
-    /// Sampling temperature.
+    /// The rules by which the verifier judges a response, as in a suite.
+    #[serde(default = "paper", skip_serializing_if = "is_paper")]
+    pub policy: Policy,
+    /// Sampling temperature: the policy that is trained is the one at this temperature.
     #[serde(default = "one_f32")]
     pub temperature: f32,
-    /// Nucleus; 1 is off.
+    /// Nucleus: must be 1, off.
     #[serde(default = "one_f32")]
     pub top_p: f32,
-    /// Only the k most likely tokens; 0 is off.
+    /// Only the k most likely tokens: must be 0, off.
     #[serde(default)]
     pub top_k: u32,
     /// Longest response, in tokens. A response that reaches it is a failure.
@@ -167,13 +166,13 @@ pub struct Rollout {
     /// Dynamic sampling: how often, at most, groups with equal rewards are replaced by fresh prompts.
     #[serde(default)]
     pub refills: u32,
-    /// Overlong shaping: the reward falls linearly over this many tokens before the limit; 0 is off.
+    /// Overlong shaping: the reward falls linearly over this many tokens before the length limit; 0 is off.
     #[serde(default)]
     pub overlong_buffer: u32,
     /// How much it falls by at the limit.
     #[serde(default = "one")]
     pub overlong_penalty: f64,
-    /// Added to the reward where the tags are as they should be: a reward for looks; 0 is off.
+    /// Added to the reward of a response with well-formed tags; 0 is off.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub format_bonus: f64,
     /// The length L of the paper's nominal token count (`T_RL = (4/3 + γ/3)·N·r·L`); 0 stands for the
@@ -191,7 +190,12 @@ pub struct Rollout {
     pub curriculum: Option<Curriculum>,
 }
 
-impl Rollout {
+impl RolloutConfig {
+    /// The length L of the nominal token count, for a model with this context.
+    pub(crate) fn nominal_length_or(&self, context: usize) -> u64 {
+        if self.nominal_length == 0 { context as u64 } else { self.nominal_length }
+    }
+
     /// The sampling of the responses.
     pub fn sampling(&self) -> Sampling {
         let Self { temperature, top_p, top_k, max_tokens, .. } = *self;
@@ -202,7 +206,7 @@ impl Rollout {
 /// How rollouts become a gradient.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Policy {
+pub struct PolicyConfig {
     /// The estimator of advantages.
     #[serde(default)]
     pub advantage: Advantage,
@@ -221,7 +225,7 @@ pub struct Policy {
     /// Bound for negative advantages; 0 is off.
     #[serde(default = "default_dual_clip")]
     pub dual_clip: f64,
-    /// The pull towards the model the stage began with.
+    /// The KL term that keeps the policy close to the model that the stage began with.
     #[serde(default)]
     pub kl: Kl,
     /// How token losses become one.
@@ -233,18 +237,18 @@ pub struct Policy {
     /// Passes over the rollouts.
     #[serde(default = "one_u32")]
     pub epochs: u32,
-    /// Weight of step-level credit: a token of a step gets, besides its response's advantage, this times
-    /// the verifier's judgement of the step against the group's other steps; 0 is off. A quantity said again
-    /// earns nothing more, and in a response that was cut off no step counts as right.
+    /// Weight of step-level credit; 0 is off. On top of its response's advantage, a token of a step gets this times the
+    /// verifier's judgement of the step against the group's other steps. A repeated quantity earns nothing more, and in a
+    /// truncated response no step counts as correct.
     #[serde(default)]
     pub step_credit: f64,
-    /// Whether ending a solution is judged like one of its steps, right if nothing is missing: without it, leaving
-    /// out hard steps pays.
+    /// Whether the ending of a solution is judged like one of its steps. It is correct if nothing is missing. Without
+    /// this, leaving out hard steps pays.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ending_credit: bool,
 }
 
-impl Policy {
+impl PolicyConfig {
     /// The numbers of the surrogate.
     pub fn clip(&self) -> Clip {
         Clip {
@@ -260,6 +264,13 @@ impl Policy {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
+}
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_paper(policy: &Policy) -> bool {
+    *policy == Policy::Paper
+}
+fn paper() -> Policy {
+    Policy::Paper
 }
 
 fn one() -> f64 {

@@ -187,6 +187,8 @@ fn numbers_have_limits_and_the_field_is_pointed_at() {
         ("stage.rl.rollout.samples=1", "judged against the others of its group"),
         ("stage.rl.rollout.temperature=0", "`temperature` is 0, but must be above 0"),
         ("stage.rl.rollout.top_p=1.1", "`top_p` is 1.1, but"),
+        ("stage.rl.rollout.top_p=0.9", "`top_p` is 0.9, but must be 1 (off): another policy"),
+        ("stage.rl.rollout.top_k=1", "`top_k` is 1, but must be 0 (off): another policy"),
         ("stage.rl.policy.dual_clip=0.2", "`dual_clip` is 0.2, but must be above 1, or 0 (off)"),
         ("stage.pre.optimizer.beta2=0.9999999999", "`beta2` is 0.9999999999"),
         ("stage.pre.optimizer.eps=0", "`eps` is 0"),

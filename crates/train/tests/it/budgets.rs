@@ -2,14 +2,17 @@
 
 use std::{fs, path::Path, sync::atomic::AtomicBool};
 
-use problems::{Cell, Contexts, Generator, World, gold::Mode};
-use runs::lines;
-use runs::records::{Exposure, MetricsRow, StageDone};
+use problems::{Cell, Contexts, Generator, Split, SplitRule, World, gold::Mode};
+use runs::{
+    lines,
+    records::{Exposure, MetricsRow, StageDone},
+};
 use tercet_train::{
-    checkpoint::LoopState,
-    plan::{Plan, Rates},
     recipe::Recipe,
-    run::{Options, Run},
+    run::{
+        LoopState, Options, Outcome, Run,
+        plan::{Plan, Rates},
+    },
 };
 
 use crate::{
@@ -27,7 +30,8 @@ fn run<T>(recipe: Recipe, look: impl FnOnce(&Path) -> T) -> T {
     let folder = tempfile::tempdir().expect("a folder");
     let factory = Factory::new(Fuse::never());
     let run = Run::open(recipe, folder.path(), &factory, Options::default()).expect("the folder opens");
-    run.execute(&mut (), &AtomicBool::new(false)).expect("the run ends");
+    let outcome = run.execute(&mut (), &AtomicBool::new(false)).expect("the run ends");
+    assert_eq!(outcome, Outcome::Finished(()));
     look(&folder.path().join("stages"))
 }
 
@@ -52,10 +56,10 @@ fn json<T: serde::de::DeserializeOwned>(path: &Path) -> T {
 #[test]
 fn how_a_step_is_cut_does_not_matter() {
     let whole = run(recipe(&["stage.pre.micro_tokens=100000"]), losses);
-    let pieces = run(recipe(&["stage.pre.micro_tokens=70"]), losses);
+    let parts = run(recipe(&["stage.pre.micro_tokens=70"]), losses);
     assert_eq!(whole.len(), 7);
-    for (whole, pieces) in whole.iter().zip(pieces) {
-        assert!((whole - pieces).abs() < 1e-6, "{whole} in one piece, {pieces} in several");
+    for (whole, parts) in whole.iter().zip(parts) {
+        assert!((whole - parts).abs() < 1e-6, "{whole} in one micro-batch, {parts} in several");
     }
 }
 
@@ -90,7 +94,8 @@ fn tokens_and_shares_are_exact_to_a_row() {
 fn a_stage_can_train_on_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let world = World { distractors: 0.0, ..World::default() };
-    let generator = Generator::new(&world, &Contexts::builtin(), 5, None).expect("a world");
+    let split = Some((Split::Train, SplitRule::Structure));
+    let generator = Generator::new(&world, &Contexts::builtin(), 5, split).expect("a world");
     let cell = |op| Cell { op, context: "terse".to_owned(), mode: Mode::Forward };
     let record = |op, i| {
         let problem = generator.sequence(&cell(op)).expect("a possible cell").problem(i);
@@ -239,6 +244,22 @@ fn every_metric_has_its_line_in_the_documentation() {
     assert!(missing.is_empty(), "docs/training.md does not name {missing:?}");
 }
 
+/// Ten updates in a row that are left out are the end, and what was saved before them stays.
+#[test]
+fn a_stage_that_diverges_stops_with_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let overrides = ["stage.pre.optimizer.lr=1e300", "stage.pre.steps=20", "stage.pre.checkpoint_every=1"];
+    let factory = Factory::new(Fuse::never());
+    let run = Run::open(recipe(&overrides), folder.path(), &factory, Options::default());
+    let error = run.expect("the folder opens").execute(&mut (), &AtomicBool::new(false));
+    let message = error.expect_err("the model is broken").to_string();
+    assert!(message.starts_with("stage `pre` has diverged: at step 11"), "{message}");
+    let stage = stage(&folder.path().join("stages"), "pre");
+    let kept: Vec<_> = fs::read_dir(stage.join("checkpoints")).expect("readable").collect();
+    assert_eq!(kept.len(), 1, "of step 1, the last one that was applied");
+    assert!(stage.join("checkpoints/step-000001").is_dir() && !stage.join("done.json").exists());
+}
+
 /// A learning rate that breaks the model at its first step: the run goes on, says so, and can be resumed.
 #[test]
 fn gradients_that_are_not_finite_are_left_out_and_counted() {
@@ -248,4 +269,5 @@ fn gradients_that_are_not_finite_are_left_out_and_counted() {
     let last = rows.last().expect("there were steps");
     assert_eq!(last.values["skipped_updates"], Some(6.0), "all but the first");
     assert_eq!(last.values["loss"], None, "a loss that is no number is written as null");
+    assert_eq!(rows[5].values["eval/loss"], None, "neither is the loss on held-out problems");
 }

@@ -3,13 +3,14 @@
 use std::{fs, path::Path};
 
 use tercet_train::{
-    plan::Plan,
     recipe::{Recipe, RecipeError},
+    run::plan::Plan,
 };
 
 use crate::resume::RECIPE;
 
-/// Five places of five kinds: with one literal, 25 problems of op 1, none of which is in the validation split.
+/// Five places of five kinds: with one literal there are 25 problems of op 1. Training and reinforcement learning have some of
+/// them, validation has none.
 const FIVE: &str = r#"
 name = "five"
 style = "terse"
@@ -29,7 +30,7 @@ fn open(folder: &Path, validate_every: u64) -> Result<Recipe, RecipeError> {
     let path = folder.join("recipe.toml");
     fs::write(&path, format!("context_files = [\"five.toml\"]\n{RECIPE}")).expect("writable");
     let overrides = [
-        "world.literals=[1,1]".to_owned(),
+        "world.literals=[3,3]".to_owned(),
         "mix.all=[{ops='1',contexts='five'}]".to_owned(),
         format!("stage.pre.validate_every={validate_every}"),
     ];

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tercet_train::watch::{Event, Watch};
+use tercet_train::observer::{Event, Observer};
 
 use crate::{
     resume::{contents, undisturbed, work},
@@ -35,7 +35,7 @@ struct Diary<'a> {
     stage: String,
 }
 
-impl Watch for Diary<'_> {
+impl Observer for Diary<'_> {
     fn on(&mut self, event: Event<'_>) {
         let doing = match event {
             Event::Preparing(_) | Event::Arm { .. } | Event::StageKnown { .. } => "preparing",

@@ -4,10 +4,8 @@
 //! tokens, so that a mask one token too early never sees the last one.
 
 use learner::{AdamW, Batch, Learner, Prompt, Sampling};
-use tercet_train::{
-    advantage::{Advantage, advantages},
-    kl::{Kl, KlKind},
-    policy::{Aggregation, Clip, PolicyObjective, Surrogate},
+use tercet_train::rl::{
+    Advantage, Aggregation, Clip, Kl, KlKind, KlPlace, PolicyObjective, ResponseTokens, Surrogate, advantages,
 };
 
 use crate::tabular::{Fuse, Table};
@@ -31,7 +29,7 @@ const GRPO: Variant = Variant {
     surrogate: Surrogate::PpoClip,
     aggregation: Aggregation::TokenMean,
     high: 0.2,
-    kl: Kl { kind: KlKind::None, coefficient: 0.0, place: tercet_train::kl::KlPlace::Loss },
+    kl: Kl { kind: KlKind::None, coefficient: 0.0, place: KlPlace::Loss },
 };
 
 /// How a mutation spoils the batch before it is learned from.
@@ -66,33 +64,23 @@ fn train(variant: Variant, mutation: Mutation) -> f64 {
         let samples: Vec<_> = samples_PG.iter().flatten().collect();
         let tokens: usize = samples.iter().map(|s| s.tokens.len()).sum();
         let mut batch = Batch::default();
-        let mut objective = PolicyObjective {
-            clip: Clip {
-                surrogate: variant.surrogate,
-                low: 0.2,
-                high: variant.high,
-                dual: 3.0,
-                kl: variant.kl,
-            },
-            responses: Vec::new(),
-            old_T: Vec::new(),
-            reference_T: Vec::new(),
-            reference_TV: Vec::new(),
-            pull_T: Vec::new(),
-            advantages_T: Vec::new(),
-            weights_T: Vec::new(),
-        };
+        let Variant { surrogate, high, kl, .. } = variant;
+        let mut objective = PolicyObjective::new(Clip { surrogate, low: 0.2, high, dual: 3.0, kl });
         for (sample, advantage) in samples.iter().zip(advantages_PG.iter().flatten()) {
-            let start = batch.len() + 1;
             batch.push(&[&[START], &sample.tokens[..]].concat());
-            let shift = usize::from(mutation == Mutation::Shift);
-            objective.responses.push(start - shift..batch.len() - shift);
             let sign = if mutation == Mutation::Sign { -1.0 } else { 1.0 };
-            let weight = variant.aggregation.weight(sample.tokens.len(), samples.len(), tokens, 2);
-            objective.old_T.push(0.0);
-            objective.old_T.extend(&sample.logprobs);
-            objective.advantages_T.resize(batch.len(), sign * advantage);
-            objective.weights_T.resize(batch.len(), weight);
+            objective.push(&ResponseTokens {
+                prompt: 1,
+                old_T: &sample.logprobs,
+                reference_T: &[],
+                advantages_T: &vec![sign * advantage; sample.tokens.len()],
+                weight: variant.aggregation.weight(sample.tokens.len(), samples.len(), tokens, 2),
+            });
+        }
+        if mutation == Mutation::Shift {
+            for response in &mut objective.responses {
+                *response = response.start - 1..response.end - 1;
+            }
         }
         objective.reference_T = reference.logprobs(&batch, 1.0).expect("tokens are fine");
         for _ in 0..2 {
@@ -100,7 +88,7 @@ fn train(variant: Variant, mutation: Mutation) -> f64 {
             table.optim_step(&adamw).unwrap();
         }
     }
-    table.probabilities(START)[3] * table.probabilities(3)[EOS as usize]
+    table.probabilities(START, 1.0)[3] * table.probabilities(3, 1.0)[EOS as usize]
 }
 
 #[test]

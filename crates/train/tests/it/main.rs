@@ -1,13 +1,13 @@
 //! Tests of the crate as its users see it. The model is a table of bigrams with exact gradients: it trains in
 //! milliseconds and can fail on command.
 
-// Axes are part of names (`tokens_T`), as in the library.
-#![allow(non_snake_case, missing_docs)]
+#![expect(non_snake_case, reason = "axes are part of names (`tokens_T`), as in the library")]
 
 mod budgets;
 #[cfg(feature = "tensorboard")]
 mod events;
 mod held_out;
+mod keys;
 mod kill;
 mod learning;
 mod parity;

@@ -2,10 +2,8 @@
 
 use learner::Objective;
 use serde_json::Value;
-use tercet_train::{
-    advantage::{Advantage, advantages},
-    kl::{Kl, KlKind},
-    policy::{Aggregation, Clip, PolicyObjective, Surrogate},
+use tercet_train::rl::{
+    Advantage, Aggregation, Clip, Kl, KlKind, PolicyObjective, ResponseTokens, Surrogate, advantages,
 };
 
 /// Results of verl 0.9.1 on 24 ragged responses in four groups.
@@ -31,32 +29,19 @@ fn objective(reference: &Value, clip: Clip, aggregation: Aggregation) -> (Policy
     let ref_logprobs = rows(&reference["ref_logprobs"]);
     let advantages = row(&reference["advantages"]["grpo_std"]);
     let tokens: usize = new.iter().map(Vec::len).sum();
-    let mut objective = PolicyObjective {
-        clip,
-        responses: Vec::new(),
-        old_T: Vec::new(),
-        reference_T: Vec::new(),
-        reference_TV: Vec::new(),
-        pull_T: Vec::new(),
-        advantages_T: Vec::new(),
-        weights_T: Vec::new(),
-    };
+    let mut objective = PolicyObjective::new(clip);
     let mut logprobs_T = Vec::new();
+    let single = |values: &[f64]| values.iter().map(|x| *x as f32).collect::<Vec<f32>>();
     for i in 0..new.len() {
-        let start = logprobs_T.len() + 1;
-        let length = new[i].len();
-        objective.responses.push(start..start + length);
-        let padded = |values: &[f64]| {
-            let values = values.iter().map(|x| *x as f32);
-            std::iter::once(0.0_f32).chain(values).collect::<Vec<f32>>()
-        };
-        logprobs_T.extend(padded(&new[i]));
-        objective.old_T.extend(padded(&old[i]));
-        objective.reference_T.extend(padded(&ref_logprobs[i]));
-        objective.advantages_T.push(0.0);
-        objective.advantages_T.extend(vec![advantages[i]; length]);
-        objective.weights_T.push(0.0);
-        objective.weights_T.extend(vec![aggregation.weight(length, new.len(), tokens, 1024); length]);
+        logprobs_T.push(0.0);
+        logprobs_T.extend(single(&new[i]));
+        objective.push(&ResponseTokens {
+            prompt: 1,
+            old_T: &single(&old[i]),
+            reference_T: &single(&ref_logprobs[i]),
+            advantages_T: &vec![advantages[i]; new[i].len()],
+            weight: aggregation.weight(new[i].len(), new.len(), tokens, 1024),
+        });
     }
     (objective, logprobs_T)
 }

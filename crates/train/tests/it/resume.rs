@@ -9,9 +9,9 @@ use std::{
 
 use tercet_train::{
     error::RunError,
+    observer::{Event, Observer},
     recipe::Recipe,
     run::{Options, Outcome, Run},
-    watch::{Event, Watch},
 };
 
 use crate::tabular::{Factory, Fuse};
@@ -114,7 +114,7 @@ pub(crate) fn recipe() -> Recipe {
 pub(crate) fn work(
     folder: &Path,
     fuse: &Fuse,
-    watch: &mut dyn Watch,
+    watch: &mut dyn Observer,
     stop: &AtomicBool,
 ) -> Result<Outcome, RunError> {
     let factory = Factory::new(fuse.clone());
@@ -145,7 +145,7 @@ pub(crate) fn contents(folder: &Path) -> BTreeMap<String, String> {
 pub(crate) fn undisturbed() -> BTreeMap<String, String> {
     let folder = tempfile::tempdir().expect("a folder");
     let outcome = work(folder.path(), &Fuse::never(), &mut (), &AtomicBool::new(false));
-    assert_eq!(outcome.expect("the run ends"), Outcome::Finished);
+    assert_eq!(outcome.expect("the run ends"), Outcome::Finished(()));
     contents(folder.path())
 }
 
@@ -191,7 +191,7 @@ fn death_at_any_moment_changes_nothing() {
         }
         deaths += 1;
         let outcome = work(folder.path(), &Fuse::never(), &mut (), &AtomicBool::new(false));
-        assert_eq!(outcome.expect("the run ends"), Outcome::Finished, "after use {uses}");
+        assert_eq!(outcome.expect("the run ends"), Outcome::Finished(()), "after use {uses}");
         assert_eq!(contents(folder.path()), expected, "after death at use {uses}");
     }
     assert!(deaths > 20, "only {deaths} deaths");
@@ -217,7 +217,7 @@ pub(crate) struct StopAt<'a> {
     pub(crate) stop: &'a AtomicBool,
 }
 
-impl Watch for StopAt<'_> {
+impl Observer for StopAt<'_> {
     fn on(&mut self, _: Event<'_>) {
         if self.left == 0 {
             self.stop.store(true, Ordering::Relaxed);
@@ -246,7 +246,7 @@ fn a_finished_run_is_not_run_again() {
     work(folder.path(), &Fuse::never(), &mut (), &stop).expect("the run ends");
     // Not one use of the model.
     let outcome = work(folder.path(), &Fuse::after(0), &mut (), &stop);
-    assert_eq!(outcome.expect("nothing to do"), Outcome::Finished);
+    assert_eq!(outcome.expect("nothing to do"), Outcome::Finished(()));
 }
 
 #[test]
@@ -301,7 +301,7 @@ struct Begun<'a> {
     stop: Option<&'a AtomicBool>,
 }
 
-impl Watch for Begun<'_> {
+impl Observer for Begun<'_> {
     fn on(&mut self, event: Event<'_>) {
         match (event, self.stop) {
             (Event::StageStarted { info, done: 0 }, _) => self.stages.push(info.name.clone()),
@@ -315,7 +315,7 @@ impl Watch for Begun<'_> {
 fn arms_share_their_stages_and_a_sweep_goes_on() {
     let arms =
         "[[arm]]\nname = \"one\"\n[[arm]]\nname = \"two\"\nset = { \"stage.rl.optimizer.lr\" = 0.01 }\n";
-    let execute = |folder: &Path, watch: &mut dyn Watch, stop: &AtomicBool| {
+    let execute = |folder: &Path, watch: &mut dyn Observer, stop: &AtomicBool| {
         let recipe = Recipe::parse(&format!("{RECIPE}{arms}"), "sweep.toml", &[]).expect("right");
         let factory = Factory::new(Fuse::never());
         let run = Run::open(recipe, folder, &factory, Options::default()).expect("the folder opens");
@@ -332,7 +332,7 @@ fn arms_share_their_stages_and_a_sweep_goes_on() {
     let mut begun = Begun { stop: Some(&stop), ..Begun::default() };
     assert_eq!(execute(folder.path(), &mut begun, &stop), Outcome::Stopped);
     let mut begun = Begun::default();
-    assert_eq!(execute(folder.path(), &mut begun, &AtomicBool::new(false)), Outcome::Finished);
+    assert_eq!(execute(folder.path(), &mut begun, &AtomicBool::new(false)), Outcome::Finished(()));
     assert!(begun.stages.is_empty(), "{:?} began again", begun.stages);
     assert_eq!(contents(folder.path()), contents(whole.path()));
 }
@@ -437,6 +437,65 @@ fn a_damaged_checkpoint_is_named_and_nothing_is_lost() {
     assert_eq!(contents(folder.path()), expected);
 }
 
+/// The checkpoint that a stage was stopped at, in a run that was stopped in the middle of its first stage.
+fn stopped(folder: &Path) -> std::path::PathBuf {
+    let stop = AtomicBool::new(false);
+    let mut observer = StopAt { left: 8, stop: &stop };
+    work(folder, &Fuse::never(), &mut observer, &stop).expect("stopped in order");
+    let stage = fs::read_dir(folder.join("stages")).expect("there are stages").last().expect("one");
+    let checkpoints = fs::read_dir(stage.expect("readable").path().join("checkpoints")).expect("readable");
+    checkpoints.map(|entry| entry.expect("readable").path()).max().expect("there is a checkpoint")
+}
+
+/// Without its state the optimizer would begin again from zero, and the run would end with other bytes.
+#[test]
+fn a_checkpoint_that_lost_a_part_is_not_gone_on_with() {
+    type Spoil = (fn(&Path), &'static str);
+    let spoils: [Spoil; 3] = [
+        (|at| fs::remove_file(at.join("optimizer.bin")).expect("there"), "optimizer.bin: No such file"),
+        (
+            |at| fs::write(at.join("optimizer.bin"), [0; 8]).expect("writable"),
+            "optimizer.bin is not what was",
+        ),
+        (|at| fs::rename(at, at.with_file_name("step-000006")).expect("ours"), "loop.json is of step"),
+    ];
+    for (spoil, reason) in spoils {
+        let folder = tempfile::tempdir().expect("a folder");
+        spoil(&stopped(folder.path()));
+        let error = work(folder.path(), &Fuse::never(), &mut (), &AtomicBool::new(false));
+        let error = error.expect_err(reason).to_string();
+        assert!(error.contains("cannot be used") && error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn a_finished_stage_must_hold_the_weights_it_ended_with() {
+    let folder = tempfile::tempdir().expect("a folder");
+    work(folder.path(), &Fuse::never(), &mut (), &AtomicBool::new(false)).expect("the run ends");
+    let stages = fs::read_dir(folder.path().join("stages")).expect("there are stages");
+    let stages: Vec<_> = stages.map(|stage| stage.expect("readable").path()).collect();
+    let of = |name: &str| {
+        let is = |path: &&std::path::PathBuf| {
+            path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(name))
+        };
+        stages.iter().find(is).expect("the stage was run")
+    };
+    let weights = of("mid").join("checkpoints/step-000003/model.safetensors");
+    let mut changed = fs::read(&weights).expect("there");
+    changed[0] ^= 1;
+    fs::write(&weights, changed).expect("writable");
+    // Found out when the stage is met, and when the next one starts from it.
+    let again = || work(folder.path(), &Fuse::never(), &mut (), &AtomicBool::new(false));
+    let error = again().expect_err("other weights").to_string();
+    assert!(error.contains("finished stage") && error.contains("are not those of its end"), "{error}");
+    assert!(error.ends_with("remove the folder to train the stage again"), "{error}");
+    fs::remove_dir_all(of("mid")).expect("ours");
+    assert_eq!(again().expect("the run ends"), Outcome::Finished(()));
+    fs::remove_dir_all(of("mid").join("checkpoints/step-000003")).expect("ours");
+    let error = again().expect_err("no checkpoint").to_string();
+    assert!(error.contains("its last checkpoint is not that of step 3"), "{error}");
+}
+
 #[test]
 fn a_folder_of_another_recipe_is_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -505,7 +564,7 @@ fn a_stage_is_taken_from_another_run_if_it_is_the_same() {
 
 struct Taken(Vec<String>);
 
-impl Watch for Taken {
+impl Observer for Taken {
     fn on(&mut self, event: Event<'_>) {
         if let Event::StageKnown { folder, taken_from: Some(_) } = event {
             self.0.push(folder.to_owned());

@@ -96,11 +96,12 @@ impl Table {
         Self { vocab, eos, weights: zeros(), gradient: zeros(), m: zeros(), v: zeros(), steps: 0, fuse }
     }
 
-    /// Probabilities of the token after `last`.
-    pub(crate) fn probabilities(&self, last: u32) -> Vec<f64> {
+    /// Probabilities of the token after `last` at a temperature.
+    pub(crate) fn probabilities(&self, last: u32, temperature: f32) -> Vec<f64> {
         let row = &self.weights[last as usize * self.vocab..][..self.vocab];
         let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let mut p: Vec<f64> = row.iter().map(|logit| (logit - max).exp()).collect();
+        let mut p: Vec<f64> =
+            row.iter().map(|logit| ((logit - max) / f64::from(temperature)).exp()).collect();
         let sum: f64 = p.iter().sum();
         for p in &mut p {
             *p /= sum;
@@ -109,9 +110,9 @@ impl Table {
     }
 
     /// Probabilities and entropy after each token that the batch holds.
-    fn rows(&self, batch: &Batch) -> BTreeMap<u32, (Vec<f64>, f32)> {
+    fn rows(&self, batch: &Batch, temperature: f32) -> BTreeMap<u32, (Vec<f64>, f32)> {
         let row = |last: u32| {
-            let p = self.probabilities(last);
+            let p = self.probabilities(last, temperature);
             let entropy = -p.iter().map(|p| p * p.ln()).sum::<f64>() as f32;
             (last, (p, entropy))
         };
@@ -119,8 +120,8 @@ impl Table {
         tokens.into_iter().map(row).collect()
     }
 
-    fn passes(&self, batch: &Batch) -> Vec<f32> {
-        let rows = self.rows(batch);
+    fn passes(&self, batch: &Batch, temperature: f32) -> Vec<f32> {
+        let rows = self.rows(batch, temperature);
         let mut logprobs_T = vec![0.0; batch.len()];
         for range in batch.sequences() {
             for t in range.start + 1..range.end {
@@ -135,12 +136,17 @@ impl Table {
         let mut last = *prompt.tokens.last().expect("prompts are not empty");
         let (mut tokens, mut logprobs) = (Vec::new(), Vec::new());
         for t in 0..sampling.max_tokens {
-            let p = self.probabilities(last);
+            // A greedy token has the log-probability of temperature 1.
+            let greedy = sampling.temperature <= 0.0;
+            let p = self.probabilities(last, if greedy { 1.0 } else { sampling.temperature });
             let mut rest = uniform(&prompt.key, u64::from(number) + 1, u64::from(t));
             let mut token = 0;
             while token + 1 < p.len() && rest >= p[token] {
                 rest -= p[token];
                 token += 1;
+            }
+            if greedy {
+                token = (0..p.len()).max_by(|a, b| p[*a].total_cmp(&p[*b])).unwrap_or(0);
             }
             tokens.push(token as u32);
             logprobs.push(p[token].ln() as f32);
@@ -167,16 +173,17 @@ impl Learner for Table {
         objective: &dyn Objective,
         temperature: f32,
     ) -> Result<ForwardBackward, LearnerError> {
-        assert_eq!(temperature, 1.0);
         self.fuse.burn()?;
-        let logprobs_T = self.passes(batch);
+        let logprobs_T = self.passes(batch, temperature);
         let mut gradient_T = vec![0.0; batch.len()];
         let mut loss = objective.gradient(&logprobs_T, &mut gradient_T);
         let mut divergence_T = vec![0.0; batch.len()];
         if let Some(constant) = objective.constant_gradient() {
             assert_eq!(constant, gradient_T);
         }
-        let rows = self.rows(batch);
+        let rows = self.rows(batch, temperature);
+        // A logit counts for 1/temperature of itself.
+        let slope = 1.0 / f64::from(temperature);
         let mut entropy_T = vec![0.0; batch.len()];
         for range in batch.sequences() {
             for t in range.start + 1..range.end {
@@ -186,15 +193,15 @@ impl Learner for Table {
                 let row = &mut self.gradient[last as usize * self.vocab..][..self.vocab];
                 for (token, (gradient, p)) in row.iter_mut().zip(p).enumerate() {
                     let target = f64::from(u8::from(token == batch.tokens_T[t] as usize));
-                    *gradient += f64::from(gradient_T[t]) * (target - p);
+                    *gradient += slope * f64::from(gradient_T[t]) * (target - p);
                 }
-                let Some(pull) = objective.reference_kl() else { continue };
-                let weight = f64::from(pull.weights_T[t]);
-                let reference = &pull.reference_TV[(t - 1) * self.vocab..][..self.vocab];
+                let Some(kl_term) = objective.reference_kl() else { continue };
+                let weight = f64::from(kl_term.weights_T[t]);
+                let reference = &kl_term.reference_TV[(t - 1) * self.vocab..][..self.vocab];
                 let log_ratio = |(p, q): (&f64, &f32)| p.ln() - f64::from(*q);
                 let kl: f64 = p.iter().zip(reference).map(|pair| pair.0 * log_ratio(pair)).sum();
                 for (gradient, pair) in row.iter_mut().zip(p.iter().zip(reference)) {
-                    *gradient += weight * pair.0 * (log_ratio(pair) - kl);
+                    *gradient += slope * weight * pair.0 * (log_ratio(pair) - kl);
                 }
                 divergence_T[t] = kl as f32;
                 loss += weight * kl;
@@ -227,14 +234,14 @@ impl Learner for Table {
         Ok(OptimStep { grad_norm, applied: true })
     }
 
-    fn logprobs(&mut self, batch: &Batch, _: f32) -> Result<Vec<f32>, LearnerError> {
+    fn logprobs(&mut self, batch: &Batch, temperature: f32) -> Result<Vec<f32>, LearnerError> {
         self.fuse.burn()?;
-        Ok(self.passes(batch))
+        Ok(self.passes(batch, temperature))
     }
 
-    fn distributions(&mut self, batch: &Batch, _: f32) -> Result<Vec<f32>, LearnerError> {
+    fn distributions(&mut self, batch: &Batch, temperature: f32) -> Result<Vec<f32>, LearnerError> {
         self.fuse.burn()?;
-        let rows = self.rows(batch);
+        let rows = self.rows(batch, temperature);
         Ok(batch.tokens_T.iter().flat_map(|last| rows[last].0.iter().map(|p| p.ln() as f32)).collect())
     }
 

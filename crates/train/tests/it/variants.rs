@@ -8,8 +8,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use runs::lines;
-use runs::records::MetricsRow;
+use runs::{lines, records::MetricsRow};
 use tercet_train::{
     recipe::Recipe,
     run::{Options, Run},
@@ -115,7 +114,7 @@ fn every_surrogate_and_every_advantage_reaches_the_optimum() {
         ("REINFORCE++", &["policy.advantage=reinforce-plus-plus"]),
         ("one update a step", &["policy.mini_batches=1", "policy.epochs=1"]),
         ("no dual clip", &["policy.dual_clip=0"]),
-        ("small pieces", &["micro_tokens=200"]),
+        ("small micro-batches", &["micro_tokens=200"]),
     ]);
 }
 
@@ -132,10 +131,10 @@ fn every_kl_term_leaves_the_optimum_within_reach() {
     }
 }
 
-/// With a strong pull the policy stays where it began, whatever the reward says. Only where the estimate and
+/// With a strong KL term the policy stays where it began, whatever the reward says. Only where the estimate and
 /// its place fit: in the loss `k1` has no slope to speak of, and in the reward `k2` and `k3` have another's.
 #[test]
-fn a_strong_pull_holds_the_policy() {
+fn a_strong_kl_term_holds_the_policy() {
     let free = mean(&run(&[])[35..], "response_length/mean");
     let fitting = [("k2", "loss"), ("k3", "loss"), ("exact", "loss"), ("k1", "reward")];
     for (kind, place) in fitting {
@@ -153,9 +152,9 @@ fn how_a_step_of_rollouts_is_cut_does_not_matter() {
         let rows = run(&["steps=1", kl, micro_tokens]);
         ["loss", "grad_norm", "actor/pg_loss", "actor/kl_loss"].map(|name| mean(&rows, name))
     };
-    let (whole, pieces) = (first("micro_tokens=100000"), first("micro_tokens=200"));
-    for (whole, pieces) in whole.into_iter().zip(pieces) {
-        assert!((whole - pieces).abs() < 1e-6, "{whole} in one piece, {pieces} in several");
+    let (whole, parts) = (first("micro_tokens=100000"), first("micro_tokens=200"));
+    for (whole, parts) in whole.into_iter().zip(parts) {
+        assert!((whole - parts).abs() < 1e-6, "{whole} in one micro-batch, {parts} in several");
     }
     assert!(whole[1] > 0.01 && whole[3] > 0.0, "there is something to differ: {whole:?}");
 }

@@ -1,7 +1,7 @@
 //! Solutions that differ from a correct one: harmlessly, or by exactly one fault.
 //!
-//! For tests and for measuring how often the judge is fooled. A change works on the text of a right
-//! response through the grammar; it knows neither the problem's graph nor the renderer.
+//! They test the judge and measure how often it is fooled. A change works on the text of a correct response through the
+//! grammar. It knows neither the problem's graph nor the renderer.
 //!
 //! ```
 //! use tercet_problems::mutate::{Material, Wrong};

@@ -1,10 +1,9 @@
 //! The grammar of a solution: text in, a flat syntax tree out.
 //!
-//! Hand-written lexer and recursive descent. Every byte is looked at a bounded number of times, so the
-//! time is linear in the text; nesting is bounded by [`DEPTH_MAX`]; nothing here knows of graphs,
-//! values or right and wrong. Text that is not a solution yields a [`Solution`] without steps, never an error.
+//! The lexer and the recursive descent are written by hand. They look at every byte a bounded number of times, so the time
+//! is linear in the text, and [`DEPTH_MAX`] bounds nesting. They know nothing of graphs, of values, or of correct and wrong. Text that is not a solution yields a [`Solution`] without steps, never an error.
 //!
-//! Two styles are read, told apart by the text itself:
+//! There are two styles, and the text itself tells which one it has:
 //! * prose: `Define NAME as V; U = A + B = 3 + 4 = 7; so V = 2 * U = 2 * 7 = 14.`
 //! * terse: `NAME: m =2 * j =2 *3 =6.`
 
@@ -183,7 +182,7 @@ pub(crate) enum Atom {
     Group(TermId),
 }
 
-/// Parses the text after `<solution>`. Total: any text gives a result.
+/// Parses the text after `<solution>`. Any text gives a result.
 pub(crate) fn parse(text: &str) -> Solution<'_> {
     let mut parser = Parser::new(text);
     let (body, tags) = answer::split(parser.text);

@@ -169,19 +169,14 @@ impl Parser<'_> {
                 return false;
             };
             self.skip_blanks();
-            match self.peek() {
-                Some(b':') => {
-                    self.at += 1;
-                    self.skip_blanks();
-                    continue;
-                }
-                Some(b',') => {
-                    if !self.skip_remark() {
-                        self.skip_clause();
-                        return false;
-                    }
-                }
-                _ => {}
+            if self.peek() == Some(b':') {
+                self.at += 1;
+                self.skip_blanks();
+                continue;
+            }
+            if self.peek() == Some(b',') && !self.skip_remark() {
+                self.skip_clause();
+                return false;
             }
             if self.peek() == Some(b'=') {
                 let target = self.without_so(phrase);

@@ -1,7 +1,7 @@
 //! The judge: a response against the graph it should show.
 //!
-//! Independent by design: it reads text with the module `grammar` and compares with a [`Gold`](super::gold::Gold); it never
-//! calls the generator or the renderer. The rules are written for a reader in `docs/verifier.md`.
+//! The judge is independent by design. It reads text with the module `grammar` and compares it with a
+//! [`Gold`](super::gold::Gold). It never calls the generator or the renderer. `docs/verifier.md` explains its rules.
 
 pub(crate) mod chain;
 mod explain;
@@ -26,7 +26,7 @@ pub use verdict::{EQUATION, NodeVerdict, OTHER, Policy, StepVerdict, Verdict, Wr
 
 /// Judges a response: the text after `<solution>`, without the end-of-text token.
 ///
-/// Total and deterministic: any text gives a verdict, in time linear in its length.
+/// The judge is deterministic. Any text gets a verdict, in time linear in its length.
 pub fn verify(gold: &Gold, response: &str, policy: Policy) -> Verdict {
     let solution = grammar::parse(response);
     let tags = &solution.tags;

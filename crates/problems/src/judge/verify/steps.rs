@@ -29,7 +29,7 @@ pub(super) struct Found {
     pub(super) first_fault: Option<(FaultKind, Range<usize>)>,
 }
 
-/// A step as far as it is judged.
+/// What has been found of one step.
 pub(super) struct Judgement {
     pub(super) span: Span,
     pub(super) name: Span,
@@ -461,7 +461,7 @@ impl<'a, 't> Walk<'a, 't> {
         }
     }
 
-    /// Closes the books.
+    /// Collects what was found.
     pub(super) fn finish(mut self) -> Found {
         if let Some(node) = self.unknown_node {
             // In reverse mode the unknown's value is what the equation gives.

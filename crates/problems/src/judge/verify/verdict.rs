@@ -7,7 +7,7 @@ use strum::{EnumCount as _, VariantArray as _};
 
 use super::fault::FaultKind;
 
-/// Which rules decide.
+/// The rules that decide.
 #[derive(
     Debug,
     Clone,
@@ -31,11 +31,11 @@ pub enum Policy {
     /// The paper's definition (Section 2): every gold quantity is present with the correct parents and value, and the
     /// answer is correct. Arithmetic inside a step does not count.
     Paper,
-    /// Accepts what `Paper` accepts; the process score is the published code's: one minus penalties for wrong
+    /// It accepts what `Paper` accepts. The process score is the published code's: one minus penalties for wrong
     /// values, wrong parents, missing and extra quantities and a wrong answer, over the number of quantities.
     Reference,
-    /// `Paper`, and every chain holds, no quantity is defined twice, none is used before it is defined, and
-    /// every line of a reverse problem's equation follows.
+    /// It accepts what `Paper` accepts if every chain holds, no quantity is defined twice, none is used before it is
+    /// defined, and every line of a reverse problem's equation follows.
     Strict,
 }
 
@@ -151,7 +151,7 @@ pub struct StepVerdict {
     /// The step is correct under the policy.
     #[serde(rename = "right")]
     pub correct: bool,
-    /// The first thing that is wrong with it, whether or not the policy minds.
+    /// The first thing that is wrong with it, even where the policy accepts that.
     pub fault: Option<FaultKind>,
     /// The bytes that the fault is about.
     pub fault_range: Option<Range<usize>>,

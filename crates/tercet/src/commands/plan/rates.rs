@@ -1,8 +1,8 @@
 //! How fast this machine trains and samples a recipe's model.
 
 use learner::{AdamW, Batch, LearnerFactory, ModelConfig, Objective, Prompt, Sampling};
-use train::plan::{Rates, parameters};
 use train::recipe::Recipe;
+use train::run::plan::{Rates, parameters};
 
 use crate::progress::now;
 

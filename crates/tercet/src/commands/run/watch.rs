@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use runs::records::{EvalRow, MetricsRow, StageDone, StageInfo, StageKind};
-use train::watch::{Event, Watch};
+use train::observer::{Event, Observer};
 
 use crate::progress::{Progress, duration, now, say};
 
@@ -19,7 +19,7 @@ pub(crate) struct Terminal {
     reuses: bool,
 }
 
-impl Watch for Terminal {
+impl Observer for Terminal {
     fn on(&mut self, event: Event<'_>) {
         match event {
             Event::Preparing(what) => self.begin(what.to_owned(), 0, "", 0),
@@ -120,5 +120,9 @@ impl Terminal {
             done.cost.sampled_tokens as f64 / 1e6,
             duration(seconds),
         ));
+        if done.cost.skipped_updates > 0 {
+            let updates = done.cost.skipped_updates;
+            self.tell(&format!("  {updates} updates were left out: the gradient was not finite"));
+        }
     }
 }

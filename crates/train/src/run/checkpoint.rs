@@ -1,0 +1,112 @@
+//! Checkpoints: the model, its optimizer state and the loop's counters, in one folder that is whole or absent.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use learner::{Learner, LearnerFactory};
+use runs::{checkpoints, error::failed, files, records::FORMAT};
+use serde::{Deserialize, Serialize};
+use tokens::Tokenizer;
+
+use crate::{error::RunError, ledger::Ledger, work::SourceState};
+
+/// `loop.json` of a checkpoint: where the loop is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoopState {
+    /// [`FORMAT`]
+    pub format: u32,
+    /// Key of the stage.
+    pub key: String,
+    /// Steps taken.
+    pub step: u64,
+    /// What was spent and seen.
+    pub ledger: Ledger,
+    /// Where the source is.
+    pub source: SourceState,
+    /// Length of `metrics.jsonl` when the checkpoint was written.
+    pub metrics_bytes: u64,
+    /// blake3 of every file that the learner wrote, by name, in a checkpoint that training goes on from. Empty in the last
+    /// checkpoint of a stage (`done.json` has its hash), and in those of older programs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+}
+
+const LOOP_FILE: &str = "loop.json";
+
+/// Writes a checkpoint. The last checkpoint of a stage has no optimizer state: the next stage starts with its own.
+pub(super) fn save(
+    stage: &Path,
+    learner: &dyn Learner,
+    tokenizer: &Tokenizer,
+    state: &LoopState,
+    with_optimizer: bool,
+) -> Result<PathBuf, RunError> {
+    let path = checkpoints::of_step(stage, state.step);
+    let partial = files::begin_folder(&path)?;
+    let filled = (|| {
+        learner.save(&partial, with_optimizer)?;
+        let files = if with_optimizer { hashes(&partial)? } else { BTreeMap::new() };
+        tokenizer.save(&partial)?;
+        files::write_json(&partial.join(LOOP_FILE), &LoopState { files, ..state.clone() })?;
+        Ok(files::publish(&partial, &path)?)
+    })();
+    if filled.is_err() {
+        // Best effort: a partial folder is never taken for a whole one.
+        let _ = files::remove_folder(&partial);
+    }
+    filled.map(|()| path)
+}
+
+/// Reads where the loop was. The checkpoint must be whole and of a step of this stage.
+pub(super) fn state(path: &Path, key: &str, steps: u64) -> Result<LoopState, RunError> {
+    let state: LoopState = files::read_json(&path.join(LOOP_FILE)).map_err(|e| unusable(path, &e))?;
+    if state.format != FORMAT || state.key != key {
+        return Err(unusable(path, &"it is of another stage or version"));
+    }
+    if state.step > steps || path.file_name() != checkpoints::of_step(path, state.step).file_name() {
+        return Err(unusable(path, &format!("{LOOP_FILE} is of step {}", state.step)));
+    }
+    for (name, hash) in &state.files {
+        let found = fs::read(path.join(name)).map_err(|e| unusable(path, &format!("{name}: {e}")))?;
+        if blake3::hash(&found).to_hex().as_str() != hash {
+            return Err(unusable(path, &format!("{name} is not what was saved")));
+        }
+    }
+    Ok(state)
+}
+
+/// blake3 of every file in a folder, by name.
+fn hashes(folder: &Path) -> Result<BTreeMap<String, String>, RunError> {
+    let mut hashes = BTreeMap::new();
+    for path in files::list(folder)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let content = fs::read(&path).map_err(failed(&path, "read"))?;
+        hashes.insert(name, blake3::hash(&content).to_hex().to_string());
+    }
+    Ok(hashes)
+}
+
+/// Reads the model with its optimizer state.
+pub(super) fn model(path: &Path, factory: &dyn LearnerFactory) -> Result<Box<dyn Learner>, RunError> {
+    let mut learner = factory.open(path).map_err(|e| unusable(path, &e))?;
+    learner.load(path).map_err(|e| unusable(path, &e))?;
+    Ok(learner)
+}
+
+pub(super) fn unusable(path: &Path, reason: &dyn ToString) -> RunError {
+    RunError::Checkpoint { checkpoint: path.to_owned(), reason: reason.to_string() }
+}
+
+/// Removes all but the last `keep` checkpoints and the milestones.
+pub(super) fn prune(stage: &Path, keep: usize, milestones: &[u64]) -> Result<(), RunError> {
+    let all = checkpoints::list(stage)?;
+    for (step, path) in &all[..all.len().saturating_sub(keep)] {
+        if !milestones.contains(step) {
+            files::remove_folder(path)?;
+        }
+    }
+    Ok(())
+}

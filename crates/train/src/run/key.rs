@@ -1,0 +1,137 @@
+//! Stage keys: a stage's folder is named by the hash of all that determines it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use learner::ModelConfig;
+use problems::{Cell, World, split::SplitRule};
+use runs::records::stage_folder;
+use serde::{Serialize, Serializer};
+
+use crate::{
+    data::tokenizer_cells,
+    error::RunError,
+    recipe::{Arm, ArmStage, Recipe, Stage, TokenizerConfig},
+};
+
+/// Goes up whenever the same stage would give other bytes: then old stages are not taken for new ones. The golden tests of
+/// `tercet` notice.
+const BEHAVIOUR: u32 = 2;
+
+/// All that determines a finished stage. Its JSON form is hashed, so the form must stay: a stage that was trained keeps
+/// its key. A part that is added must leave the form as it is at its default.
+#[derive(Debug)]
+struct StageKey<'a> {
+    behaviour: u32,
+    tokenizer: &'a str,
+    /// The key of the stage before it; empty for the first.
+    parent: &'a str,
+    seed: u64,
+    model: &'a ModelConfig,
+    world: &'a World,
+    split: SplitRule,
+    context_texts: &'a [String],
+    stage: &'a Stage,
+    cells: &'a BTreeMap<Cell, f64>,
+    validation: Option<ValidationKey>,
+    /// The hashes of the files that its problems come from.
+    files: Vec<&'a str>,
+}
+
+/// All that determines the held-out loss of a stage.
+type ValidationKey = (u64, u64, BTreeSet<Cell>);
+
+impl Serialize for StageKey<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // What is measured on the way does not change what is trained.
+        let stage = Stage { evaluate_milestones: false, ..self.stage.clone() };
+        let cells: Vec<(&Cell, &f64)> = self.cells.iter().collect();
+        (
+            (self.behaviour, self.tokenizer, self.parent, self.seed, self.model),
+            (self.world, self.split, self.context_texts),
+            (stage, cells, &self.validation, &self.files),
+        )
+            .serialize(serializer)
+    }
+}
+
+/// All that determines the tokenizer of a run. Its JSON form is hashed.
+#[derive(Debug)]
+struct TokenizerKey<'a> {
+    behaviour: u32,
+    config: &'a TokenizerConfig,
+    world: &'a World,
+    split: SplitRule,
+    context_texts: &'a [String],
+    cells: BTreeMap<Cell, f64>,
+}
+
+impl Serialize for TokenizerKey<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let cells: Vec<(&Cell, &f64)> = self.cells.iter().collect();
+        (self.behaviour, self.config, self.world, self.split, self.context_texts, cells).serialize(serializer)
+    }
+}
+
+/// blake3 of the JSON form, hexadecimal.
+fn hash(key: &impl Serialize) -> Result<String, RunError> {
+    Ok(blake3::hash(&serde_json::to_vec(key)?).to_hex().to_string())
+}
+
+/// Hash of all that determines the tokenizer.
+pub(super) fn tokenizer_key(recipe: &Recipe) -> Result<String, RunError> {
+    let document = &recipe.document;
+    hash(&TokenizerKey {
+        behaviour: BEHAVIOUR,
+        config: &document.tokenizer,
+        world: &document.world,
+        split: document.split,
+        context_texts: &recipe.context_texts,
+        cells: tokenizer_cells(recipe),
+    })
+}
+
+/// One stage of one arm at one seed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedStage {
+    /// Hash of all that determines it.
+    pub key: String,
+    /// Its folder's name.
+    pub folder: String,
+    /// The stage.
+    pub stage: ArmStage,
+}
+
+/// The stages of an arm at a seed, with their keys.
+///
+/// # Errors
+/// If a part of the recipe has no JSON form.
+pub fn stages(recipe: &Recipe, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>, RunError> {
+    let document = &recipe.document;
+    let tokenizer = tokenizer_key(recipe)?;
+    let mut parent = String::new();
+    let mut planned = Vec::new();
+    for stage in &arm.stages {
+        let evaluation = &document.evaluation;
+        let validation = (stage.stage.validate_every > 0).then(|| {
+            (evaluation.seed, evaluation.validation_problems, document.validation_cells(&stage.cells))
+        });
+        let key = hash(&StageKey {
+            behaviour: BEHAVIOUR,
+            tokenizer: &tokenizer,
+            parent: &parent,
+            seed,
+            model: &arm.model,
+            world: &document.world,
+            split: document.split,
+            context_texts: &recipe.context_texts,
+            stage: &stage.stage,
+            cells: &stage.cells,
+            validation,
+            files: stage.files.iter().map(|file| file.hash.as_str()).collect(),
+        })?;
+        parent.clone_from(&key);
+        let folder = stage_folder(&stage.stage.name, &key);
+        planned.push(PlannedStage { key, folder, stage: stage.clone() });
+    }
+    Ok(planned)
+}
