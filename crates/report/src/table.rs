@@ -269,7 +269,7 @@ impl Row {
     }
 
     pub(crate) fn cells(&self) -> [String; 6] {
-        let mut band = words::band(&self.band, self.ops);
+        let mut band = words::band_name(&self.band, self.ops);
         if let Some(context) = &self.context {
             let _ = write!(band, ", {context}");
         }

@@ -43,7 +43,7 @@ pub fn difference(metric: Metric, e: &Estimate) -> String {
 }
 
 /// A band with its ops: `edge (op 7–8)`, `hard (op 9)`.
-pub(crate) fn band(name: &str, (from, to): (u32, u32)) -> String {
+pub(crate) fn band_name(name: &str, (from, to): (u32, u32)) -> String {
     if from == to { format!("{name} (op {from})") } else { format!("{name} (op {from}–{to})") }
 }
 
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_band_of_one_op_names_it_once() {
-        assert_eq!([band("edge", (7, 8)), band("hard", (9, 9))], ["edge (op 7–8)", "hard (op 9)"]);
+        assert_eq!([band_name("edge", (7, 8)), band_name("hard", (9, 9))], ["edge (op 7–8)", "hard (op 9)"]);
     }
 
     #[test]

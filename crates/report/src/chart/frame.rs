@@ -233,12 +233,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::chart::STYLE;
+    use crate::chart::STYLE_SHEET;
 
     /// The part of the style sheet from a name to the next brace.
     fn style(name: &str) -> &'static str {
-        let at = STYLE.find(name).unwrap_or_else(|| panic!("no {name}")) + name.len();
-        STYLE[at..].split('}').next().unwrap_or_default()
+        let at = STYLE_SHEET.find(name).unwrap_or_else(|| panic!("no {name}")) + name.len();
+        STYLE_SHEET[at..].split('}').next().unwrap_or_default()
     }
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
             assert!(lines.contains(&format!("--c:var(--s{slot})")), "{slot}: {lines}");
             dashes.insert(lines.split_once("--d:").map(|(_, dash)| dash));
             assert_eq!(
-                STYLE.matches(&format!("--s{slot}:#")).count(),
+                STYLE_SHEET.matches(&format!("--s{slot}:#")).count(),
                 2,
                 "a colour for day and one for night"
             );

@@ -18,7 +18,7 @@ pub(crate) use numbers::number;
 use crate::stats::Estimate;
 
 /// The style sheet of all drawings; standalone files embed it, the report holds it once.
-pub const STYLE: &str = include_str!("../../templates/drawing.css");
+pub const STYLE_SHEET: &str = include_str!("../../templates/drawing.css");
 
 /// One drawing.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,12 +89,12 @@ pub struct Series {
     /// Whether points get markers; lines of many points do not.
     pub markers: bool,
     /// The points, from left to right.
-    pub points: Vec<Point>,
+    pub points: Vec<PlotPoint>,
 }
 
 /// A point with its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point {
+pub struct PlotPoint {
     /// Position.
     pub x: f64,
     /// Value.
@@ -181,7 +181,7 @@ impl Chart {
         }
     }
 
-    /// The drawing, to be put into a page that holds [`STYLE`].
+    /// The drawing, to be put into a page that holds [`STYLE_SHEET`].
     pub fn svg(&self) -> String {
         match self {
             Self::Plot(c) => plot::svg(c),
@@ -200,5 +200,5 @@ impl Chart {
 /// Puts the style sheet into a drawing so that it stands alone.
 pub(crate) fn standalone(svg: &str) -> String {
     let head = svg.find('>').map_or(0, |i| i + 1);
-    format!("{}<style>{STYLE}</style>{}\n", &svg[..head], &svg[head..])
+    format!("{}<style>{STYLE_SHEET}</style>{}\n", &svg[..head], &svg[head..])
 }

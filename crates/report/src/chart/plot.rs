@@ -33,7 +33,7 @@ pub(super) fn svg(plot: &Plot) -> String {
     let y = Placed::new(&plot.y, (ys.0 - pad, ys.1 + pad), bottom, top);
     axes(&mut c, plot, &x, &y, bottom);
     for s in &plot.series {
-        band(&mut c, s, &x, &y);
+        interval_area(&mut c, s, &x, &y);
     }
     for s in &plot.series {
         line(&mut c, s, &x, &y);
@@ -64,7 +64,7 @@ fn axes(c: &mut Canvas, plot: &Plot, x: &Placed, y: &Placed, bottom: f64) {
     c.text("tc-label", "middle", f64::midpoint(LEFT, RIGHT), bottom + 33.0, &plot.x.label);
 }
 
-fn band(c: &mut Canvas, s: &Series, x: &Placed, y: &Placed) {
+fn interval_area(c: &mut Canvas, s: &Series, x: &Placed, y: &Placed) {
     let with: Vec<(f64, (f64, f64))> = s.points.iter().filter_map(|p| Some((p.x, p.interval?))).collect();
     if let [(at, (low, high))] = with[..] {
         c.line(&format!("tc-line tc-s{}", s.slot % SLOTS), (x.at(at), y.at(low)), (x.at(at), y.at(high)));

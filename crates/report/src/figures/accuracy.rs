@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use runs::Metric;
 
 use super::{Figure, PARTS, by_band, panels_of, plain, rate};
-use crate::chart::{Axis, Chart, Dots, Format, Heat, Plot, Point, Scale, Series, Value};
+use crate::chart::{Axis, Chart, Dots, Format, Heat, Plot, PlotPoint, Scale, Series, Value};
 use crate::measure::{Measure, Model, Slice};
 use crate::words;
 
@@ -40,12 +40,12 @@ fn pass_panels(measure: &Measure, suite: &str, context: Option<&String>) -> Vec<
             let series = each_model(&models, |model| {
                 let point = |&k: &u32| {
                     let e = measure.mean(model, suite, &slice, Metric::PassAt(k))?;
-                    Some(Point { x: f64::from(k), y: e.value, interval: Some((e.low, e.high)) })
+                    Some(PlotPoint { x: f64::from(k), y: e.value, interval: Some((e.low, e.high)) })
                 };
                 ks.iter().filter_map(point).collect()
             });
             let skin = context.map_or_else(String::new, |c| format!("{c}, "));
-            let title = format!("{skin}{}{part}", words::band(&band.name, (band.from, band.to)));
+            let title = format!("{skin}{}{part}", words::band_name(&band.name, (band.from, band.to)));
             if !series.is_empty() {
                 panels.push(Chart::Plot(Plot {
                     title,
@@ -120,7 +120,7 @@ fn op_panels(measure: &Measure, suite: &str, context: Option<&String>, metric: M
             let point = |&op: &u32| {
                 let slice = Slice { context: context.cloned(), ..Slice::ops(op, op) };
                 let e = measure.mean(model, suite, &slice, metric)?;
-                Some(Point { x: f64::from(op), y: e.value, interval: Some((e.low, e.high)) })
+                Some(PlotPoint { x: f64::from(op), y: e.value, interval: Some((e.low, e.high)) })
             };
             ops.iter().filter_map(point).collect()
         });
@@ -142,7 +142,7 @@ fn ops(measure: &Measure, suite: &str) -> Vec<u32> {
 }
 
 /// One line for each model that has points.
-fn each_model(models: &[&Model], points: impl Fn(&Model) -> Vec<Point>) -> Vec<Series> {
+fn each_model(models: &[&Model], points: impl Fn(&Model) -> Vec<PlotPoint>) -> Vec<Series> {
     let line = |(slot, model): (usize, &&Model)| {
         let points = points(model);
         (!points.is_empty()).then(|| Series { name: model.label.clone(), slot, markers: true, points })
@@ -159,14 +159,14 @@ pub(super) fn ladder(measure: &Measure, suite: &str, suffix: &str) -> Option<Fig
             let mut series = Vec::new();
             for (slot, band) in measure.folder.manifest.bands.iter().enumerate() {
                 let found = measure.milestones(model, suite, &Slice::ops(band.from, band.to), metric);
-                let point = |(step, e): &(u64, crate::stats::Estimate)| Point {
+                let point = |(step, e): &(u64, crate::stats::Estimate)| PlotPoint {
                     x: *step as f64,
                     y: e.value,
                     interval: Some((e.low, e.high)),
                 };
-                let points: Vec<Point> = found.iter().map(point).collect();
+                let points: Vec<PlotPoint> = found.iter().map(point).collect();
                 if !points.is_empty() {
-                    let name = words::band(&band.name, (band.from, band.to));
+                    let name = words::band_name(&band.name, (band.from, band.to));
                     series.push(Series { name, slot: PARTS[slot % PARTS.len()], markers: true, points });
                 }
             }

@@ -194,7 +194,7 @@ fn panels_of<'m>(measure: &'m Measure<'_>) -> Vec<(Vec<&'m Model>, String)> {
 /// A panel for each band.
 fn by_band(measure: &Measure, panel: impl Fn(String, &Slice) -> Option<Chart>) -> Vec<Chart> {
     let bands = &measure.folder.manifest.bands;
-    let of = |b: &Band| panel(words::band(&b.name, (b.from, b.to)), &Slice::ops(b.from, b.to));
+    let of = |b: &Band| panel(words::band_name(&b.name, (b.from, b.to)), &Slice::ops(b.from, b.to));
     bands.iter().filter_map(of).collect()
 }
 

@@ -4,7 +4,7 @@ use runs::Metric;
 use runs::records::StageKind;
 
 use super::{Figure, by_band, rate};
-use crate::chart::{Axis, Chart, Format, Plot, Point, Scale, Series, number};
+use crate::chart::{Axis, Chart, Format, Plot, PlotPoint, Scale, Series, number};
 use crate::measure::{Measure, Model, Slice};
 
 /// Budgets closer than this share are one line.
@@ -30,9 +30,9 @@ pub(super) fn split(measure: &Measure, suite: &str, suffix: &str) -> Option<Figu
         let line = |(slot, arms): (usize, &Vec<Arm>)| {
             let point = |arm: &Arm| {
                 let e = measure.mean(arm.model, suite, slice, metric)?;
-                Some(Point { x: arm.share, y: e.value, interval: Some((e.low, e.high)) })
+                Some(PlotPoint { x: arm.share, y: e.value, interval: Some((e.low, e.high)) })
             };
-            let points: Vec<Point> = arms.iter().filter_map(point).collect();
+            let points: Vec<PlotPoint> = arms.iter().filter_map(point).collect();
             let budget = arms.iter().map(|arm| arm.budget).sum::<f64>() / arms.len() as f64;
             let name = format!("{} tokens", number(budget));
             (!points.is_empty()).then_some(Series { name, slot, markers: true, points })

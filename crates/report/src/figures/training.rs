@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use runs::records::{Band, MetricsRow, StageKind};
 
 use super::{Figure, LINES_MAX, PARTS, plain, rate};
-use crate::chart::{Bars, Chart, Format, Plot, Point, Scale, Series, Value};
+use crate::chart::{Bars, Chart, Format, Plot, PlotPoint, Scale, Series, Value};
 use crate::measure::{Measure, Model};
 use crate::words;
 use runs::Stage;
@@ -53,7 +53,7 @@ pub(super) fn curves(
             let lines: Vec<_> = models().filter(|m| m.stage == stage).filter_map(line).collect();
             let parts = lines.len().div_ceil(LINES_MAX);
             for (part, lines) in lines.chunks(LINES_MAX).enumerate() {
-                let series = |(slot, (name, points)): (usize, &(String, Vec<Point>))| Series {
+                let series = |(slot, (name, points)): (usize, &(String, Vec<PlotPoint>))| Series {
                     name: name.clone(),
                     slot,
                     markers: false,
@@ -74,7 +74,11 @@ pub(super) fn curves(
 }
 
 /// A series of every seed as one line: means over seeds and neighbouring steps, with their extremes.
-fn over_seeds(measure: &Measure, model: &Model, series: impl Fn(&Stage) -> Vec<(f64, f64)>) -> Vec<Point> {
+fn over_seeds(
+    measure: &Measure,
+    model: &Model,
+    series: impl Fn(&Stage) -> Vec<(f64, f64)>,
+) -> Vec<PlotPoint> {
     let mut all: Vec<(f64, f64)> = Vec::new();
     let mut seeds = 0;
     for (_, stage) in measure.stages(model) {
@@ -102,7 +106,7 @@ pub(super) fn held_out_loss(measure: &Measure) -> Option<Figure> {
                 (!values.is_empty()).then(|| (row.step as f64, sum / values.len() as f64))
             };
             let points = over_seeds(measure, model, |stage| stage.metrics.iter().filter_map(mean).collect());
-            let name = words::band(&band.name, (band.from, band.to));
+            let name = words::band_name(&band.name, (band.from, band.to));
             let markers = points.len() <= MARKERS_MAX;
             (!points.is_empty()).then(|| Series { name, slot: PARTS[i % PARTS.len()], markers, points })
         };
@@ -121,12 +125,12 @@ pub(super) fn held_out_loss(measure: &Measure) -> Option<Figure> {
 }
 
 /// At most about [`POINTS_MAX`] points: means of equal runs of neighbours, each seed's steps together.
-fn thin(series: &[(f64, f64)], seeds: usize) -> Vec<Point> {
+fn thin(series: &[(f64, f64)], seeds: usize) -> Vec<PlotPoint> {
     let run = (series.len() / seeds).div_ceil(POINTS_MAX).max(1) * seeds;
     let point = |part: &[(f64, f64)]| {
         let mean = |f: fn(&(f64, f64)) -> f64| part.iter().map(f).sum::<f64>() / part.len() as f64;
         let ends = part.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.1), h.max(p.1)));
-        Point { x: mean(|p| p.0), y: mean(|p| p.1), interval: (run > 1).then_some(ends) }
+        PlotPoint { x: mean(|p| p.0), y: mean(|p| p.1), interval: (run > 1).then_some(ends) }
     };
     series.chunks(run).map(point).collect()
 }

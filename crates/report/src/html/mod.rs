@@ -14,7 +14,7 @@ use problems::verify::FaultKind;
 use runs::records::Manifest;
 use serde::Serialize;
 
-use crate::chart::STYLE;
+use crate::chart::STYLE_SHEET;
 use crate::error::ReportError;
 use crate::figures::{self, Figure};
 use crate::markdown;
@@ -90,7 +90,7 @@ fn render(
     let unfinished = |name: &&String| folder.stages.get(*name).is_none_or(|s| s.done.is_none());
     let names = folder.manifest.runs.iter().flat_map(|run| &run.stages).filter(unfinished);
     let page = Page {
-        drawing_css: STYLE,
+        drawing_css: STYLE_SHEET,
         css: include_str!("../../templates/report.css"),
         script: include_str!("../../templates/report.js"),
         manifest: &folder.manifest,

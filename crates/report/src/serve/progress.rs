@@ -20,7 +20,7 @@ const SILENCE_AT_FIRST: f64 = 1800.0;
 
 /// How far one stage is.
 #[derive(Serialize)]
-pub(super) struct Progress {
+pub(super) struct StageProgress {
     pub(super) stage: String,
     pub(super) done: bool,
     share: f64,
@@ -28,22 +28,26 @@ pub(super) struct Progress {
 }
 
 /// How far every stage is, in the order of the manifest.
-pub(super) fn progress(folder: &Folder) -> Vec<Progress> {
+pub(super) fn progress(folder: &Folder) -> Vec<StageProgress> {
     let mut names: Vec<&String> = Vec::new();
     for name in folder.manifest.runs.iter().flat_map(|run| &run.stages) {
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    let waiting =
-        |name: &String| Progress { stage: name.clone(), done: false, share: 0.0, text: "waiting".into() };
+    let waiting = |name: &String| StageProgress {
+        stage: name.clone(),
+        done: false,
+        share: 0.0,
+        text: "waiting".into(),
+    };
     names
         .into_iter()
         .map(|name| folder.stages.get(name).map_or_else(|| waiting(name), |s| of_stage(folder, name, s)))
         .collect()
 }
 
-fn of_stage(folder: &Folder, name: &str, stage: &Stage) -> Progress {
+fn of_stage(folder: &Folder, name: &str, stage: &Stage) -> StageProgress {
     let step = stage.metrics.last().map_or(0, |row| row.step);
     let steps = stage.info.steps.max(1);
     let done = stage.done.is_some();
@@ -61,7 +65,7 @@ fn of_stage(folder: &Folder, name: &str, stage: &Stage) -> Progress {
         let left = said.or_else(left).unwrap_or_default();
         format!("step {step} of {steps}{left}")
     };
-    Progress {
+    StageProgress {
         stage: name.to_owned(),
         done,
         share: if done { 1.0 } else { step as f64 / steps as f64 },
@@ -116,7 +120,7 @@ fn duration(seconds: f64) -> String {
 }
 
 /// How far the run is, every stage counting the same.
-pub(super) fn overall(progress: &[Progress]) -> f64 {
+pub(super) fn overall(progress: &[StageProgress]) -> f64 {
     progress.iter().map(|p| p.share).sum::<f64>() / progress.len().max(1) as f64
 }
 

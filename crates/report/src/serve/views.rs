@@ -13,8 +13,8 @@ use runs::records::{Manifest, Response as Rollout};
 use serde::Serialize;
 
 use super::place::Place;
-use super::progress::{Progress, overall, progress};
-use crate::chart::{STYLE, escape, number};
+use super::progress::{StageProgress, overall, progress};
+use crate::chart::{STYLE_SHEET, escape, number};
 use crate::error::ReportError;
 use crate::figures;
 use crate::html;
@@ -38,7 +38,7 @@ pub(super) fn shell(title: &str, source: &str) -> Html<String> {
     let (title, source) = (escape(title), escape(source));
     Html(format!(
         r#"<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><title>{title} – Tercet</title><link rel="icon" href="data:,"><style>{STYLE}</style><style>{css}</style></head>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><title>{title} – Tercet</title><link rel="icon" href="data:,"><style>{STYLE_SHEET}</style><style>{css}</style></head>
 <body><header><p class="brand"><a href="/">Tercet runs</a></p></header>
 <main id="live" data-source="{source}"><p class="soft">Reading …</p></main>
 <footer><p id="state" role="status" aria-live="polite"></p><label><input type="checkbox" id="follow" checked> follow</label></footer>
@@ -99,7 +99,7 @@ pub(super) fn list(place: &Place) -> Response<Body> {
 }
 
 /// Manifest and progress, without reading evaluations.
-fn progress_only(path: &Path) -> Result<(Manifest, Vec<Progress>), ReportError> {
+fn progress_only(path: &Path) -> Result<(Manifest, Vec<StageProgress>), ReportError> {
     let folder = Folder::read_training(path)?;
     let progress = progress(&folder);
     Ok((folder.manifest, progress))
@@ -110,7 +110,7 @@ struct RunView<'a> {
     name: &'a str,
     manifest: &'a Manifest,
     question: html::Question<'a>,
-    progress: Vec<Progress>,
+    progress: Vec<StageProgress>,
     share: f64,
     finished: bool,
     report: bool,

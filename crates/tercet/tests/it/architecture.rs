@@ -24,15 +24,18 @@ fn purpose(path: &Path) -> String {
     let file = if path.is_dir() { path.join("mod.rs") } else { path.to_owned() };
     let beside = path.with_extension("rs");
     let text = fs::read_to_string(file).or_else(|_| fs::read_to_string(beside)).unwrap_or_default();
-    // A crate's page may be its README: what stands under the heading.
+    // A crate's page may be its README: then it is what stands under the heading.
     let page = path.ancestors().nth(2).map(|folder| folder.join("README.md"));
-    let page = page.filter(|_| text.starts_with("#![doc = include_str!(")).map(fs::read_to_string);
-    let text = match page {
-        Some(Ok(page)) => page.lines().skip(2).map(|line| format!("//! {line}\n")).collect(),
-        _ => text,
+    let page = page
+        .filter(|_| text.starts_with("#![doc = include_str!("))
+        .and_then(|page| fs::read_to_string(page).ok());
+    let paragraph = |lines: &mut dyn Iterator<Item = &str>| {
+        lines.map(str::trim).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ") + " "
     };
-    let lines = text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim);
-    let about = lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ") + " ";
+    let about = match &page {
+        Some(page) => paragraph(&mut page.lines().skip(2)),
+        None => paragraph(&mut text.lines().map_while(|line| line.strip_prefix("//!"))),
+    };
     let end = [". ", ": ", "; "].iter().filter_map(|end| about.find(end)).min().unwrap_or(about.len());
     about[..end].trim().to_owned()
 }

@@ -388,19 +388,21 @@ fn a_published_model_with_a_tokenizer_of_its_own_is_asked_and_evaluated() {
     assert!(endless.stderr.contains("end token"), "{}", endless.stderr);
 }
 
-#[cfg(unix)]
-#[test]
-fn the_first_ctrl_c_saves_and_says_how_to_go_on() {
-    let dir = temporary();
+/// A run that is signalled after its first step: what `env` does to its signals before, exit code, what it said.
+#[cfg(target_os = "linux")]
+fn signalled(dir: &Path, disposition: &str, signal: &str, set: &[&str]) -> (Option<i32>, String) {
     let recipe = quickstart();
-    let args = ["run", &recipe, "--scale", "tiny", "--set", "stage.pre.tokens=40_000_000", "--out", "run"];
-    let mut child = command(dir.path(), &args)
+    let args = [&["run", &recipe, "--scale", "tiny", "--out", "run"], set].concat();
+    let mut child = std::process::Command::new("env")
+        .args([disposition, env!("CARGO_BIN_EXE_tercet")])
+        .args(args)
+        .current_dir(dir)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
     let begun = || {
-        let stages = fs::read_dir(dir.path().join("run/stages")).into_iter().flatten();
+        let stages = fs::read_dir(dir.join("run/stages")).into_iter().flatten();
         stages.filter_map(Result::ok).any(|stage| {
             fs::metadata(stage.path().join("metrics.jsonl")).is_ok_and(|metrics| metrics.len() > 0)
         })
@@ -408,26 +410,59 @@ fn the_first_ctrl_c_saves_and_says_how_to_go_on() {
     while !begun() && child.try_wait().expect("can be asked").is_none() {
         std::thread::sleep(Duration::from_millis(5));
     }
-    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(interrupted.expect("kill starts").success());
+    kill(&child, signal);
     let output = child.wait_with_output().expect("it ends");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("stopping after this step and saving"), "{said}");
-    assert!(said.contains("resume with `tercet run"), "{said}");
-    let saved = checkpoint(&dir.path().join("run"), "pre");
-    assert!(saved.join("model.safetensors").is_file());
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[cfg(target_os = "linux")]
+fn kill(child: &std::process::Child, signal: &str) {
+    let kill = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(kill.expect("kill starts").success());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_first_request_to_stop_saves_and_says_how_to_resume() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let dir = temporary();
+        let long = ["--set", "stage.pre.tokens=40_000_000"];
+        let (code, said) = signalled(dir.path(), "--default-signal=INT,TERM,HUP", signal, &long);
+        assert_eq!(code, Some(1), "{signal}: {said}");
+        assert!(said.contains("stopping after this step and saving"), "{signal}: {said}");
+        assert!(said.contains("resume with `tercet run"), "{signal}: {said}");
+        let saved = checkpoint(&dir.path().join("run"), "pre");
+        assert!(saved.join("model.safetensors").is_file());
+    }
+}
+
+/// As under `nohup`, and for a command that a script puts into the background.
+#[cfg(target_os = "linux")]
+#[test]
+fn signals_that_are_ignored_at_the_start_stay_ignored() {
+    for signal in ["-INT", "-HUP"] {
+        let dir = temporary();
+        let (code, said) = signalled(dir.path(), "--ignore-signal=INT,HUP", signal, &[]);
+        assert_eq!(code, Some(0), "{signal}: {said}");
+        assert!(dir.path().join("run/report.html").is_file());
+    }
 }
 
 /// A run whose first step takes minutes, with what it says in the file `said`.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 fn endless(dir: &Path) -> std::process::Child {
     let recipe = quickstart();
     let set = ["--set", "stage.pre.tokens=400_000_000", "--set", "stage.pre.batch_tokens=40_000_000"];
     let args = [&["run", &recipe, "--scale", "tiny", "--out", "run"], &set[..]].concat();
     let said = fs::File::create(dir.join("said")).expect("writable");
-    let mut child =
-        command(dir, &args).stdout(Stdio::null()).stderr(said).spawn().expect("the program starts");
+    let mut child = std::process::Command::new("env")
+        .args(["--default-signal=INT", env!("CARGO_BIN_EXE_tercet")])
+        .args(args)
+        .current_dir(dir)
+        .stdout(Stdio::null())
+        .stderr(said)
+        .spawn()
+        .expect("the program starts");
     let begun = || fs::read_dir(dir.join("run/stages")).is_ok_and(|stages| stages.count() > 0);
     while !begun() && child.try_wait().expect("can be asked").is_none() {
         std::thread::sleep(Duration::from_millis(5));
@@ -435,7 +470,7 @@ fn endless(dir: &Path) -> std::process::Child {
     child
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn the_second_ctrl_c_stops_at_once_and_others_are_kept_out_until_then() {
     let dir = temporary();
@@ -448,16 +483,12 @@ fn the_second_ctrl_c_stops_at_once_and_others_are_kept_out_until_then() {
     --- stderr
     error: another process works in `run`: wait for it to end, or choose another folder
     ");
-    let interrupt = || {
-        let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-        assert!(kill.expect("kill starts").success());
-    };
-    interrupt();
+    kill(&child, "-INT");
     let said = || fs::read_to_string(dir.path().join("said")).unwrap_or_default();
     while !said().contains("press Ctrl-C again to stop at once") {
         std::thread::sleep(Duration::from_millis(5));
     }
-    interrupt();
+    kill(&child, "-INT");
     // The step would take minutes: it ends because it is stopped.
     assert_eq!(child.wait().expect("it ends").code(), Some(130), "{}", said());
     let again = tercet(dir.path(), &args);
@@ -505,4 +536,36 @@ fn the_stages_of_a_run_are_listed() {
     let step: u64 =
         checkpoint.to_string_lossy().rsplit('-').next().and_then(|s| s.parse().ok()).expect("a step");
     assert!(pre.ends_with(&format!("  {step}")), "{listed}");
+}
+
+/// Reports are written beside a run and beside each other, whatever unfinished files lie there.
+#[test]
+fn four_reports_at_once_do_not_fail_each_other() {
+    let dir = temporary();
+    tiniest(dir.path());
+    let run = dir.path().join("run");
+    let read =
+        || ["report.html", "results.json", "results.md"].map(|name| fs::read(run.join(name)).expect("there"));
+    let before = read();
+    // Left by a process that died, and begun by one that still works on it.
+    fs::write(run.join(".report.html.1-0.partial"), "left").expect("writable");
+    let living = fs::File::create(run.join(".results.md.1-1.partial")).expect("writable");
+    living.lock().expect("lockable");
+    let reports: Vec<_> = (0..4)
+        .map(|_| {
+            command(dir.path(), &["report", "run"]).stdout(Stdio::null()).spawn().expect("the program starts")
+        })
+        .collect();
+    for mut report in reports {
+        assert_eq!(report.wait().expect("it ends").code(), Some(0));
+    }
+    assert!(before == read());
+    let hidden = |folder: &Path| {
+        let names = fs::read_dir(folder).expect("there").map(|entry| entry.expect("readable").file_name());
+        let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+        names.retain(|name| name.ends_with(".partial"));
+        names
+    };
+    assert_eq!(hidden(&run), [".results.md.1-1.partial"]);
+    assert!(hidden(&run.join("figures")).is_empty());
 }
