@@ -30,7 +30,7 @@ pub trait Objective: Sync {
 /// Adds Σ weight · KL(π ‖ ρ) to a loss, exact: over the whole vocabulary, at every token with a weight.
 #[derive(Debug, Clone, Copy)]
 pub struct ReferenceKl<'a> {
-    /// log ρ, as [`Learner::distributions`] gives it for the batch: `[T, V]`.
+    /// log ρ, as [`Learner::distributions`](crate::Learner::distributions) gives it for the batch: `[T, V]`.
     pub reference_TV: &'a [f32],
     /// Weight of the distribution each token was drawn from (0 = it does not count), as
     /// `gradient_T` of [`Objective::gradient`]: the first token of a sequence has none.
