@@ -1,6 +1,11 @@
 //! What a run measures: suites of held-out problems, in bands of op.
 
-use problems::{Record, gold::Mode, spec::Cell, verify::Policy};
+use problems::{
+    Record,
+    gold::Mode,
+    spec::Cell,
+    verify::{JUDGE_VERSION, Policy},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -84,7 +89,8 @@ impl SuiteConfig {
         cells
     }
 
-    /// The hashes that an evaluation of this suite is known by: of `records`, its problems, asked with `seed`.
+    /// The hashes that an evaluation of this suite is known by: of `records`, its problems, asked with `seed`. A new version of
+    /// the judge changes the first and not the second, so that responses are judged again and not sampled again.
     ///
     /// # Errors
     /// If a problem has no JSON form.
@@ -94,7 +100,7 @@ impl SuiteConfig {
         }
         let sampling = (self.temperature, self.top_p, self.top_k, self.max_tokens);
         Ok(EvalInfo {
-            suite: hash(&(self, seed, records))?,
+            suite: hash(&(self, seed, records, JUDGE_VERSION))?,
             samples: hash(&(&self.name, self.samples, sampling, seed, records))?,
         })
     }

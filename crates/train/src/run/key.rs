@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use learner::ModelConfig;
-use problems::{Cell, World, split::SplitRule};
-use runs::records::stage_folder;
+use problems::{Cell, World, split::SplitRule, verify::JUDGE_VERSION};
+use runs::records::{StageKind, stage_folder};
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -35,6 +35,8 @@ struct StageKey<'a> {
     validation: Option<ValidationKey>,
     /// The hashes of the files that its problems come from.
     files: Vec<&'a str>,
+    /// The version of the judge, where rewards come from it: other stages keep their keys when the judge changes.
+    judge: Option<u32>,
 }
 
 /// All that determines the held-out loss of a stage.
@@ -45,12 +47,13 @@ impl Serialize for StageKey<'_> {
         // What is measured on the way does not change what is trained.
         let stage = Stage { evaluate_milestones: false, ..self.stage.clone() };
         let cells: Vec<(&Cell, &f64)> = self.cells.iter().collect();
-        (
-            (self.behaviour, self.tokenizer, self.parent, self.seed, self.model),
-            (self.world, self.split, self.context_texts),
-            (stage, cells, &self.validation, &self.files),
-        )
-            .serialize(serializer)
+        let origin = (self.behaviour, self.tokenizer, self.parent, self.seed, self.model);
+        let problems = (self.world, self.split, self.context_texts);
+        let training = (stage, cells, &self.validation, &self.files);
+        match self.judge {
+            Some(judge) => (origin, problems, training, judge).serialize(serializer),
+            None => (origin, problems, training).serialize(serializer),
+        }
     }
 }
 
@@ -128,6 +131,7 @@ pub fn stages(recipe: &Recipe, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>
             cells: &stage.cells,
             validation,
             files: stage.files.iter().map(|file| file.hash.as_str()).collect(),
+            judge: (stage.stage.kind == StageKind::Rl).then_some(JUDGE_VERSION),
         })?;
         parent.clone_from(&key);
         let folder = stage_folder(&stage.stage.name, &key);

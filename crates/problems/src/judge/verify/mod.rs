@@ -24,6 +24,13 @@ pub use fault::FaultKind;
 pub use summary::{Counts, Row, Summary};
 pub use verdict::{EQUATION, NodeVerdict, OTHER, Policy, StepVerdict, Verdict, WrongValue};
 
+/// Goes up whenever a response can get another verdict. Results that rest on verdicts carry it in their keys: models that
+/// were rewarded, and evaluations.
+///
+/// - 2: signs of any script and digits are no part of a remark, answer lines conflict wherever they stand, a step that gives
+///   its quantity two values is a redefinition, a plus sign is read where a minus sign is, gold names are folded too.
+pub const JUDGE_VERSION: u32 = 2;
+
 /// Judges a response: the text after `<solution>`, without the end-of-text token.
 ///
 /// The judge is deterministic. Any text gets a verdict, in time linear in its length.
