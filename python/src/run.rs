@@ -115,7 +115,12 @@ impl Listener<'_, '_> {
             };
             if let Err(error) = told.and_then(|()| self.py.check_signals()) {
                 self.stop.store(true, Ordering::SeqCst);
-                asked.get_or_insert(error);
+                if asked.is_none() {
+                    // A listener that has failed need not hear it; the error itself is raised when the run has ended.
+                    let saving = "stopping after this step and saving; the same call resumes".to_owned();
+                    let _ = self.tell(News::Line(saving));
+                    asked = Some(error);
+                }
             }
         }
     }

@@ -265,10 +265,6 @@ impl Verdict {
     fn _repr_html_(&self, py: Python<'_>) -> PyResult<String> {
         Ok(shown::verdict(&text(self.text.bind(py))?, &self.verdict, self.cut))
     }
-
-    fn __bool__(&self) -> bool {
-        self.verified()
-    }
 }
 
 /// Ranges `{"start": …, "end": …}` in place.
