@@ -147,6 +147,12 @@ impl Problems {
         Ahead { problems: self.clone(), rows: false, state: Mutex::default() }
     }
 
+    fn __reversed__(&self) -> Ahead {
+        let last = self.first + self.step * (self.len as i64 - 1);
+        let backwards = Self { first: last, step: -self.step, ..self.clone() };
+        Ahead { problems: backwards, rows: false, state: Mutex::default() }
+    }
+
     /// An iterator over the problems as rows of a data set; see `Problem.row`.
     fn rows(&self) -> Ahead {
         Ahead { problems: self.clone(), rows: true, state: Mutex::default() }

@@ -164,7 +164,7 @@ def test_many_responses_to_one_problem_or_to_a_sequence():
 
 
 def test_quantities_say_what_became_of_each():
-    problem = tercet.generate(op=6, context="zoo", seed=7)[41]
+    problem = tercet.generate(op=6, context="zoo", seed=7, n=50)[41]
     wrong = tercet.verify(problem, problem.response.replace("4 + 3 = 7", "4 + 3 = 8"), policy="strict")
     assert not wrong.verified and not wrong.arithmetic_sound
     names = [quantity.name for quantity in wrong.quantities]

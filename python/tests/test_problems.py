@@ -9,7 +9,7 @@ import pytest
 import tercet
 
 OWN = """
-name = "library"
+name = "books"
 [names]
 count = "{kinds} in {place}"
 total = "total number of books in {place}"
@@ -51,7 +51,7 @@ def test_lines_are_the_programs(binary, options, asked):
 
 
 def test_a_context_of_ones_own(binary, tmp_path):
-    path = tmp_path / "library.toml"
+    path = tmp_path / "books.toml"
     path.write_text(OWN)
     lines = binary("problems", "--op", "5", "--context-file", path).splitlines()
     for context in (tercet.Context.from_file(path), tercet.Context.from_toml(OWN)):
@@ -64,7 +64,7 @@ def test_a_context_of_ones_own(binary, tmp_path):
 
 
 TABLE = {
-    "name": "library",
+    "name": "books",
     "names": {
         "count": "{kinds} in {place}",
         "total": "total number of books in {place}",
@@ -85,6 +85,7 @@ def test_slices_are_lazy_sequences():
         assert list(problems[part]) == everything[part], part
         assert list(problems[part][1:]) == everything[part][1:], part
         assert pickle.loads(pickle.dumps(problems[part])) == problems[part], part
+    assert list(reversed(problems)) == everything[::-1] and list(reversed(problems[:0])) == []
     assert problems[-1] == everything[-1] and problems.__getitems__([3, -1]) == [everything[3], everything[-1]]
     for beyond in (60, -61):
         with pytest.raises(IndexError, match=f"there is no problem {beyond}: there are 60"):
