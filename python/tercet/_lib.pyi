@@ -2,6 +2,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal, SupportsIndex, final, overload
+__all__: list[str]
 _Mode = Literal['forward', 'reverse']
 _Policy = Literal['paper', 'reference', 'strict']
 _Split = Literal['train', 'rl', 'validation', 'test']

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import tercet
+import tercet.trl
 
 trl = pytest.importorskip("trl")
 transformers = pytest.importorskip("transformers")
