@@ -1,6 +1,7 @@
 """Rates of the wheel, as a table for docs/performance.md: python python/bench/rates.py [WHEEL]
 
-Each rate is the median of five rounds, in thousands a second. Problems are of op 2 to 10 in the zoo.
+Each rate is the median of five rounds, in thousands. A core-second is a second of processor time, which other work on
+the machine hardly disturbs. Problems are of op 2 to 10 in the zoo.
 """
 
 import os
@@ -24,13 +25,17 @@ def processor():
 
 
 def rate(work, n):
-    """Thousands a second: the median, and the slowest and fastest round."""
-    rates = []
+    """Thousands a second and a core-second: the median, and the slowest and fastest round."""
+    shown = []
+    rounds = []
     for _ in range(ROUNDS):
-        start = time.perf_counter()
+        start = time.perf_counter(), time.process_time()
         work()
-        rates.append(n / (time.perf_counter() - start) / 1000)
-    return f"{statistics.median(rates):.0f} ({min(rates):.0f}–{max(rates):.0f})"
+        rounds.append((time.perf_counter() - start[0], time.process_time() - start[1]))
+    for clock in zip(*rounds):
+        rates = [n / seconds / 1000 for seconds in clock]
+        shown.append(f"{statistics.median(rates):.0f} ({min(rates):.0f}–{max(rates):.0f})")
+    return " | ".join(shown)
 
 
 def main():
@@ -43,8 +48,8 @@ def main():
     print(f"Python {platform.python_version()}, {cores} cores of {processor()}, load {os.getloadavg()[0]:.1f}\n")
     for wheel in sys.argv[1:]:
         print(f"{Path(wheel).name}: {Path(wheel).stat().st_size / 1e6:.2f} MB\n")
-    print("| work | thousands a second |")
-    print("|---|--:|")
+    print("| work | thousands a second | thousands a core-second |")
+    print("|---|--:|--:|")
     for name, work in [
         ("problems, by iteration on all cores", lambda: list(tercet.generate(**asked))),
         ("problems, one by one", lambda: one_by_one(asked)),
