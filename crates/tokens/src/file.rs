@@ -14,8 +14,14 @@ use crate::{EOS, PAD, TAGS, TokenizerError, bytes, specials, split};
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
 
-/// Prompt and response in the paper's text format.
-const CHAT_TEMPLATE: &str = "{%- for m in messages -%}{%- if m['role'] == 'user' -%}<question> {{ m['content'] }} </question>{%- elif m['role'] == 'assistant' -%}{{ m['content'] }}{%- endif -%}{%- endfor -%}{%- if add_generation_prompt %} <solution>{%- endif -%}";
+/// Renders messages as the text that models are trained on: a user's message becomes the prompt, an assistant's the response
+/// with its end token, so that trainers get the very tokens of pre-training. A prompt ends with `<solution>`, whether or not
+/// the caller asks for a generation prompt.
+const CHAT_TEMPLATE: &str = "{%- for m in messages -%}\
+    {%- if m['role'] == 'user' -%}<question> {{ m['content'] }} </question> <solution>\
+    {%- elif m['role'] == 'assistant' -%}{{ m['content'] }}<|im_end|>\
+    {%- else -%}{{ m['content'] }} {% endif -%}\
+    {%- endfor -%}";
 
 /// What a `tokenizer.json` says beyond the fixed pipeline.
 pub(crate) struct Contents {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use learner::{Learner, LearnerFactory, ModelConfig};
-use problems::{split::Split, stream::Stream};
+use problems::stream::Stream;
 use runs::{
     checkpoints, files,
     records::{FORMAT, StageDone, StageInfo, StageKind},
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     Outcome,
-    data::{Corpus, Mixture, Supply, generator, seed_of},
+    data::{Corpus, Mixture, Supply},
     error::RunError,
     eval::{Evaluator, Suite},
     ledger::Ledger,
@@ -192,12 +192,13 @@ impl StageRun<'_> {
         let stage = &self.stage.stage;
         let (Some(rollout), Some(policy)) = (&stage.rollout, &stage.policy) else {
             let mixture = Mixture::new(&self.stage.cells, stage.share_of);
-            let corpus = Corpus::new(self.supply(Split::Train)?, self.tokenizer, mixture, stage);
+            let supply = Supply::of_stage(self.recipe, self.stage, self.seed)?;
+            let corpus = Corpus::new(supply, self.tokenizer, mixture, stage);
             return Ok(Box::new(corpus));
         };
         let nominal_length = rollout.nominal_length_or(self.model.context);
         let sampler = RolloutSampler {
-            supply: self.supply(Split::Rl)?,
+            supply: Supply::of_stage(self.recipe, self.stage, self.seed)?,
             tokenizer: self.tokenizer,
             stream: Stream::root(self.seed).fork("rollouts").fork(&stage.name),
             config: RolloutConfig { nominal_length, ..rollout.clone() },
@@ -208,16 +209,6 @@ impl StageRun<'_> {
         let source =
             Reinforcement::new(sampler, policy.clone(), mixture, reference, stage.micro_tokens, folder);
         Ok(Box::new(source))
-    }
-
-    /// The stage's problems: those of its files, or a stream of its own. No two stages share a stream, so none trains on
-    /// another's problems in the same order.
-    fn supply(&self, split: Split) -> Result<Supply, RunError> {
-        if !self.stage.files.is_empty() {
-            return Supply::of_files(&self.stage.files);
-        }
-        let seed = seed_of(&Stream::root(self.seed).fork("problems").fork(&self.stage.stage.name));
-        Ok(Supply::of_generator(&generator(self.recipe, seed, split)?, self.stage.cells.keys())?)
     }
 
     /// Runs the suites on the last checkpoint, and on milestones if asked.
