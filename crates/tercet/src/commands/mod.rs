@@ -94,7 +94,7 @@ pub(crate) fn run(cli: Cli, called: &[OsString]) -> anyhow::Result<()> {
 }
 
 /// Version of the program, with the source revision if it was built from a checkout.
-fn revision() -> String {
+pub fn revision() -> String {
     match option_env!("TERCET_REVISION") {
         Some(revision) => format!("{} ({revision})", env!("CARGO_PKG_VERSION")),
         None => env!("CARGO_PKG_VERSION").to_owned(),
