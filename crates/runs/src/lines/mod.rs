@@ -14,7 +14,7 @@ use crate::{
     files,
 };
 pub use packing::Packing;
-pub use reader::{LINE_MAX, Line, Lines, QUOTED_MAX, decode, parse};
+pub use reader::{LINE_MAX, Line, Lines, QUOTED_MAX, brief, decode, parse};
 
 /// The values as JSON, one per line.
 ///

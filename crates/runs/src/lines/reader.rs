@@ -126,8 +126,9 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     mended.ok_or_else(|| brief(&error.to_string()))
 }
 
-/// A message without its middle if it is long: what is wrong stands at its beginning, the place at its end.
-fn brief(message: &str) -> String {
+/// A message without its middle if it has more than [`QUOTED_MAX`] characters: what is wrong stands at its beginning, the place
+/// at its end.
+pub fn brief(message: &str) -> String {
     let length = message.chars().count();
     if length <= QUOTED_MAX {
         return message.to_owned();

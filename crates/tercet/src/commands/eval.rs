@@ -79,6 +79,9 @@ pub(crate) fn run(args: &Args, called: &[OsString]) -> anyhow::Result<()> {
     let threads = args.threads.apply()?;
     let recipe =
         args.recipe.as_ref().map(|path| Recipe::open(path, &args.changes.overrides())).transpose()?;
+    if recipe.is_none() && !args.changes.overrides().is_empty() {
+        return Err(Usage::error("--set and --scale change a recipe: name one with --recipe"));
+    }
     if let Some(path) = &args.responses {
         return responses::run(path, args, recipe.as_ref(), called);
     }

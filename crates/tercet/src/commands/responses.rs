@@ -32,7 +32,9 @@ impl FieldArgs {
 pub(super) fn problem_on(line: &Line, path: &Path) -> anyhow::Result<Problem> {
     let place = || format!("{} is no problem", output::place(line, path));
     let record: Record = runs::lines::parse(&line.text).map_err(anyhow::Error::msg).with_context(place)?;
-    Problem::from_record(&record).with_context(place)
+    let problem =
+        Problem::from_record(&record).map_err(|e| anyhow::Error::msg(runs::lines::brief(&e.to_string())));
+    problem.with_context(place)
 }
 
 /// The problems of a file.

@@ -89,5 +89,5 @@ pub(crate) fn check_cells<'c>(
 
 pub(super) fn parse(line: &[u8]) -> Result<Problem, String> {
     let record: Record = lines::parse(&lines::decode(line))?;
-    Problem::from_record(&record).map_err(|e| e.to_string())
+    Problem::from_record(&record).map_err(|e| lines::brief(&e.to_string()))
 }
