@@ -42,9 +42,13 @@ pub fn difference(metric: Metric, e: &Estimate) -> String {
     format!("{value} [{low}, {high}]")
 }
 
-/// A band with its ops: `edge (op 7–8)`, `hard (op 9)`.
-pub(crate) fn band_name(name: &str, (from, to): (u32, u32)) -> String {
-    if from == to { format!("{name} (op {from})") } else { format!("{name} (op {from}–{to})") }
+/// A band with its ops: `edge (op 7–8)`, `hard (op 9)`. A name that says its op says it once: `op 9`.
+pub fn band_name(name: &str, (from, to): (u32, u32)) -> String {
+    match from == to {
+        true if name == format!("op {from}") => name.to_owned(),
+        true => format!("{name} (op {from})"),
+        false => format!("{name} (op {from}–{to})"),
+    }
 }
 
 /// Which evaluations were left out, in a sentence; empty if none was.
@@ -93,6 +97,7 @@ mod tests {
     #[test]
     fn a_band_of_one_op_names_it_once() {
         assert_eq!([band_name("edge", (7, 8)), band_name("hard", (9, 9))], ["edge (op 7–8)", "hard (op 9)"]);
+        assert_eq!(band_name("op 9", (9, 9)), "op 9");
     }
 
     #[test]

@@ -29,6 +29,16 @@ pub enum FileError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A line of a file that others wrote cannot be read.
+    #[error("line {line} of `{path}`: {reason}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The file was written by a program that knows another format.
     #[error("`{path}` has format {found}; this program reads format {known}")]
     Format {
@@ -47,6 +57,16 @@ pub enum FileError {
     },
 }
 
+impl FileError {
+    /// The error where the file is one of a run: then a line that cannot be read is damage.
+    pub(crate) fn into_damage(self) -> Self {
+        match self {
+            Self::Line { path, line, reason } => Self::Damaged { path, line: Some(line), reason },
+            other => other,
+        }
+    }
+}
+
 /// Turns a system error at a path into a [`FileError`].
 pub fn failed(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> FileError + use<> {
     let path = path.to_owned();
@@ -61,4 +81,9 @@ pub fn damaged(path: &Path, reason: &dyn ToString) -> FileError {
 /// A line, counted from 1, that is not what it should be.
 pub(crate) fn damaged_line(path: &Path, line: usize, reason: &dyn ToString) -> FileError {
     FileError::Damaged { path: path.to_owned(), line: Some(line), reason: reason.to_string() }
+}
+
+/// A line, counted from 1, of a file that others wrote.
+pub(crate) fn bad_line(path: &Path, line: usize, reason: &dyn ToString) -> FileError {
+    FileError::Line { path: path.to_owned(), line, reason: reason.to_string() }
 }

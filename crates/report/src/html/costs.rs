@@ -42,6 +42,7 @@ fn cost(model: &str, folder: &str, seed: u64, stage: &Stage) -> CostView {
             StageKind::PreTraining => "pre-training",
             StageKind::MidTraining => "mid-training",
             StageKind::Rl => "reinforcement learning",
+            StageKind::Elsewhere => "made elsewhere",
         },
         seed,
         steps: stage.done.as_ref().map_or_else(|| "running".into(), |d| d.steps.to_string()),

@@ -128,7 +128,13 @@ pub(crate) fn fragment<T: Serialize>(
     env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     env.add_template("parts.html", include_str!("../../templates/parts.html"))?;
     env.add_template(name, template)?;
-    Ok(env.get_template(name)?.render(Serde(&Root { page: view }))?)
+    Ok(without_controls(env.get_template(name)?.render(Serde(&Root { page: view }))?))
+}
+
+/// A page without control characters, which HTML does not allow: an untrained model writes any byte.
+fn without_controls(page: String) -> String {
+    let bad = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if page.contains(bad) { page.replace(bad, "\u{fffd}") } else { page }
 }
 
 /// What the evaluations say: changes, figures and table, as a piece of a page.

@@ -13,7 +13,7 @@ use runs::lines::Packing;
 use runs::{error::failed, files};
 use train::data::Reading;
 
-use super::verify::record_on;
+use super::responses::problem_on;
 use super::world::{Asked, Retelling, WorldArgs};
 use crate::failure::Usage;
 use crate::formats::parquet::ParquetFile;
@@ -119,8 +119,8 @@ fn audit(paths: &[PathBuf]) -> anyhow::Result<String> {
     let mut audit = Audit::default();
     for path in paths {
         let name = path.display().to_string();
-        for (n, line) in (1..).zip(output::lines(path)?) {
-            audit.add(&name, &record_on(&line?, path, n)?);
+        for line in output::lines(path)? {
+            audit.add(&name, &problem_on(&line?, path)?);
         }
     }
     Ok(audit.report().to_string())
@@ -128,9 +128,10 @@ fn audit(paths: &[PathBuf]) -> anyhow::Result<String> {
 
 fn compared(path: &Path, number: u64) -> anyhow::Result<String> {
     let mut records = Vec::new();
-    for (n, line) in (1..).zip(output::lines(path)?) {
-        let place = || format!("line {n} of {} is no problem of the reference generator", path.display());
-        records.push(serde_json::from_str(&line?).with_context(place)?);
+    for line in output::lines(path)? {
+        let line = line?;
+        let record = output::json(&line, path);
+        records.push(record.context("not a problem of the reference generator")?);
     }
     let comparison = compare_reference(records, &Contexts::builtin(), 1, number).map_err(Usage::error)?;
     Ok(comparison.to_string())

@@ -104,7 +104,7 @@ fn execute(run: &Run<'_>, stop: &AtomicBool, args: &Args) -> anyhow::Result<Outc
 }
 
 /// The command as it was called.
-fn command(called: &[OsString]) -> String {
+pub(super) fn command(called: &[OsString]) -> String {
     let quoted = |arg: String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+".contains(c);
         if arg.chars().all(plain) { arg } else { format!("'{}'", arg.replace('\'', r"'\''")) }

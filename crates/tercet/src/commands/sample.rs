@@ -10,11 +10,11 @@ use problems::verify::{Policy, explain};
 use runs::Judgement;
 use tokens::Tokenizer;
 
-use super::verify::record_on;
+use super::responses::problems_in;
 use super::world::{Asked, WorldArgs};
 use super::{choice, model};
 use crate::failure::Usage;
-use crate::output::{self, Output};
+use crate::output::Output;
 use crate::progress::Progress;
 use crate::threads::Threads;
 
@@ -133,10 +133,7 @@ impl Asker<'_> {
     }
 
     fn file(&mut self, path: &std::path::Path, output: &mut Output) -> anyhow::Result<()> {
-        let problems: Vec<Problem> = (1..)
-            .zip(output::lines(path)?)
-            .map(|(n, line)| record_on(&line?, path, n))
-            .collect::<anyhow::Result<_>>()?;
+        let problems = problems_in(path)?;
         for (chunk, first) in problems.chunks(AT_ONCE).zip((0..).step_by(AT_ONCE)) {
             let prompts: Vec<String> = chunk.iter().map(Problem::prompt).collect();
             let answered = self.ask(&prompts, first)?;

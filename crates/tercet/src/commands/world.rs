@@ -150,6 +150,8 @@ impl WorldArgs {
         for path in &self.context_file {
             let text =
                 std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            // Some editors write a byte order mark.
+            let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
             let wrong = |e| Usage::error(format!("{}: {e}", path.display()));
             let context = Context::from_toml(&text).map_err(wrong)?;
             told.added.push(context.name.clone());

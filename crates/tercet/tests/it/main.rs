@@ -1,8 +1,10 @@
 //! The program as its users see it: what it prints, where, and how it ends.
 
 mod architecture;
+mod cases;
 mod cli;
 mod compare;
+mod elsewhere;
 mod golden;
 mod problems;
 mod run;

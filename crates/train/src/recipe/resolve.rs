@@ -49,9 +49,10 @@ impl Files<'_> {
     }
 }
 
-/// The text of a file.
+/// The text of a file, without the byte order mark that some editors write.
 pub(super) fn text(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))
+    let text = fs::read_to_string(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// Resolves a recipe; the files it names are relative to `folder`.
@@ -407,6 +408,9 @@ impl Checks<'_, '_> {
         match stage.kind {
             StageKind::PreTraining | StageKind::MidTraining => self.corpus_stage(stage),
             StageKind::Rl => self.rl_stage(stage, document),
+            StageKind::Elsewhere => {
+                wrong("kind", "a stage trains: `pre-training`, `mid-training` or `rl`".to_owned())
+            }
         }
     }
 
