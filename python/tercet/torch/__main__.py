@@ -4,6 +4,7 @@ import argparse
 import os
 import secrets
 import sys
+import threading
 from pathlib import Path
 
 
@@ -35,8 +36,21 @@ def token(settings):
     return given
 
 
+def leave_with_parent():
+    """Ends this process when its standard input does: the driver that started it is gone."""
+
+    def watch():
+        while sys.stdin.buffer.read(1 << 16):
+            pass
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main():
     settings = parse()
+    if settings.with_parent and os.environ.get("RANK", "0") == "0":
+        leave_with_parent()
     secret = token(settings)
     # Both are read when torch is imported. Threads that spin while they wait make a shared machine many times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -48,15 +62,13 @@ def main():
     from transformers.utils import logging
 
     from .ranks import Ranks
-    from .serve import leave_with_parent, serve
+    from .serve import serve
 
     logging.disable_progress_bar()
     torch.use_deterministic_algorithms(True, warn_only=True)
     if settings.threads:
         torch.set_num_threads(settings.threads)
     ranks = Ranks()
-    if settings.with_parent and ranks.rank == 0:
-        leave_with_parent()
     if not secret and ranks.rank == 0:
         secret = secrets.token_urlsafe(24)
         print(f"token: {secret}", file=sys.stderr, flush=True)

@@ -69,9 +69,3 @@ class Ranks:
             if tensor is not None:
                 bucket.append(tensor)
                 size += tensor.numel()
-
-    def close(self):
-        """Leaves the group; gloo can abort at the end of a process that leaves without the others."""
-        if self.count > 1:
-            dist.barrier(group=self.control)
-            dist.destroy_process_group()

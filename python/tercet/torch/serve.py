@@ -6,10 +6,8 @@ that died are dropped, and the next may come. A request that takes longer than t
 """
 
 import hmac
-import os
 import queue
 import secrets
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -147,17 +145,6 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             raise Refused("request", "the request ended early")
         return data
-
-
-def leave_with_parent():
-    """Ends this process when its standard input does: the driver that started it is gone."""
-
-    def watch():
-        while sys.stdin.buffer.read(1 << 16):
-            pass
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def serve(ranks, settings, token):

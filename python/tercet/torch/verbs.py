@@ -15,7 +15,7 @@ import transformers
 from .batch import check_tokens
 from .model import Model
 from .sample import Sampler
-from .wire import PROTOCOL, Refused, decode, encode, numbers
+from .wire import PROTOCOL, Refused, decode, encode
 
 #: Answers that ranks have parts of, with zeros elsewhere.
 SUMMED = {"forward", "backward", "forward_backward", "logprobs", "distributions", "sample"}
@@ -177,7 +177,7 @@ class Worker:
         out = {
             "tokens": torch.zeros(len(owners), most, dtype=torch.int32),
             "logprobs": torch.zeros(len(owners), most),
-            "lengths": numbers([0] * len(owners)),
+            "lengths": torch.zeros(len(owners), dtype=torch.int32),
         }
         for name, values in mine.items():
             out[name][first:end] = values.cpu()

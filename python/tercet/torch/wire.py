@@ -2,7 +2,6 @@
 
 import json
 
-import torch
 from safetensors.torch import load, save
 
 #: Goes up whenever a message means something else than before.
@@ -31,8 +30,3 @@ def decode(data):
         return head, load(data)
     except Exception as error:  # Whatever a parser says of bytes that are no message.
         raise Refused("request", f"the body is no message: {error}") from error
-
-
-def numbers(values):
-    """A tensor of integers, as messages carry them."""
-    return torch.tensor(values, dtype=torch.int32)
