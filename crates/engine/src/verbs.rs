@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use learner::{
-    AdamW, Batch, ForwardBackward, Learner, LearnerError, LearnerFactory, ModelConfig, Objective, OptimStep,
-    Prompt, Sample, Sampling, Transfer,
+    AdamW, Batch, Distributions, ForwardBackward, Learner, LearnerError, LearnerFactory, ModelConfig,
+    Objective, OptimStep, Prompt, Sample, Sampling, Transfer,
 };
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
@@ -234,7 +234,7 @@ impl Learner for CpuLearner {
         Ok(model::logprobs(&self.device, &w, &flat, &mut self.workspace, temperature))
     }
 
-    fn distributions(&mut self, batch: &Batch, temperature: f32) -> Result<Vec<f32>, LearnerError> {
+    fn distributions(&mut self, batch: &Batch, temperature: f32) -> Result<Distributions, LearnerError> {
         check_temperature(temperature)?;
         let mut logits_TV = self.logits(batch)?;
         let (isa, vocab) = (self.device.isa, self.layout.config.vocab);
@@ -244,7 +244,7 @@ impl Learner for CpuLearner {
                 rows::to_logprobs(isa, row, rows::log_softmax(isa, row));
             });
         });
-        Ok(logits_TV)
+        Ok(Distributions::Values(logits_TV))
     }
 
     fn sample(

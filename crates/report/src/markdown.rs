@@ -22,6 +22,9 @@ pub(crate) fn render(folder: &Folder, table: &Table, figures: &[Figure]) -> Stri
          [results.json](results.json).\n",
         table.revision, table.recipe_hash
     );
+    for engine in &manifest.engines {
+        let _ = writeln!(out, "Engine: {}.\n", engine.describe());
+    }
     if !table.left_out.is_empty() {
         let _ = writeln!(out, "{}\n", left_out_sentence(&table.left_out));
     }

@@ -39,6 +39,7 @@
 //!     revision: "1.0".into(),
 //!     bands: vec![Band { name: "easy".into(), from: 2, to: 3 }],
 //!     runs: vec![ArmRun { arm: "main".into(), seed: 1, stages: vec![info.folder()] }],
+//!     engines: Vec::new(),
 //! })?;
 //! files::write_json(&stage.join("stage.json"), &info)?;
 //!

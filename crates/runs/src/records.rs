@@ -51,6 +51,36 @@ pub struct Manifest {
     pub bands: Vec<Band>,
     /// Every arm at every seed.
     pub runs: Vec<ArmRun>,
+    /// What trained and sampled, in the order of use, if it was not this program's own engine. A run that went on with
+    /// other workers names both.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<EngineInfo>,
+}
+
+/// An engine outside this program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineInfo {
+    /// e.g. `torch`
+    pub name: String,
+    /// The arithmetic, e.g. `f32` or `bf16`; part of the stages' keys, as the name is.
+    pub precision: String,
+    /// Number of processes.
+    pub workers: u64,
+    /// What they compute on, e.g. `cpu` or the name of a GPU.
+    pub device: String,
+    /// Versions of what they run on, by name.
+    pub versions: BTreeMap<String, String>,
+}
+
+impl EngineInfo {
+    /// For people: `torch in f32, 2 workers on cpu (python 3.12.3, torch 2.15.0)`.
+    pub fn describe(&self) -> String {
+        let versions: Vec<String> =
+            self.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+        let workers =
+            if self.workers == 1 { "1 worker".to_owned() } else { format!("{} workers", self.workers) };
+        format!("{} in {}, {workers} on {} ({})", self.name, self.precision, self.device, versions.join(", "))
+    }
 }
 
 /// A named range of op, both ends included.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use minijinja::value::Serde;
 use minijinja::{Environment, syntax::SyntaxConfig};
 use problems::verify::FaultKind;
-use runs::records::Manifest;
+use runs::records::{EngineInfo, Manifest};
 use serde::Serialize;
 
 use crate::chart::STYLE_SHEET;
@@ -63,6 +63,7 @@ struct Page<'a> {
     script: &'static str,
     manifest: &'a Manifest,
     question: Question<'a>,
+    engines: Vec<String>,
     seeds: Vec<u64>,
     unfinished: Vec<&'a str>,
     left_out: String,
@@ -95,6 +96,7 @@ fn render(
         script: include_str!("../../templates/report.js"),
         manifest: &folder.manifest,
         question: Question::of(&folder.manifest),
+        engines: folder.manifest.engines.iter().map(EngineInfo::describe).collect(),
         seeds: seeds(folder),
         unfinished: names.map(String::as_str).collect(),
         left_out: left_out_sentence(&table.left_out),

@@ -21,6 +21,7 @@ use super::recipe::Changes;
 use super::responses::FieldArgs;
 use super::run::watch::Terminal;
 use super::{choice, model};
+use crate::engine::EngineArgs;
 use crate::failure::Usage;
 use crate::interrupt;
 use crate::output::Output;
@@ -72,6 +73,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     fields: FieldArgs,
     #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
     threads: Threads,
 }
 
@@ -89,7 +92,7 @@ pub(crate) fn run(args: &Args, called: &[OsString]) -> anyhow::Result<()> {
     let suite = suite(&recipe, args.suite.as_deref())?;
     let rows = match (&args.again, &args.model) {
         (Some(folder), _) => judge_again(folder, &suite)?,
-        (None, Some(model)) => asked(model, args.out.as_deref(), &suite, threads)?,
+        (None, Some(model)) => asked(model, args, &suite, threads)?,
         (None, None) => return Err(Usage::error("name a model, or a folder with --again".to_owned())),
     };
     if args.out.is_none() && args.again.is_none() {
@@ -110,23 +113,18 @@ fn write_rows(rows: &[EvalRow]) -> anyhow::Result<()> {
 }
 
 /// The rows of a model that is asked now, or that was asked before with the same folder.
-fn asked(
-    model: &Path,
-    out: Option<&Path>,
-    suite: &Suite,
-    threads: Option<usize>,
-) -> anyhow::Result<Vec<EvalRow>> {
+fn asked(model: &Path, args: &Args, suite: &Suite, threads: Option<usize>) -> anyhow::Result<Vec<EvalRow>> {
     let stop = interrupt::listen(interrupt::SAVING)?;
-    let (mut learner, tokenizer) = model::open(model, threads)?;
+    let (mut learner, tokenizer, engine) = model::open(model, &args.engine, threads)?;
     let mut terminal = Terminal::default();
     let evaluator = Evaluator { suite, tokenizer: &tokenizer, stop: &stop };
-    let Some(folder) = out else {
+    let Some(folder) = args.out.as_deref() else {
         return match evaluator.evaluate(&mut *learner, &mut terminal)? {
             Outcome::Finished(evaluated) => Ok(evaluated.rows),
             Outcome::Stopped => anyhow::bail!("stopped early"),
         };
     };
-    keep_to_model(folder, model)?;
+    keep_to_model(folder, model, engine.as_ref())?;
     files::sweep_dead(folder)?;
     if !evaluator.is_done(folder, &mut terminal)?
         && evaluator.evaluate_into(folder, &mut *learner, &mut terminal)? == Outcome::Stopped

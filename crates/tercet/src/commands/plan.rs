@@ -11,6 +11,7 @@ use train::recipe::Recipe;
 use train::run::plan::{ArmPlan, Plan, Rates, StagePlan};
 
 use super::recipe::RecipeArgs;
+use crate::engine::EngineArgs;
 use crate::output::Output;
 use crate::progress::duration;
 use crate::threads::Threads;
@@ -37,13 +38,16 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
     threads: Threads,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let factory = CpuFactory::with_threads(args.threads.apply()?);
+    let cpu = CpuFactory::with_threads(args.threads.apply()?);
     let recipe = args.recipe.open()?;
-    let rates = if args.untimed { None } else { Some(rates::measure(&recipe, &factory)?) };
+    let rates =
+        if args.untimed { None } else { Some(rates::measure(&recipe, &*args.engine.start(cpu)?.factory)?) };
     let plan = Plan::of(&recipe, rates)?;
     let mut output = Output::stdout();
     if args.json {

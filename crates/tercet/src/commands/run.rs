@@ -13,6 +13,7 @@ use train::run::{Options, Outcome, Run};
 use train::tensorboard::TensorBoard;
 
 use super::recipe::RecipeArgs;
+use crate::engine::EngineArgs;
 use crate::failure::Usage;
 use crate::interrupt;
 use crate::output::Output;
@@ -29,6 +30,7 @@ use crate::threads::Threads;
   tercet run recipes/quickstart.toml --scale tiny --out /tmp/tiny      every part once, in seconds
   tercet run recipes/quickstart.toml --set stage.rl.steps=200 --out runs/longer
   tercet run recipes/process-rewards.toml --reuse runs/extrapolation   the same base model, trained once
+  tercet run recipes/quickstart.toml --engine torch --launch 'torchrun --nproc-per-node 8'
   tercet run recipes/quickstart.toml --tensorboard && tensorboard --logdir runs/quickstart/tensorboard")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -50,6 +52,8 @@ pub(crate) struct Args {
     #[arg(long)]
     tensorboard: bool,
     #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
     threads: Threads,
     /// Pin each thread of the engine to its own processor
     #[arg(long)]
@@ -57,7 +61,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, called: &[OsString]) -> anyhow::Result<()> {
-    let factory = CpuFactory { pin: args.pin, ..CpuFactory::with_threads(args.threads.apply()?) };
+    let cpu = CpuFactory { pin: args.pin, ..CpuFactory::with_threads(args.threads.apply()?) };
     let recipe = args.recipe.open()?;
     let stop = interrupt::listen(interrupt::SAVING)?;
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.document.name));
@@ -69,14 +73,16 @@ pub(crate) fn run(args: &Args, called: &[OsString]) -> anyhow::Result<()> {
             )));
         }
     }
+    let engine = args.engine.start(cpu)?;
     let options = Options {
         command: command(called),
         revision: super::revision(),
         arm: args.arm.clone(),
         seed: args.seed,
         reuse: args.reuse.clone(),
+        engine: engine.info,
     };
-    let run = Run::open(recipe, &folder, &factory, options)?;
+    let run = Run::open(recipe, &folder, &*engine.factory, options)?;
     let outcome = execute(&run, &stop, args)?;
     if outcome == Outcome::Stopped {
         anyhow::bail!("stopped early, and everything so far is saved: resume with `{}`", command(called));

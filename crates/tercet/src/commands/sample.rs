@@ -13,6 +13,7 @@ use tokens::Tokenizer;
 use super::responses::problems_in;
 use super::world::{Asked, WorldArgs};
 use super::{choice, model};
+use crate::engine::EngineArgs;
 use crate::failure::Usage;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -61,6 +62,8 @@ pub(crate) struct Args {
     #[arg(long, value_parser = choice::policy())]
     policy: Option<Policy>,
     #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
     threads: Threads,
 }
 
@@ -70,7 +73,7 @@ const AT_ONCE: usize = 64;
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.threads.apply()?;
     args.sampling().check().map_err(|(_, message)| Usage::error(message))?;
-    let (mut learner, tokenizer) = model::open(&args.model, threads)?;
+    let (mut learner, tokenizer, _) = model::open(&args.model, &args.engine, threads)?;
     let mut asker = Asker { learner: &mut *learner, tokenizer: &tokenizer, args };
     let mut output = Output::stdout();
     if let Some(prompt) = &args.prompt {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use learner::ModelConfig;
 use problems::{Cell, World, split::SplitRule, verify::JUDGE_VERSION};
-use runs::records::{StageKind, stage_folder};
+use runs::records::{EngineInfo, StageKind, stage_folder};
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -104,11 +104,25 @@ pub struct PlannedStage {
     pub stage: ArmStage,
 }
 
-/// The stages of an arm at a seed, with their keys.
+/// The stages of an arm at a seed on this program's own engine, with their keys.
 ///
 /// # Errors
 /// If a part of the recipe has no JSON form.
 pub fn stages(recipe: &Recipe, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>, RunError> {
+    stages_on(recipe, arm, seed, None)
+}
+
+/// [`stages`] on another engine: its name and its arithmetic are part of the keys, because they are part of what
+/// determines a result. The number of its workers and their versions are not; the manifest says those.
+///
+/// # Errors
+/// As there.
+pub fn stages_on(
+    recipe: &Recipe,
+    arm: &Arm,
+    seed: u64,
+    engine: Option<&EngineInfo>,
+) -> Result<Vec<PlannedStage>, RunError> {
     let document = &recipe.document;
     let tokenizer = tokenizer_key(recipe)?;
     let mut parent = String::new();
@@ -118,7 +132,7 @@ pub fn stages(recipe: &Recipe, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>
         let validation = (stage.stage.validate_every > 0).then(|| {
             (evaluation.seed, evaluation.validation_problems, document.validation_cells(&stage.cells))
         });
-        let key = hash(&StageKey {
+        let key = StageKey {
             behaviour: BEHAVIOUR,
             tokenizer: &tokenizer,
             parent: &parent,
@@ -132,7 +146,11 @@ pub fn stages(recipe: &Recipe, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>
             validation,
             files: stage.files.iter().map(|file| file.hash.as_str()).collect(),
             judge: (stage.stage.kind == StageKind::Rl).then_some(JUDGE_VERSION),
-        })?;
+        };
+        let key = match engine {
+            None => hash(&key)?,
+            Some(engine) => hash(&(key, &engine.name, &engine.precision))?,
+        };
         parent.clone_from(&key);
         let folder = stage_folder(&stage.stage.name, &key);
         planned.push(PlannedStage { key, folder, stage: stage.clone() });

@@ -21,14 +21,14 @@ use std::{
 use learner::{LearnerFactory, ModelConfig};
 use runs::{
     Lock, files, lines,
-    records::{ArmRun, FORMAT, Manifest},
+    records::{ArmRun, EngineInfo, FORMAT, Manifest},
 };
 use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
 pub use crate::outcome::Outcome;
 pub use checkpoint::LoopState;
-pub use key::{PlannedStage, stages};
+pub use key::{PlannedStage, stages, stages_on};
 
 use self::{key::tokenizer_key, stage::StageRun};
 use crate::{
@@ -52,6 +52,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// Run folders that finished stages are taken from if they are the same.
     pub reuse: Vec<PathBuf>,
+    /// What the factory's learners run on, if it is not this program's own engine.
+    pub engine: Option<EngineInfo>,
 }
 
 /// A run in its folder. No other process can work there while this lives.
@@ -84,12 +86,14 @@ impl<'a> Run<'a> {
         files::make_folder(folder)?;
         let lock = Lock::take(folder)?;
         let manifest_path = folder.join("manifest.json");
+        let mut engines = Vec::new();
         if manifest_path.exists() {
             let old: Manifest = files::read_json(&manifest_path)?;
             if old.name != recipe.document.name {
                 let what = format!("a run of the recipe `{}`", old.name);
                 return Err(RunError::Foreign { folder: folder.to_owned(), what });
             }
+            engines = old.engines;
         }
         let run = Self { recipe, folder: folder.to_owned(), factory, options, _lock: lock };
         // What a killed process was making or removing.
@@ -99,7 +103,7 @@ impl<'a> Run<'a> {
         }
         files::write(&folder.join("recipe.toml"), run.recipe.resolved().as_bytes())?;
         run.copy_contexts()?;
-        files::write_json(&manifest_path, &run.manifest()?)?;
+        files::write_json(&manifest_path, &run.manifest(engines)?)?;
         Ok(run)
     }
 
@@ -139,7 +143,7 @@ impl<'a> Run<'a> {
             for arm in self.arms() {
                 observer.on(Event::Arm { name: &arm.name, seed });
                 let mut parent: Option<PathBuf> = None;
-                for planned in stages(&self.recipe, arm, seed)? {
+                for planned in self.stages(arm, seed)? {
                     let folder = self.folder.join("stages").join(&planned.folder);
                     let stage = StageRun {
                         recipe: &self.recipe,
@@ -174,12 +178,18 @@ impl<'a> Run<'a> {
         self.options.seed.map_or_else(|| self.recipe.document.seeds.clone(), |seed| vec![seed])
     }
 
-    fn manifest(&self) -> Result<Manifest, RunError> {
+    fn stages(&self, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>, RunError> {
+        stages_on(&self.recipe, arm, seed, self.options.engine.as_ref())
+    }
+
+    /// The manifest. `engines` are those that the run was on so far.
+    fn manifest(&self, mut engines: Vec<EngineInfo>) -> Result<Manifest, RunError> {
+        engines.extend(self.options.engine.clone().filter(|engine| engines.last() != Some(engine)));
         let document = &self.recipe.document;
         let mut runs = Vec::new();
         for &seed in &document.seeds {
             for arm in &self.recipe.arms {
-                let stages = stages(&self.recipe, arm, seed)?;
+                let stages = self.stages(arm, seed)?;
                 let stages = stages.into_iter().map(|stage| stage.folder).collect();
                 runs.push(ArmRun { arm: arm.name.clone(), seed, stages });
             }
@@ -193,6 +203,7 @@ impl<'a> Run<'a> {
             revision: self.options.revision.clone(),
             bands: document.evaluation.bands.clone(),
             runs,
+            engines,
         })
     }
 
