@@ -28,11 +28,12 @@ use crate::threads::Threads;
 /// A table of pass@k by op goes to stderr. Stored responses can be judged again without sampling.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  tercet eval runs/quickstart/stages/rl-1a2b/checkpoints/step-000100 --recipe recipes/quickstart.toml > rows.jsonl
+  tercet eval runs/quickstart:rl --recipe recipes/quickstart.toml > rows.jsonl
   tercet eval some-model --recipe recipes/quickstart.toml --set evaluation.suite.main.samples=16 --out evals
   tercet eval --again evals --recipe recipes/quickstart.toml --set evaluation.suite.main.policy=strict")]
 pub(crate) struct Args {
-    /// Hugging Face directory of a Qwen2 model: a checkpoint of a run, or a published model
+    /// Hugging Face directory of a Qwen2 model: a checkpoint of a run, or a published model. RUN:STAGE names the last
+    /// checkpoint of a stage (RUN:ARM/SEED/STAGE where there are several)
     #[arg(required_unless_present = "again")]
     model: Option<PathBuf>,
     /// Recipe that defines the suite; the recipe.toml of a run works, too
@@ -82,6 +83,7 @@ fn asked(
     threads: Option<usize>,
 ) -> anyhow::Result<Vec<EvalRow>> {
     let stop = interrupt::listen(interrupt::SAVING)?;
+    let model = &model::folder(model)?;
     let (mut learner, tokenizer) = model::open(model, threads)?;
     let mut terminal = Terminal::default();
     let evaluator = Evaluator { suite, tokenizer: &tokenizer, stop: &stop };

@@ -19,5 +19,4 @@ pub(crate) use generator::{generator, seed_of};
 pub(crate) use micro_batches::micro_batches;
 pub use mixture::{CellCount, Mixture};
 pub use supply::Supply;
-pub(crate) use tokenizer::tokenizer_cells;
-pub use tokenizer::train_tokenizer;
+pub(crate) use tokenizer::{tokenizer, tokenizer_cells};
