@@ -65,14 +65,29 @@ pub(crate) fn left_out_sentence(left_out: &[LeftOut]) -> String {
     format!("Left out because the suite is another: {} evaluation{s} ({}).", names.len(), names.join(", "))
 }
 
-/// Which finished stages lack metrics, in a sentence; empty if none does.
+/// Which finished stages lack which files, in a sentence each; empty if none does.
 pub(crate) fn lacking_sentence(folder: &Folder) -> String {
-    let lacking = folder.stages.iter().filter(|(_, stage)| stage.lacks_metrics());
-    let names: Vec<&str> = lacking.map(|(name, _)| name.as_str()).collect();
-    if names.is_empty() {
-        return String::new();
+    let finished = || folder.stages.iter().filter(|(_, stage)| stage.done.is_some());
+    let names = |lacks: fn(&runs::Stage) -> bool| {
+        finished().filter(|(_, stage)| lacks(stage)).map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    let mut unread: Vec<String> = folder.manifest.runs.iter().flat_map(|run| run.stages.clone()).collect();
+    unread.retain(|name| {
+        !folder.stages.contains_key(name) && folder.path.join("stages").join(name).join("done.json").is_file()
+    });
+    unread.sort();
+    unread.dedup();
+    let mut sentences = Vec::new();
+    for (what, names) in [
+        ("metrics.jsonl is missing or ends early", names(runs::Stage::lacks_metrics)),
+        ("exposure.json is missing", names(|stage| stage.exposure.is_none())),
+        ("stage.json is missing, so the stage is left out", unread),
+    ] {
+        if !names.is_empty() {
+            sentences.push(format!("Finished, but {what}: {}.", names.join(", ")));
+        }
     }
-    format!("Finished, but metrics.jsonl is missing or ends early: {}.", names.join(", "))
+    sentences.join(" ")
 }
 
 /// Which stages left updates out, in a sentence; empty if none did. (Of unfinished stages, too: a stage that diverged has

@@ -49,6 +49,25 @@ pub enum FileError {
         /// The version that this program knows.
         known: u32,
     },
+    /// A file that is in use is not at its place any more.
+    #[error(
+        "`{path}` was removed, moved or replaced while it was in use: nothing more is written there; the same command goes \
+         on from the last checkpoint that is left"
+    )]
+    Replaced {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that only grows has another length than was written.
+    #[error("`{path}` has {found} bytes instead of {known}: something else writes to it, or has cut it off")]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        found: u64,
+        /// What was written.
+        known: u64,
+    },
     /// Another process works in the run folder.
     #[error("another process works in `{folder}`: wait for it to end, or choose another folder")]
     Locked {

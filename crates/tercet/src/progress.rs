@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::failure::printable;
+
 /// Nothing is shown of work that takes less.
 const SILENT: Duration = Duration::from_secs(1);
 /// Time between two lines when stderr is no terminal.
@@ -123,7 +125,7 @@ impl Drop for Progress {
 /// A line for the user, on stderr.
 pub(crate) fn say(line: &str) {
     // A closed stderr is no reason to stop working.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", printable(line));
 }
 
 /// The clock, for progress and for the rates of a plan; no result depends on it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::SystemTime;
@@ -21,7 +22,12 @@ use crate::html;
 use crate::measure::Measure;
 use crate::table;
 use crate::transcripts::{self, Transcript};
-use runs::{Folder, Stage, files::list as list_folder, lines, series};
+use runs::{
+    Folder, Stage,
+    error::{damaged, failed},
+    files::list as list_folder,
+    lines, series,
+};
 
 /// The last evaluation part of each run, with what it was drawn from.
 pub(super) type Cache = BTreeMap<String, (Vec<Seen>, String)>;
@@ -71,31 +77,39 @@ struct RunRow {
     report: bool,
 }
 
-/// The list of runs.
-pub(super) fn list(place: &Place) -> Response<Body> {
-    let row = |name: String| {
-        let path = place.run(&name)?;
-        let mut row = RunRow {
-            href: format!("/run/{}", encode(&name)),
-            name,
-            question: String::new(),
-            state: String::new(),
-            share: 0.0,
-            report: path.join("report.html").is_file(),
-        };
-        match progress_only(&path) {
-            Ok((manifest, progress)) => {
-                manifest.question.lines().next().unwrap_or_default().clone_into(&mut row.question);
-                row.share = overall(&progress);
-                let running = progress.iter().find(|p| !p.done);
-                row.state = running.map_or_else(|| "finished".into(), |p| format!("{}: {}", p.stage, p.text));
-            }
-            Err(e) => row.state = format!("cannot be read just now: {e}"),
-        }
-        Some(row)
-    };
-    let runs: Vec<RunRow> = place.names().into_iter().filter_map(row).collect();
+/// The list of runs. What was kept of runs that are gone is given up.
+pub(super) fn list(place: &Place, cache: &Mutex<Cache>) -> Response<Body> {
+    let runs = place.runs();
+    if let Ok(mut cache) = cache.lock() {
+        cache.retain(|name, _| runs.iter().any(|(known, found)| known == name && found.is_ok()));
+    }
+    let runs: Vec<RunRow> = runs.into_iter().map(|(name, found)| run_row(name, found)).collect();
     fragment("live_list.html", include_str!("../../templates/live_list.html"), &runs)
+}
+
+fn run_row(name: String, found: Result<PathBuf, String>) -> RunRow {
+    let href = format!("/run/{}", encode(&name));
+    let mut row =
+        RunRow { name, href, question: String::new(), state: String::new(), share: 0.0, report: false };
+    let path = match found {
+        Ok(path) => path,
+        Err(reason) => {
+            row.href = String::new();
+            row.state = format!("is not shown: {reason}");
+            return row;
+        }
+    };
+    row.report = path.join("report.html").is_file();
+    match progress_only(&path) {
+        Ok((manifest, progress)) => {
+            manifest.question.lines().next().unwrap_or_default().clone_into(&mut row.question);
+            row.share = overall(&progress);
+            let running = progress.iter().find(|p| !p.done);
+            row.state = running.map_or_else(|| "finished".into(), |p| format!("{}: {}", p.stage, p.text));
+        }
+        Err(e) => row.state = format!("cannot be read just now: {e}"),
+    }
+    row
 }
 
 /// Manifest and progress, without reading evaluations.
@@ -193,6 +207,7 @@ fn evaluation(name: &str, path: &Path, cache: &Mutex<Cache>) -> Result<String, R
     {
         return Ok(html.clone());
     }
+    within_bounds(&seen)?;
     let folder = Folder::read(path)?;
     let measure = Measure::new(&folder);
     let table = table::of_measure(&measure)?;
@@ -224,6 +239,34 @@ fn fingerprint(path: &Path) -> Vec<Seen> {
     files.into_iter().map(seen).collect()
 }
 
+/// Largest evaluation that the page reads, and how far it looks into a file of rollouts, in bytes without compression.
+const EVALUATION_MAX: u64 = 1 << 28;
+const ROLLOUTS_MAX: u64 = 1 << 26;
+
+/// Refuses evaluations that are larger than the page reads: a small compressed file may be of any size without compression.
+fn within_bounds(files: &[Seen]) -> Result<(), ReportError> {
+    let rows = |path: &Path| {
+        let name = path.to_string_lossy();
+        name.ends_with(".jsonl.gz") && !name.ends_with(".responses.jsonl.gz")
+    };
+    for (path, _, _) in files.iter().filter(|(path, ..)| rows(path)) {
+        let file = fs::File::open(path).map_err(failed(path, "read"))?;
+        let mut content = lines::Packing::of(path).reader(BufReader::new(file)).take(EVALUATION_MAX + 1);
+        let size = io::copy(&mut content, &mut io::sink()).map_err(failed(path, "read"))?;
+        if size > EVALUATION_MAX {
+            return Err(damaged(path, &format!("it has more than {EVALUATION_MAX} bytes")).into());
+        }
+    }
+    Ok(())
+}
+
+/// The lines of a file that the page looks into, as far as it does.
+fn first_lines(path: &Path) -> impl Iterator<Item = String> + use<> {
+    let file = fs::File::open(path).ok();
+    let reader = file.map(|file| lines::Packing::of(path).reader(BufReader::new(file)).take(ROLLOUTS_MAX));
+    reader.into_iter().flat_map(BufRead::lines).map_while(Result::ok)
+}
+
 /// Some of the newest rollouts.
 fn rollouts(folder: &Folder) -> Vec<Transcript> {
     let order: Vec<&String> = folder.manifest.runs.iter().flat_map(|run| &run.stages).collect();
@@ -232,12 +275,16 @@ fn rollouts(folder: &Folder) -> Vec<Transcript> {
     let Some((stage, file)) = stages.find_map(|s| Some((s, newest(s)?))) else { return Vec::new() };
     let mut chosen: Vec<Rollout> = Vec::new();
     // A file that is half written or gone is none: the next look will see it.
-    let _ = lines::for_each(&file, |_, rollout: Rollout| {
+    for line in first_lines(&file) {
+        let Ok(rollout) = serde_json::from_str::<Rollout>(&line) else { break };
         let fresh = chosen.iter().all(|c| c.problem != rollout.problem || c.verified != rollout.verified);
-        if chosen.len() < ROLLOUTS && fresh && rollout.record.is_some() {
+        if fresh && rollout.record.is_some() {
             chosen.push(rollout);
         }
-    });
+        if chosen.len() == ROLLOUTS {
+            break;
+        }
+    }
     let label = format!(
         "{} {}",
         stage.info.name,

@@ -38,13 +38,14 @@ use crate::threads::Threads;
 /// and `tercet compare` read. A problem without a response counts as wrong.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  tercet eval runs/quickstart/stages/rl-1a2b/checkpoints/step-000100 --recipe recipes/quickstart.toml > rows.jsonl
+  tercet eval runs/quickstart:rl --recipe recipes/quickstart.toml > rows.jsonl
   tercet eval some-model --recipe recipes/quickstart.toml --set evaluation.suite.main.samples=16 --out evals
   tercet eval --again evals --recipe recipes/quickstart.toml --set evaluation.suite.main.policy=strict
   tercet eval --responses vllm.jsonl --problems test.jsonl --policy strict --out runs/vllm
   tercet eval --responses batch_output.jsonl --recipe recipes/quickstart.toml --out runs/gpt")]
 pub(crate) struct Args {
-    /// Hugging Face directory of a Qwen2 model: a checkpoint of a run, or a published model
+    /// Hugging Face directory of a Qwen2 model: a checkpoint of a run, or a published model. RUN:STAGE names the last
+    /// checkpoint of a stage (RUN:ARM/SEED/STAGE where there are several)
     #[arg(required_unless_present_any = ["again", "responses"])]
     model: Option<PathBuf>,
     /// Recipe that defines the suite; the recipe.toml of a run works, too
@@ -115,6 +116,7 @@ fn write_rows(rows: &[EvalRow]) -> anyhow::Result<()> {
 /// The rows of a model that is asked now, or that was asked before with the same folder.
 fn asked(model: &Path, args: &Args, suite: &Suite, threads: Option<usize>) -> anyhow::Result<Vec<EvalRow>> {
     let stop = interrupt::listen(interrupt::SAVING)?;
+    let model = &model::folder(model)?;
     let (mut learner, tokenizer, engine) = model::open(model, &args.engine, threads)?;
     let mut terminal = Terminal::default();
     let evaluator = Evaluator { suite, tokenizer: &tokenizer, stop: &stop };

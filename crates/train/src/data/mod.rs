@@ -21,5 +21,4 @@ pub(crate) use micro_batches::micro_batches;
 pub use mixture::{CellCount, Mixture};
 pub use reading::Reading;
 pub use supply::Supply;
-pub(crate) use tokenizer::tokenizer_cells;
-pub use tokenizer::train_tokenizer;
+pub(crate) use tokenizer::{tokenizer, tokenizer_cells};
