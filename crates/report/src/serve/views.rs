@@ -13,7 +13,7 @@ use runs::records::{Manifest, Response as Rollout};
 use serde::Serialize;
 
 use super::place::Place;
-use super::progress::{StageProgress, overall, progress};
+use super::progress::{Branch, StageProgress, branches, overall, progress, time_left};
 use crate::chart::{STYLE_SHEET, escape, number};
 use crate::error::ReportError;
 use crate::figures;
@@ -21,7 +21,7 @@ use crate::html;
 use crate::measure::Measure;
 use crate::table;
 use crate::transcripts::{self, Transcript};
-use runs::{Folder, Stage, files::list as list_folder, lines, series};
+use runs::{Folder, Stage, files, files::list as list_folder, lines, series};
 
 /// The last evaluation part of each run, with what it was drawn from.
 pub(super) type Cache = BTreeMap<String, (Vec<Seen>, String)>;
@@ -42,7 +42,7 @@ pub(super) fn shell(title: &str, source: &str) -> Html<String> {
 <body><header><p class="brand"><a href="/">Tercet runs</a></p></header>
 <main id="live" data-source="{source}"><p class="soft">Reading …</p></main>
 <footer><p id="state" role="status" aria-live="polite"></p><label><input type="checkbox" id="follow" checked> follow</label></footer>
-<script src="/live.js"></script></body></html>
+<script src="/live.js"></script><script src="/report.js"></script></body></html>
 "#
     ))
 }
@@ -67,8 +67,35 @@ struct RunRow {
     href: String,
     question: String,
     state: String,
+    left: String,
+    headline: String,
     share: f64,
     report: bool,
+    #[serde(skip)]
+    changed: Option<SystemTime>,
+}
+
+/// When a run last wrote something.
+fn changed(path: &Path) -> Option<SystemTime> {
+    let stages = list_folder(&path.join("stages")).unwrap_or_default().into_iter();
+    let files = stages.flat_map(|stage| ["metrics.jsonl", "done.json"].map(|file| stage.join(file)));
+    let times = files.chain([path.join("manifest.json")]);
+    times.filter_map(|file| fs::metadata(file).ok()?.modified().ok()).max()
+}
+
+/// The last model's numbers in each band, from the results that the report wrote.
+fn headline(path: &Path) -> String {
+    let table: Result<table::Table, _> = files::read_json(&path.join("results.json"));
+    let Ok(table) = table else { return String::new() };
+    let whole = || table.rows.iter().filter(|row| row.level().is_none());
+    let Some(last) = whole().last().map(|row| row.model.clone()) else { return String::new() };
+    let number = |value: f64| format!("{:.1}", value * 100.0);
+    let of = |row: &table::Row| {
+        format!("{} {} → {}", row.band, number(row.pass_1.value), number(row.pass_k.value))
+    };
+    let bands: Vec<String> = whole().filter(|row| row.model == last).map(of).collect();
+    let k = whole().last().map_or(1, |row| row.k);
+    format!("{last}, pass@1 → pass@{k} in percent: {}", bands.join(", "))
 }
 
 /// The list of runs.
@@ -80,13 +107,17 @@ pub(super) fn list(place: &Place) -> Response<Body> {
             name,
             question: String::new(),
             state: String::new(),
+            left: String::new(),
+            headline: headline(&path),
             share: 0.0,
             report: path.join("report.html").is_file(),
+            changed: changed(&path),
         };
         match progress_only(&path) {
             Ok((manifest, progress)) => {
                 manifest.question.lines().next().unwrap_or_default().clone_into(&mut row.question);
                 row.share = overall(&progress);
+                row.left = time_left(&progress);
                 let running = progress.iter().find(|p| !p.done);
                 row.state = running.map_or_else(|| "finished".into(), |p| format!("{}: {}", p.stage, p.text));
             }
@@ -94,7 +125,9 @@ pub(super) fn list(place: &Place) -> Response<Body> {
         }
         Some(row)
     };
-    let runs: Vec<RunRow> = place.names().into_iter().filter_map(row).collect();
+    let mut runs: Vec<RunRow> = place.names().into_iter().filter_map(row).collect();
+    // The newest first; a stable sort leaves runs of the same moment by name.
+    runs.sort_by_key(|run| std::cmp::Reverse(run.changed));
     fragment("live_list.html", include_str!("../../templates/live_list.html"), &runs)
 }
 
@@ -110,7 +143,8 @@ struct RunView<'a> {
     name: &'a str,
     manifest: &'a Manifest,
     question: html::Question<'a>,
-    progress: Vec<StageProgress>,
+    left: String,
+    branches: Vec<Branch<'a>>,
     share: f64,
     finished: bool,
     report: bool,
@@ -143,7 +177,8 @@ fn try_follow(name: &str, path: &Path, cache: &Mutex<Cache>) -> Result<Response<
         question: html::Question::of(&folder.manifest),
         share: overall(&progress),
         finished: progress.iter().all(|p| p.done),
-        progress,
+        left: time_left(&progress),
+        branches: branches(&progress),
         report: path.join("report.html").is_file(),
         report_href: format!("/run/{}/report.html", encode(name)),
         latest: latest(&folder),
@@ -195,8 +230,8 @@ fn evaluation(name: &str, path: &Path, cache: &Mutex<Cache>) -> Result<String, R
     }
     let folder = Folder::read(path)?;
     let measure = Measure::new(&folder);
-    let table = table::of_measure(&measure)?;
-    let html = html::evaluation(&measure, &table, &figures::of_evaluation(&measure))?;
+    let table = table::of_measure(&measure, None)?;
+    let html = html::evaluation(&measure, &table, &figures::of_evaluation(&measure, None))?;
     if let Ok(mut cache) = cache.lock() {
         cache.insert(name.to_owned(), (seen, html.clone()));
     }
