@@ -5,9 +5,10 @@ use std::fmt::Write;
 
 use runs::Folder;
 
+use crate::comparisons::note;
 use crate::figures::Figure;
 use crate::table::{Row, Table};
-use crate::words::{lacking_sentence, left_out_sentence, skipped_sentence};
+use crate::words::{self, lacking_sentence, left_out_sentence, skipped_sentence};
 
 /// `results.md`: question, provenance, verdicts, the table of every suite, and the figures beside it.
 pub(crate) fn render(folder: &Folder, table: &Table, figures: &[Figure]) -> String {
@@ -36,6 +37,7 @@ pub(crate) fn render(folder: &Folder, table: &Table, figures: &[Figure]) -> Stri
     }
     verdicts(&mut out, table);
     results(&mut out, table);
+    arms(&mut out, table);
     drawings(&mut out, figures);
     out
 }
@@ -78,6 +80,27 @@ fn results(out: &mut String, table: &Table) {
             line(out, row.cells().each_ref().map(String::as_str));
         }
         let _ = writeln!(out, "\n{}\n", Row::note(rows));
+    }
+}
+
+/// Every arm against the base arm; the other pairs are in the file for programs.
+fn arms(out: &mut String, table: &Table) {
+    for of_suite in table.comparisons.chunk_by(|a, b| a.suite == b.suite) {
+        let Some(base) = of_suite.first().map(|first| &first.right) else { continue };
+        let _ = writeln!(out, "## The arms against {base}, suite {}\n", of_suite[0].suite);
+        line(out, ["band", "model", "metric", "difference in points", "q"]);
+        line(out, ["---"; 5]);
+        for c in of_suite.iter().filter(|c| c.right == *base) {
+            let (band, metric) = (words::band_name(&c.band, c.ops), c.metric.name());
+            let (difference, q) = (words::difference(c.metric, &c.difference), format!("{:.3}", c.q));
+            line(out, [&band, &c.left, &metric, &difference, &q]);
+        }
+        let _ = writeln!(
+            out,
+            "\n{} q is the smallest such rate at which a difference remains. All pairs are in \
+             [results.json](results.json).\n",
+            note(&of_suite.iter().collect::<Vec<_>>())
+        );
     }
 }
 

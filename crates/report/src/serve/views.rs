@@ -14,7 +14,7 @@ use runs::records::{Manifest, Response as Rollout};
 use serde::Serialize;
 
 use super::place::Place;
-use super::progress::{StageProgress, overall, progress};
+use super::progress::{Branch, StageProgress, branches, overall, progress, time_left};
 use crate::chart::{STYLE_SHEET, escape, number};
 use crate::error::ReportError;
 use crate::figures;
@@ -25,6 +25,7 @@ use crate::transcripts::{self, Transcript};
 use runs::{
     Folder, Stage,
     error::{damaged, failed},
+    files,
     files::list as list_folder,
     lines, series,
 };
@@ -48,7 +49,7 @@ pub(super) fn shell(title: &str, source: &str) -> Html<String> {
 <body><header><p class="brand"><a href="/">Tercet runs</a></p></header>
 <main id="live" data-source="{source}"><p class="soft">Reading …</p></main>
 <footer><p id="state" role="status" aria-live="polite"></p><label><input type="checkbox" id="follow" checked> follow</label></footer>
-<script src="/live.js"></script></body></html>
+<script src="/live.js"></script><script src="/report.js"></script></body></html>
 "#
     ))
 }
@@ -73,24 +74,61 @@ struct RunRow {
     href: String,
     question: String,
     state: String,
+    left: String,
+    headline: String,
     share: f64,
     report: bool,
+    #[serde(skip)]
+    changed: Option<SystemTime>,
 }
 
-/// The list of runs. What was kept of runs that are gone is given up.
+/// When a run last wrote something.
+fn changed(path: &Path) -> Option<SystemTime> {
+    let stages = list_folder(&path.join("stages")).unwrap_or_default().into_iter();
+    let files = stages.flat_map(|stage| ["metrics.jsonl", "done.json"].map(|file| stage.join(file)));
+    let times = files.chain([path.join("manifest.json")]);
+    times.filter_map(|file| fs::metadata(file).ok()?.modified().ok()).max()
+}
+
+/// The last model's numbers in each band, from the results that the report wrote.
+fn headline(path: &Path) -> String {
+    let table: Result<table::Table, _> = files::read_json(&path.join("results.json"));
+    let Ok(table) = table else { return String::new() };
+    let whole = || table.rows.iter().filter(|row| row.level().is_none());
+    let Some(last) = whole().last().map(|row| row.model.clone()) else { return String::new() };
+    let number = |value: f64| format!("{:.1}", value * 100.0);
+    let of = |row: &table::Row| {
+        format!("{} {} → {}", row.band, number(row.pass_1.value), number(row.pass_k.value))
+    };
+    let bands: Vec<String> = whole().filter(|row| row.model == last).map(of).collect();
+    let k = whole().last().map_or(1, |row| row.k);
+    format!("{last}, pass@1 → pass@{k} in percent: {}", bands.join(", "))
+}
+
+/// The list of runs, the newest first. What was kept of runs that are gone is given up.
 pub(super) fn list(place: &Place, cache: &Mutex<Cache>) -> Response<Body> {
     let runs = place.runs();
     if let Ok(mut cache) = cache.lock() {
         cache.retain(|name, _| runs.iter().any(|(known, found)| known == name && found.is_ok()));
     }
-    let runs: Vec<RunRow> = runs.into_iter().map(|(name, found)| run_row(name, found)).collect();
+    let mut runs: Vec<RunRow> = runs.into_iter().map(|(name, found)| run_row(name, found)).collect();
+    // A stable sort leaves runs of the same moment by name.
+    runs.sort_by_key(|run| std::cmp::Reverse(run.changed));
     fragment("live_list.html", include_str!("../../templates/live_list.html"), &runs)
 }
 
 fn run_row(name: String, found: Result<PathBuf, String>) -> RunRow {
-    let href = format!("/run/{}", encode(&name));
-    let mut row =
-        RunRow { name, href, question: String::new(), state: String::new(), share: 0.0, report: false };
+    let mut row = RunRow {
+        href: format!("/run/{}", encode(&name)),
+        name,
+        question: String::new(),
+        state: String::new(),
+        left: String::new(),
+        headline: String::new(),
+        share: 0.0,
+        report: false,
+        changed: None,
+    };
     let path = match found {
         Ok(path) => path,
         Err(reason) => {
@@ -99,11 +137,14 @@ fn run_row(name: String, found: Result<PathBuf, String>) -> RunRow {
             return row;
         }
     };
+    row.headline = headline(&path);
+    row.changed = changed(&path);
     row.report = path.join("report.html").is_file();
     match progress_only(&path) {
         Ok((manifest, progress)) => {
             manifest.question.lines().next().unwrap_or_default().clone_into(&mut row.question);
             row.share = overall(&progress);
+            row.left = time_left(&progress);
             let running = progress.iter().find(|p| !p.done);
             row.state = running.map_or_else(|| "finished".into(), |p| format!("{}: {}", p.stage, p.text));
         }
@@ -124,7 +165,8 @@ struct RunView<'a> {
     name: &'a str,
     manifest: &'a Manifest,
     question: html::Question<'a>,
-    progress: Vec<StageProgress>,
+    left: String,
+    branches: Vec<Branch<'a>>,
     share: f64,
     finished: bool,
     report: bool,
@@ -157,7 +199,8 @@ fn try_follow(name: &str, path: &Path, cache: &Mutex<Cache>) -> Result<Response<
         question: html::Question::of(&folder.manifest),
         share: overall(&progress),
         finished: progress.iter().all(|p| p.done),
-        progress,
+        left: time_left(&progress),
+        branches: branches(&progress),
         report: path.join("report.html").is_file(),
         report_href: format!("/run/{}/report.html", encode(name)),
         latest: latest(&folder),
@@ -210,8 +253,8 @@ fn evaluation(name: &str, path: &Path, cache: &Mutex<Cache>) -> Result<String, R
     within_bounds(&seen)?;
     let folder = Folder::read(path)?;
     let measure = Measure::new(&folder);
-    let table = table::of_measure(&measure)?;
-    let html = html::evaluation(&measure, &table, &figures::of_evaluation(&measure))?;
+    let table = table::of_measure(&measure, None)?;
+    let html = html::evaluation(&measure, &table, &figures::of_evaluation(&measure, None))?;
     if let Ok(mut cache) = cache.lock() {
         cache.insert(name.to_owned(), (seen, html.clone()));
     }

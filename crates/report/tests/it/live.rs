@@ -72,6 +72,9 @@ fn runs_are_listed_and_followed() {
     {
         assert!(page.contains(promised), "the page lacks {promised}");
     }
+    assert!(list.contains("whole run: about 45 s left"), "{list}");
+    assert!(page.contains("main · seed 1") && page.contains(">rl</span>") && !page.contains("rl-main-0001"));
+    assert!(page.contains("progress of the whole run"));
     // Evaluations are drawn once and served from memory until a file changes.
     assert_eq!(live.get("/run/first%20run/live").1.len(), page.len());
 }
@@ -282,4 +285,28 @@ fn pages_run_no_script_that_stands_in_them() {
         );
     }
     assert!(live.get("/run/r/report.html").1.contains("script-src 'unsafe-inline'"));
+}
+
+#[test]
+fn the_newest_run_is_listed_first_with_its_headline() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, seconds) in [("a-old", 1_000), ("b-new", 2_000)] {
+        let run = dir.path().join(name);
+        std::fs::create_dir(&run).unwrap();
+        Synthetic { problems_per_op: 5, ..Synthetic::default() }.write(&run);
+        tercet_report::html::write(&run).unwrap();
+        for file in walk(&run) {
+            let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            std::fs::File::options().append(true).open(file).unwrap().set_modified(time).unwrap();
+        }
+    }
+    let list = Live::of(dir.path()).get("/live").1;
+    let at = |name: &str| list.find(name).unwrap_or_else(|| panic!("no {name} in {list}"));
+    assert!(at("b-new") < at("a-old") && list.contains("finished"));
+    assert!(list.contains("rl, pass@1 → pass@16 in percent: ID "), "{list}");
+}
+
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
