@@ -16,26 +16,11 @@ In the data, `reward_model.ground_truth` holds the problem's record, one line of
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass
 from typing import Any
 
-from tercet._lib import Reward
 from tercet._scoring import end_tokens, score
 
 __all__ = ["RewardManager", "compute_score"]
-
-
-@dataclass(frozen=True)
-class _Parts:
-    score: float
-    outcome: float
-    process: float
-    verified: float
-    format: float
-
-    @staticmethod
-    def of(reward: Reward) -> dict[str, float]:
-        return asdict(_Parts(reward.reward, reward.outcome, reward.process, reward.verified, reward.format))
 
 
 def compute_score(
@@ -55,7 +40,18 @@ def compute_score(
     `ground_truth` is the problem's record. `kind`, `alpha` and `policy` are as in `tercet.reward`; they come from
     `reward_kwargs`.
     """
-    return _Parts.of(score(ground_truth, solution_str, kind=kind, alpha=alpha, policy=policy, cut=cut))
+    found = score(ground_truth, solution_str, kind=kind, alpha=alpha, policy=policy, cut=cut)
+    return {
+        "score": found.reward,
+        "outcome": found.outcome,
+        "process": found.process,
+        "verified": found.verified,
+        "format": found.format,
+    }
+
+
+# Under another name for the manager, whose argument has verl's name for it.
+_compute_score = compute_score
 
 
 class RewardManager:
@@ -64,7 +60,7 @@ class RewardManager:
     def __init__(self, config: Any, tokenizer: Any, compute_score: Any = None, **_: Any) -> None:
         self.config = config
         self.tokenizer = tokenizer
-        self.compute_score = compute_score or globals()["compute_score"]
+        self.compute_score = compute_score or _compute_score
         self._ends = end_tokens(tokenizer)
 
     async def run_single(self, data: Any) -> dict[str, Any]:
