@@ -64,6 +64,7 @@ fn of_stage(rows: &mut Vec<[String; 19]>, run: &str, arms: &str, stage: &Stage) 
         StageKind::PreTraining => "pre-training",
         StageKind::MidTraining => "mid-training",
         StageKind::Rl => "rl",
+        StageKind::Elsewhere => "elsewhere",
     };
     let mut push = |suite: &str, step: u64, last: bool, row: &EvalRow| {
         rows.push([

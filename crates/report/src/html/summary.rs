@@ -45,6 +45,7 @@ fn of_stage(model: &Model, all: &[&Model], rows: &[&Row]) -> Option<String> {
         StageKind::PreTraining => "Pre-training".to_owned(),
         StageKind::MidTraining => "Mid-training".to_owned(),
         StageKind::Rl => "RL".to_owned(),
+        StageKind::Elsewhere => "The model".to_owned(),
     };
     let changes = |word: Word| {
         let of = |how: &str, change: fn(&Row) -> Option<Change>| {

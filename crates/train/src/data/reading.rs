@@ -3,7 +3,7 @@
 use problems::Problem;
 use tokens::Tokenizer;
 
-use super::{Document, Mixture, Supply, tokenizer::train_tokenizer};
+use super::{Document, Mixture, Supply, tokenizer::tokenizer};
 use crate::{
     error::RunError,
     recipe::{Recipe, ShareOf},
@@ -32,11 +32,10 @@ impl Reading {
         let rl = stage.stage.rollout.is_some();
         let share_of = if rl { ShareOf::Problems } else { stage.stage.share_of };
         let counts_tokens = share_of == ShareOf::Tokens;
-        let problems = recipe.document.tokenizer.problems;
         Ok(Self {
             supply: Supply::of_stage(recipe, stage, seed)?,
             mixture: Mixture::new(&stage.cells, share_of),
-            tokenizer: if counts_tokens { Some(train_tokenizer(recipe, problems)?) } else { None },
+            tokenizer: if counts_tokens { Some(tokenizer(recipe, u64::MAX)?) } else { None },
         })
     }
 }

@@ -128,6 +128,7 @@ impl Elsewhere {
             recipe_hash: blake3::hash(recipe.as_bytes()).to_hex().to_string(),
             revision: origin.revision.clone(),
             bands: origin.bands.clone(),
+            engines: Vec::new(),
             runs: vec![ArmRun { arm: "main".to_owned(), seed: suite.seed, stages: vec![stage.folder()] }],
         };
         keep_to(folder, &manifest)?;

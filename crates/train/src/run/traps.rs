@@ -33,7 +33,7 @@ pub(super) fn check_context(arm: &Arm, lengths: &Lengths<'_>) -> Result<(), RunE
         let (split, whole) = match stage.kind {
             // Only the prompt must fit. What else there is room for is said by `max_tokens`.
             StageKind::Rl => (Split::Rl, false),
-            StageKind::PreTraining | StageKind::MidTraining => (Split::Train, true),
+            StageKind::PreTraining | StageKind::MidTraining | StageKind::Elsewhere => (Split::Train, true),
         };
         let length = |length: &Length| if whole { length.all() } else { length.prompt + 1 };
         for cell in cells.keys() {
