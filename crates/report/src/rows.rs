@@ -91,10 +91,14 @@ fn of_stage(rows: &mut Vec<[String; 19]>, run: &str, arms: &str, stage: &Stage) 
     };
     for (suite, steps) in &stage.milestones {
         for (step, of_step) in steps {
-            of_step.iter().for_each(|row| push(suite, *step, false, row));
+            for row in of_step {
+                push(suite, *step, false, row);
+            }
         }
     }
     for (suite, of_suite) in &stage.evals {
-        of_suite.iter().for_each(|row| push(suite, stage.info.steps, true, row));
+        for row in of_suite {
+            push(suite, stage.info.steps, true, row);
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! as arms.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use runs::records::Manifest;
@@ -159,15 +160,15 @@ fn add(all: &mut Folder, part: Folder, several: bool) {
         }
     }
     if several {
-        all.recipe.text += &format!("\n# {}\n{text}", part.manifest.name);
-        all.manifest.question += &format!("\n\n{}", part.manifest.question);
+        let _ = write!(all.recipe.text, "\n# {}\n{text}", part.manifest.name);
+        let _ = write!(all.manifest.question, "\n\n{}", part.manifest.question);
         all.manifest.recipe_hash += &part.manifest.recipe_hash;
     }
     if all.manifest.command != part.manifest.command {
-        all.manifest.command += &format!("; {}", part.manifest.command);
+        let _ = write!(all.manifest.command, "; {}", part.manifest.command);
     }
     if all.manifest.revision != part.manifest.revision {
-        all.manifest.revision += &format!(", {}", part.manifest.revision);
+        let _ = write!(all.manifest.revision, ", {}", part.manifest.revision);
     }
 }
 

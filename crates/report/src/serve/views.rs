@@ -95,13 +95,13 @@ fn headline(path: &Path) -> String {
     let table: Result<table::Table, _> = files::read_json(&path.join("results.json"));
     let Ok(table) = table else { return String::new() };
     let whole = || table.rows.iter().filter(|row| row.level().is_none());
-    let Some(last) = whole().last().map(|row| row.model.clone()) else { return String::new() };
+    let Some(last) = whole().next_back().map(|row| row.model.clone()) else { return String::new() };
     let number = |value: f64| format!("{:.1}", value * 100.0);
     let of = |row: &table::Row| {
         format!("{} {} → {}", row.band, number(row.pass_1.value), number(row.pass_k.value))
     };
     let bands: Vec<String> = whole().filter(|row| row.model == last).map(of).collect();
-    let k = whole().last().map_or(1, |row| row.k);
+    let k = whole().next_back().map_or(1, |row| row.k);
     format!("{last}, pass@1 → pass@{k} in percent: {}", bands.join(", "))
 }
 

@@ -38,7 +38,8 @@ fn vllm(dir: &Path) -> String {
             |text: &str, reason: &str| json!({"text": text, "finish_reason": reason, "token_ids": [1, 2]});
         let outputs = [output(&gold, "stop"), output("\u{7}\u{1b}[31m", "stop"), output(&gold, "length")];
         let line = json!({"request_id": format!("{i}-abc"), "prompt": prompt, "outputs": outputs});
-        lines.push_str(&format!("{line}\r\n"));
+        lines += &line.to_string();
+        lines += "\r\n";
     }
     lines
 }
@@ -76,7 +77,8 @@ fn responses_become_a_run_that_is_reported_and_compared() {
         for output in row["outputs"].as_array().expect("a list") {
             let reason = &output["finish_reason"];
             let line = json!({"prompt": row["prompt"], "reply": output["text"], "finish_reason": reason, "tokens": 2});
-            lines.push_str(&format!("{line}\n"));
+            lines += &line.to_string();
+            lines += "\n";
         }
     }
     fs::create_dir(dir.path().join("b")).expect("writable");

@@ -49,7 +49,8 @@ fn the_chat_template_gives_the_training_text() {
     let template = config["chat_template"].as_str().expect("text");
     let turn = |role: &str, content: &str| serde_json::json!({"role": role, "content": content});
     let chat = |messages: &[serde_json::Value], prompted: bool| {
-        let context = minijinja::context! { messages => messages, add_generation_prompt => prompted };
+        let context = serde_json::json!({"messages": messages, "add_generation_prompt": prompted});
+        let context = minijinja::value::Serde(context);
         minijinja::Environment::new().render_str(template, context).expect("rendered")
     };
     let (user, assistant) =
