@@ -1,20 +1,9 @@
 //! Choosing the next token from a row of logits. A draw depends on the logits, the sampling settings and one
 //! number named by (prompt key, sample, position), and on nothing else.
 
-use learner::Sampling;
+use learner::{Sampling, uniform};
 
 use crate::kernels::{Isa, rows};
-
-/// The uniform number in [0, 1) for token `position` of sample `sample`.
-fn uniform(key: &[u8; 32], sample: u32, position: u32) -> f64 {
-    let mut name = [0; 8];
-    name[..4].copy_from_slice(&sample.to_le_bytes());
-    name[4..].copy_from_slice(&position.to_le_bytes());
-    let hash = blake3::keyed_hash(key, &name);
-    let mut bits = [0; 8];
-    bits.copy_from_slice(&hash.as_bytes()[..8]);
-    (u64::from_le_bytes(bits) >> 11) as f64 / (1_u64 << 53) as f64
-}
 
 /// The token chosen, and its log-probability at the sampling temperature without truncation. A greedy choice
 /// (temperature 0) has that of temperature 1. `weights` is scratch, as long as the row.

@@ -210,13 +210,16 @@ fn reference<'o>(
     count: usize,
 ) -> Result<&'o [f32], LearnerError> {
     let Some(kl) = objective.reference_kl() else { return Ok(&[]) };
-    if kl.weights_T.len() != count || kl.reference_TV.len() != count * layout.config.vocab {
+    let Some(reference_TV) = kl.reference.values_TV() else {
+        return Err(LearnerError::Request("the objective's reference is held by another learner".to_owned()));
+    };
+    if kl.weights_T.len() != count || reference_TV.len() != count * layout.config.vocab {
         return Err(LearnerError::Request("the objective's reference does not fit the batch".to_owned()));
     }
     for p in list {
         p.kl_weight = kl.weights_T[p.row as usize + 1];
     }
-    Ok(kl.reference_TV)
+    Ok(reference_TV)
 }
 
 /// What a pass over `count` tokens reports before anything is known.

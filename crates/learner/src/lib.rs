@@ -9,8 +9,8 @@ mod sampling;
 mod verbs;
 
 pub use batch::Batch;
-pub use model::ModelConfig;
-pub use objective::{ForwardBackward, Objective, ReferenceKl};
+pub use model::{ModelConfig, PARAMETERS_MAX};
+pub use objective::{Distributions, ForwardBackward, Objective, ReferenceKl};
 pub use optimizer::{AdamW, OptimStep};
-pub use sampling::{Prompt, Sample, Sampling, StopReason};
+pub use sampling::{Prompt, Sample, Sampling, StopReason, uniform};
 pub use verbs::{Learner, LearnerError, LearnerFactory, Transfer};

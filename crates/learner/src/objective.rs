@@ -27,11 +27,43 @@ pub trait Objective: Sync {
     }
 }
 
+/// Log-probabilities of the whole vocabulary as successor of each token of a batch.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Distributions {
+    /// The numbers, `[T, V]`: row t predicts token t + 1.
+    Values(Vec<f32>),
+    /// A learner's worker keeps them for the next backward pass over the same batch. They are too many to travel, and only
+    /// a learner of the same worker can use them.
+    Held {
+        /// Number of the worker among those that this process has connected to.
+        worker: u64,
+        /// The worker's number of them.
+        id: u64,
+    },
+}
+
+impl Default for Distributions {
+    fn default() -> Self {
+        Self::Values(Vec::new())
+    }
+}
+
+impl Distributions {
+    /// The numbers, where they are here: `[T, V]`.
+    pub fn values_TV(&self) -> Option<&[f32]> {
+        match self {
+            Self::Values(values_TV) => Some(values_TV),
+            Self::Held { .. } => None,
+        }
+    }
+}
+
 /// Adds Σ weight · KL(π ‖ ρ) to a loss, exact: over the whole vocabulary, at every token with a weight.
 #[derive(Debug, Clone, Copy)]
 pub struct ReferenceKl<'a> {
-    /// log ρ, as [`Learner::distributions`](crate::Learner::distributions) gives it for the batch: `[T, V]`.
-    pub reference_TV: &'a [f32],
+    /// log ρ, as [`Learner::distributions`](crate::Learner::distributions) gives it for the batch.
+    pub reference: &'a Distributions,
     /// Weight of the distribution each token was drawn from (0 = it does not count), as
     /// `gradient_T` of [`Objective::gradient`]: the first token of a sequence has none.
     pub weights_T: &'a [f32],

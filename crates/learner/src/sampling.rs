@@ -60,6 +60,18 @@ pub enum StopReason {
     Length,
 }
 
+/// The uniform number in [0, 1) that draws token `position` of sample `sample` of the prompt with this key. Every engine
+/// draws with these numbers, by walking along the cumulative probabilities.
+pub fn uniform(key: &[u8; 32], sample: u32, position: u32) -> f64 {
+    let mut name = [0; 8];
+    name[..4].copy_from_slice(&sample.to_le_bytes());
+    name[4..].copy_from_slice(&position.to_le_bytes());
+    let hash = blake3::keyed_hash(key, &name);
+    let mut bits = [0; 8];
+    bits.copy_from_slice(&hash.as_bytes()[..8]);
+    (u64::from_le_bytes(bits) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 /// One sampled response.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::{AdamW, Batch, ForwardBackward, ModelConfig, Objective, OptimStep, Prompt, Sample, Sampling};
+use crate::{
+    AdamW, Batch, Distributions, ForwardBackward, ModelConfig, Objective, OptimStep, Prompt, Sample, Sampling,
+};
 
 /// A failure behind the verbs; the message is a lowercase fragment that ends "failed to …".
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +21,9 @@ pub enum LearnerError {
     /// The request cannot be served (a token outside the vocabulary, a prompt longer than the context).
     #[error("{0}")]
     Request(String),
+    /// The learner ran out of memory. The message says what to lower. The accumulated gradient is lost.
+    #[error("out of memory: {0}")]
+    Memory(String),
     /// The learner is gone: its process died, its machine does not answer, or its answers make no sense. What it held is
     /// lost; the last checkpoint is not.
     #[error("the learner was lost: {0}")]
@@ -62,11 +67,11 @@ pub trait Learner {
     fn logprobs(&mut self, batch: &Batch, temperature: f32) -> Result<Vec<f32>, LearnerError>;
 
     /// Log-probability of every token of the vocabulary as successor of each token of the batch at a
-    /// temperature, `[T, V]`: row t predicts token t + 1. For the exact divergence; large, so ask for no more than is needed at once.
+    /// temperature. For the exact divergence; large, so ask for no more than is needed at once.
     ///
     /// # Errors
     /// As [`Learner::forward_backward`].
-    fn distributions(&mut self, batch: &Batch, temperature: f32) -> Result<Vec<f32>, LearnerError>;
+    fn distributions(&mut self, batch: &Batch, temperature: f32) -> Result<Distributions, LearnerError>;
 
     /// Draws samples: for each prompt, `n` of them in order. `progress` is told of every finished sample
     /// with its length in tokens.
@@ -115,4 +120,14 @@ pub trait LearnerFactory {
     /// # Errors
     /// If a file is missing or corrupt.
     fn open(&self, dir: &Path) -> Result<Box<dyn Learner>, LearnerError>;
+
+    /// Whether the model in a Hugging Face directory is one that [`LearnerFactory::open`] can open, as far as its
+    /// configuration says. It is asked before anything else is done.
+    ///
+    /// # Errors
+    /// If it is not, with what stands in the way: its architecture, a size, a missing file.
+    fn check(&self, dir: &Path) -> Result<(), LearnerError> {
+        let _ = dir;
+        Ok(())
+    }
 }

@@ -27,7 +27,7 @@
 use std::collections::BTreeMap;
 
 use problems::{gold::Mode, verify::Policy};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Version of every file format in this module.
 pub const FORMAT: u32 = 1;
@@ -51,6 +51,36 @@ pub struct Manifest {
     pub bands: Vec<Band>,
     /// Every arm at every seed.
     pub runs: Vec<ArmRun>,
+    /// What trained and sampled, in the order of use, if it was not this program's own engine. A run that went on with
+    /// other workers names both.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<EngineInfo>,
+}
+
+/// An engine outside this program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineInfo {
+    /// e.g. `torch`
+    pub name: String,
+    /// The arithmetic, e.g. `f32` or `bf16`; part of the stages' keys, as the name is.
+    pub precision: String,
+    /// Number of processes.
+    pub workers: u64,
+    /// What they compute on, e.g. `cpu` or the name of a GPU.
+    pub device: String,
+    /// Versions of what they run on, by name.
+    pub versions: BTreeMap<String, String>,
+}
+
+impl EngineInfo {
+    /// For people: `torch in f32, 2 workers on cpu (python 3.12.3, torch 2.15.0)`.
+    pub fn describe(&self) -> String {
+        let versions: Vec<String> =
+            self.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+        let workers =
+            if self.workers == 1 { "1 worker".to_owned() } else { format!("{} workers", self.workers) };
+        format!("{} in {}, {workers} on {} ({})", self.name, self.precision, self.device, versions.join(", "))
+    }
 }
 
 /// A named range of op, both ends included.
@@ -86,6 +116,8 @@ pub enum StageKind {
     MidTraining,
     /// Reinforcement learning on verified rollouts.
     Rl,
+    /// No training: the responses were made elsewhere, by a model of which nothing is known.
+    Elsewhere,
 }
 
 /// `stage.json`
@@ -211,7 +243,8 @@ pub struct EvalRow {
     pub truncated: u32,
     /// Mean of ProcessAcc over the samples.
     pub process_acc: f64,
-    /// Mean response length in tokens.
+    /// Mean response length in tokens; NaN, written as null, where it is not known.
+    #[serde(deserialize_with = "number_or_nan")]
     pub tokens: f64,
     /// How many samples had each answer (their normal form; missing answers are under the empty
     /// string), for maj@k.
@@ -222,6 +255,10 @@ pub struct EvalRow {
     pub first_faults: BTreeMap<String, u32>,
     /// Negative log-likelihood of the gold solution, nats per token; none if the model's numbers are not finite.
     pub gold_nll: Option<f64>,
+}
+
+fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// Says which suite an evaluation is of: `evals/SUITE.json`.

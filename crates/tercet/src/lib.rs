@@ -6,6 +6,7 @@
 //! ```
 
 mod commands;
+mod engine;
 mod failure;
 mod formats;
 mod interrupt;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use learner::{Batch, Learner, ModelConfig, Objective, ReferenceKl};
+use learner::{Batch, Distributions, Learner, ModelConfig, Objective, ReferenceKl};
 use tercet_engine::{CpuFactory, CpuLearner};
 
 use crate::fixture::{CrossEntropy, batch, distance, tokens};
@@ -206,7 +206,7 @@ fn check_gradients(learner: &CpuLearner, w: &Weights, loss: impl Fn(&Weights) ->
 /// Cross-entropy with a KL term towards another model.
 struct WithReference {
     loss: CrossEntropy,
-    reference_TV: Vec<f32>,
+    reference: Distributions,
     weights_T: Vec<f32>,
 }
 
@@ -220,7 +220,7 @@ impl Objective for WithReference {
     }
 
     fn reference_kl(&self) -> Option<ReferenceKl<'_>> {
-        Some(ReferenceKl { reference_TV: &self.reference_TV, weights_T: &self.weights_T })
+        Some(ReferenceKl { reference: &self.reference, weights_T: &self.weights_T })
     }
 }
 
@@ -232,7 +232,8 @@ fn the_exact_divergence_and_its_gradient_agree_with_the_oracle() {
     for (announced, temperature) in [(true, 1.0), (false, 1.0), (true, 0.7), (false, 1.3)] {
         let exact = f64::from(temperature);
         let mut other = factory.fresh_cpu(c, [9; 32]).unwrap();
-        let reference_TV = other.distributions(&batch, temperature).unwrap();
+        let reference = other.distributions(&batch, temperature).unwrap();
+        let reference_TV = reference.values_TV().unwrap().to_vec();
         let expected = distributions(c, &weights(&other), &batch, exact);
         for (row, expected) in reference_TV.chunks(c.vocab).zip(&expected[1..]) {
             let sum: f64 = row.iter().map(|l| f64::from(*l).exp()).sum();
@@ -245,13 +246,13 @@ fn the_exact_divergence_and_its_gradient_agree_with_the_oracle() {
         // Some tokens have both terms, some one of them.
         let weights_T = (0..batch.len()).map(|t| if t % 3 == 1 { 0.01 * t as f32 } else { 0.0 }).collect();
         let loss = CrossEntropy { announced, ..cross_entropy };
-        let objective = WithReference { loss, reference_TV, weights_T };
+        let objective = WithReference { loss, reference, weights_T };
         let divergences = |w: &Weights| -> Vec<f64> {
             let term = |(p, q): (&f64, &f32)| p.exp() * (p - f64::from(*q));
             let rows = distributions(c, w, &batch, exact).into_iter().enumerate();
             let divergence = |(t, row): (usize, Option<Vec<f64>>)| {
                 // The distribution of a token is in the row before it.
-                let reference = |row| (row, &objective.reference_TV[(t - 1) * c.vocab..][..c.vocab]);
+                let reference = |row| (row, &reference_TV[(t - 1) * c.vocab..][..c.vocab]);
                 row.map(reference).map_or(0.0, |(row, q)| row.iter().zip(q).map(term).sum())
             };
             rows.map(divergence).collect()

@@ -124,7 +124,8 @@ fn the_samplers_logprobs_are_the_trainers_at_its_temperature() {
         // The pass with gradients computes the same numbers, and so do whole distributions.
         let objective = CrossEntropy::mean(&batch, |t| t % 2 == 0);
         assert_eq!(learner.forward_backward(&batch, &objective, trained).unwrap().logprobs_T, logprobs);
-        let distributions_TV = learner.distributions(&batch, trained).unwrap();
+        let distributions = learner.distributions(&batch, trained).unwrap();
+        let distributions_TV = distributions.values_TV().unwrap();
         for range in batch.sequences() {
             for t in range.skip(1) {
                 let row = &distributions_TV[(t - 1) * 61..][..61];

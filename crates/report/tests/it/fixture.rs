@@ -102,6 +102,7 @@ impl Synthetic {
             revision: "0.1.0 (fixture)".into(),
             bands: vec![band("ID", 2, 5), band("edge", 6, 7), band("hard", 9, 10)],
             runs,
+            engines: Vec::new(),
         };
         files::write_json(&dir.join("manifest.json"), &manifest).unwrap();
         fs::create_dir_all(dir.join("data/suites")).unwrap();

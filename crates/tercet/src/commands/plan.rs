@@ -11,8 +11,10 @@ use train::recipe::Recipe;
 use train::run::plan::{ArmPlan, Plan, Rates, StagePlan};
 
 use super::recipe::RecipeArgs;
+use crate::engine::EngineArgs;
+use crate::failure::printable;
 use crate::output::Output;
-use crate::progress::duration;
+use crate::progress::{duration, say};
 use crate::threads::Threads;
 
 /// Estimate what a recipe costs, without running it
@@ -37,14 +39,21 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
     threads: Threads,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let factory = CpuFactory::with_threads(args.threads.apply()?);
+    let cpu = CpuFactory::with_threads(args.threads.apply()?);
     let recipe = args.recipe.open()?;
-    let rates = if args.untimed { None } else { Some(rates::measure(&recipe, &factory)?) };
+    train::run::check_models(&recipe, &cpu)?;
+    let rates =
+        if args.untimed { None } else { Some(rates::measure(&recipe, &*args.engine.start(cpu)?.factory)?) };
     let plan = Plan::of(&recipe, rates)?;
+    for warning in &plan.warnings {
+        say(&format!("warning: {warning}"));
+    }
     let mut output = Output::stdout();
     if args.json {
         serde_json::to_writer_pretty(&mut output, &plan)?;
@@ -57,7 +66,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn write(output: &mut Output, recipe: &Recipe, plan: &Plan, rates: Option<Rates>) -> anyhow::Result<()> {
     let question = recipe.document.question.split("\n\n").next().unwrap_or_default();
-    writeln!(output, "{}: {}\n", recipe.document.name, question.replace('\n', " "))?;
+    writeln!(output, "{}: {}\n", recipe.document.name, printable(&question.replace('\n', " ")))?;
     for arm in &plan.arms {
         writeln!(output, "arm {}, {:.2} M parameters", arm.name, arm.parameters as f64 / 1e6)?;
         let header = [

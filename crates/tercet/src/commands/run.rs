@@ -8,11 +8,13 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use engine::CpuFactory;
+use train::recipe::GivenModel;
 use train::run::{Options, Outcome, Run};
 #[cfg(feature = "tensorboard")]
 use train::tensorboard::TensorBoard;
 
 use super::recipe::RecipeArgs;
+use crate::engine::EngineArgs;
 use crate::failure::Usage;
 use crate::interrupt;
 use crate::output::Output;
@@ -29,6 +31,7 @@ use crate::threads::Threads;
   tercet run recipes/quickstart.toml --scale tiny --out /tmp/tiny      every part once, in seconds
   tercet run recipes/quickstart.toml --set stage.rl.steps=200 --out runs/longer
   tercet run recipes/process-rewards.toml --reuse runs/extrapolation   the same base model, trained once
+  tercet run recipes/quickstart.toml --engine torch --launch 'torchrun --nproc-per-node 8'
   tercet run recipes/quickstart.toml --tensorboard && tensorboard --logdir runs/quickstart/tensorboard")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -50,6 +53,8 @@ pub(crate) struct Args {
     #[arg(long)]
     tensorboard: bool,
     #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
     threads: Threads,
     /// Pin each thread of the engine to its own processor
     #[arg(long)]
@@ -57,8 +62,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, called: &[OsString]) -> anyhow::Result<()> {
-    let factory = CpuFactory { pin: args.pin, ..CpuFactory::with_threads(args.threads.apply()?) };
+    let threads = args.threads.apply()?;
     let recipe = args.recipe.open()?;
+    // The configuration of a model that is given may name an end token that its tokenizer does not have.
+    let tokenizer = recipe.given().map(GivenModel::tokenizer).transpose()?;
+    let eos = tokenizer.map(|tokenizer| tokenizer.eos());
+    let factory = CpuFactory { pin: args.pin, eos, ..CpuFactory::with_threads(threads) };
     let stop = interrupt::listen(interrupt::SAVING)?;
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.document.name));
     for other in &args.reuse {
@@ -69,14 +78,16 @@ pub(crate) fn run(args: &Args, called: &[OsString]) -> anyhow::Result<()> {
             )));
         }
     }
+    let engine = args.engine.start(factory)?;
     let options = Options {
         command: command(called),
         revision: super::revision(),
         arm: args.arm.clone(),
         seed: args.seed,
         reuse: args.reuse.clone(),
+        engine: engine.info,
     };
-    let run = Run::open(recipe, &folder, &factory, options)?;
+    let run = Run::open(recipe, &folder, &*engine.factory, options)?;
     let outcome = execute(&run, &stop, args)?;
     if outcome == Outcome::Stopped {
         anyhow::bail!("stopped early, and everything so far is saved: resume with `{}`", command(called));
@@ -104,7 +115,7 @@ fn execute(run: &Run<'_>, stop: &AtomicBool, args: &Args) -> anyhow::Result<Outc
 }
 
 /// The command as it was called.
-fn command(called: &[OsString]) -> String {
+pub(super) fn command(called: &[OsString]) -> String {
     let quoted = |arg: String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+".contains(c);
         if arg.chars().all(plain) { arg } else { format!("'{}'", arg.replace('\'', r"'\''")) }

@@ -55,8 +55,7 @@ impl PolicyMicroBatch {
 impl MicroBatch for PolicyMicroBatch {
     fn prepare(&mut self) -> Result<(), RunError> {
         if let Some(reference) = &self.reference {
-            self.objective.reference_TV =
-                reference.borrow_mut().distributions(&self.batch, self.temperature)?;
+            self.objective.reference = reference.borrow_mut().distributions(&self.batch, self.temperature)?;
         }
         Ok(())
     }

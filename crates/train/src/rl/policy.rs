@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use learner::{Objective, ReferenceKl};
+use learner::{Distributions, Objective, ReferenceKl};
 use serde::{Deserialize, Serialize};
 
 use super::kl::Kl;
@@ -77,7 +77,7 @@ pub struct PolicyObjective {
     /// Log-probability of each token under the reference model, if the KL term of the loss is an estimate.
     pub reference_T: Vec<f32>,
     /// The distributions of the reference model, if the term is exact ([`learner::Learner::distributions`]).
-    pub reference_TV: Vec<f32>,
+    pub reference: Distributions,
     /// The weight of each token's distribution in an exact term: its weight times the coefficient.
     pub kl_weights_T: Vec<f32>,
     /// Advantage of each token (0 outside responses).
@@ -165,7 +165,7 @@ impl PolicyObjective {
             responses: Vec::new(),
             old_T: Vec::new(),
             reference_T: Vec::new(),
-            reference_TV: Vec::new(),
+            reference: Distributions::default(),
             kl_weights_T: Vec::new(),
             advantages_T: Vec::new(),
             weights_T: Vec::new(),
@@ -248,7 +248,7 @@ impl Objective for PolicyObjective {
     }
 
     fn reference_kl(&self) -> Option<ReferenceKl<'_>> {
-        let term = ReferenceKl { reference_TV: &self.reference_TV, weights_T: &self.kl_weights_T };
+        let term = ReferenceKl { reference: &self.reference, weights_T: &self.kl_weights_T };
         self.clip.kl.exact_in_loss().then_some(term)
     }
 }

@@ -10,8 +10,8 @@ use std::{
 };
 
 use learner::{
-    AdamW, Batch, ForwardBackward, Learner, LearnerError, LearnerFactory, ModelConfig, Objective, OptimStep,
-    Prompt, Sample, Sampling, StopReason, Transfer,
+    AdamW, Batch, Distributions, ForwardBackward, Learner, LearnerError, LearnerFactory, ModelConfig,
+    Objective, OptimStep, Prompt, Sample, Sampling, StopReason, Transfer,
 };
 
 /// Fails at the n-th use of any verb, like a machine that dies there.
@@ -197,7 +197,8 @@ impl Learner for Table {
                 }
                 let Some(kl_term) = objective.reference_kl() else { continue };
                 let weight = f64::from(kl_term.weights_T[t]);
-                let reference = &kl_term.reference_TV[(t - 1) * self.vocab..][..self.vocab];
+                let reference_TV = kl_term.reference.values_TV().expect("they are here");
+                let reference = &reference_TV[(t - 1) * self.vocab..][..self.vocab];
                 let log_ratio = |(p, q): (&f64, &f32)| p.ln() - f64::from(*q);
                 let kl: f64 = p.iter().zip(reference).map(|pair| pair.0 * log_ratio(pair)).sum();
                 for (gradient, pair) in row.iter_mut().zip(p.iter().zip(reference)) {
@@ -239,10 +240,11 @@ impl Learner for Table {
         Ok(self.passes(batch, temperature))
     }
 
-    fn distributions(&mut self, batch: &Batch, temperature: f32) -> Result<Vec<f32>, LearnerError> {
+    fn distributions(&mut self, batch: &Batch, temperature: f32) -> Result<Distributions, LearnerError> {
         self.fuse.burn()?;
         let rows = self.rows(batch, temperature);
-        Ok(batch.tokens_T.iter().flat_map(|last| rows[last].0.iter().map(|p| p.ln() as f32)).collect())
+        let values = batch.tokens_T.iter().flat_map(|last| rows[last].0.iter().map(|p| p.ln() as f32));
+        Ok(Distributions::Values(values.collect()))
     }
 
     fn sample(
