@@ -1,4 +1,4 @@
-"""A taskset for verifiers (tested with 0.4, its `v1`).
+"""A taskset for verifiers (written against 0.4, its `v1`).
 
     uv run eval tercet.verifiers -m MODEL --env.taskset.op 4-8 --env.taskset.n 100
 

@@ -1,4 +1,4 @@
-"""Rewards for verl (tested with 0.9.1).
+"""Rewards for verl (written against 0.9.1).
 
 In the data, `reward_model.ground_truth` holds the problem's record, one line of JSON. In the configuration:
 

@@ -1,4 +1,4 @@
-"""A task of lm-evaluation-harness (tested with 0.4.13).
+"""A task of lm-evaluation-harness (written against 0.4.13).
 
     lm_eval --model hf --model_args pretrained=MODEL --tasks tercet --include_path "$(python -m tercet.lm_eval)"
 
