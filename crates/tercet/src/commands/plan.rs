@@ -4,12 +4,12 @@ mod rates;
 
 use std::io::Write as _;
 
-use engine::CpuFactory;
 use runs::MatchedBy;
 use runs::records::Cost;
 use train::recipe::Recipe;
 use train::run::plan::{ArmPlan, Plan, Rates, StagePlan};
 
+use super::model;
 use super::recipe::RecipeArgs;
 use crate::failure::printable;
 use crate::output::Output;
@@ -42,8 +42,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let factory = CpuFactory::with_threads(args.threads.apply()?);
+    let threads = args.threads.apply()?;
     let recipe = args.recipe.open()?;
+    let factory = model::factory(&recipe, threads)?;
     train::run::check_models(&recipe, &factory)?;
     let rates = if args.untimed { None } else { Some(rates::measure(&recipe, &factory)?) };
     let plan = Plan::of(&recipe, rates)?;
