@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use learner::{
-    AdamW, Batch, Distributions, Learner as _, LearnerError, LearnerFactory as _, Objective, Prompt,
-    ReferenceKl, Sampling, StopReason, Transfer,
+    AdamW, Batch, Distributions, LearnerError, LearnerFactory as _, Objective, Prompt, ReferenceKl, Sampling,
+    StopReason, Transfer,
 };
 use safetensors::tensor::Dtype;
 use serde_json::{Value, json};
