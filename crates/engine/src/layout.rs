@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use learner::{LearnerError, ModelConfig};
+use learner::{LearnerError, ModelConfig, PARAMETERS_MAX};
 
 /// A named tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,10 +62,6 @@ pub(crate) struct Layout {
     pub(crate) parameters: usize,
 }
 
-/// Most parameters of a model: 64 GiB of weights, and as much again for each of the optimizer's moments and the
-/// gradient.
-const PARAMETERS_MAX: u128 = 1 << 34;
-
 /// Most elements of the rotation table, `context` × width of a head: 1 GiB.
 const ROTATIONS_MAX: usize = 1 << 28;
 
@@ -107,7 +103,7 @@ impl Layout {
         } else {
             tensors.add("lm_head.weight", &[c.vocab, c.hidden], Kind::Matrix)
         };
-        debug_assert_eq!(tensors.end as u128, parameters(c));
+        debug_assert_eq!(tensors.end as u64, c.parameters(c.vocab));
         Ok(Layout {
             config: config.clone(),
             tensors: tensors.list,
@@ -155,16 +151,6 @@ impl Builder {
     }
 }
 
-/// Number of parameters of a shape, without laying it out.
-fn parameters(c: &ModelConfig) -> u128 {
-    let [vocab, hidden, mlp] = [c.vocab, c.hidden, c.mlp].map(|n| n as u128);
-    let kv = hidden / c.heads as u128 * c.kv_heads as u128;
-    let qkv = (hidden + 2 * kv) * (hidden + 1);
-    let layer = qkv + hidden * hidden + 3 * hidden * mlp + 2 * hidden;
-    let embeddings = if c.tied { 1 } else { 2 };
-    c.layers as u128 * layer + embeddings * vocab * hidden + hidden
-}
-
 /// Refuses impossible shapes with a sentence.
 fn check(c: &ModelConfig) -> Result<(), LearnerError> {
     let no = |what: String| Err(LearnerError::Request(what));
@@ -175,7 +161,7 @@ fn check(c: &ModelConfig) -> Result<(), LearnerError> {
         return no(format!("the model's vocab = {} is beyond any use", c.vocab));
     }
     c.check().map_err(|(_, what)| LearnerError::Request(what))?;
-    let parameters = parameters(c);
+    let parameters = c.parameters(c.vocab);
     if parameters > PARAMETERS_MAX {
         return no(format!("a model of {parameters} parameters is too large, the most are {PARAMETERS_MAX}"));
     }

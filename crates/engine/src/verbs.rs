@@ -68,15 +68,23 @@ impl CpuFactory {
     /// # Errors
     /// As there.
     pub fn open_cpu(&self, dir: &Path) -> Result<CpuLearner, LearnerError> {
-        let mut config = checkpoint::read_config(dir)?;
-        if self.eos.is_some() {
-            (config.eos, config.pad) = (self.eos, None);
-        }
+        let config = self.config(dir)?;
         let layout = checkpoint::layout(dir, &config)?;
         let weights = checkpoint::load(dir, &layout)?;
         let mut learner = CpuLearner::new(self.device()?, layout, &weights);
         learner.restore(checkpoint::load_optimizer(dir, &learner.layout)?);
         Ok(learner)
+    }
+}
+
+impl CpuFactory {
+    /// The shape of the model in a directory, with the end token that was asked for.
+    fn config(&self, dir: &Path) -> Result<ModelConfig, LearnerError> {
+        let mut config = checkpoint::read_config(dir)?;
+        if self.eos.is_some() && self.eos != config.eos {
+            (config.eos, config.pad) = (self.eos, None);
+        }
+        Ok(config)
     }
 }
 
@@ -87,6 +95,11 @@ impl LearnerFactory for CpuFactory {
 
     fn open(&self, dir: &Path) -> Result<Box<dyn Learner>, LearnerError> {
         Ok(Box::new(self.open_cpu(dir)?))
+    }
+
+    fn check(&self, dir: &Path) -> Result<(), LearnerError> {
+        let config = self.config(dir)?;
+        checkpoint::layout(dir, &config).map(drop)
     }
 }
 

@@ -9,7 +9,7 @@ mod sampling;
 mod verbs;
 
 pub use batch::Batch;
-pub use model::ModelConfig;
+pub use model::{ModelConfig, PARAMETERS_MAX};
 pub use objective::{Distributions, ForwardBackward, Objective, ReferenceKl};
 pub use optimizer::{AdamW, OptimStep};
 pub use sampling::{Prompt, Sample, Sampling, StopReason, uniform};

@@ -42,7 +42,23 @@ pub struct ModelConfig {
 /// Most layers of a model.
 const LAYERS_MAX: usize = 1 << 12;
 
+/// Most parameters of a model: 64 GiB of weights, and as much again for each of the optimizer's moments and the
+/// gradient.
+pub const PARAMETERS_MAX: u64 = 1 << 34;
+
 impl ModelConfig {
+    /// Trainable parameters. `vocab` stands in where the shape's is 0.
+    pub fn parameters(&self, vocab: usize) -> u64 {
+        let vocab = if self.vocab == 0 { vocab } else { self.vocab };
+        let [vocab, hidden, mlp] = [vocab, self.hidden, self.mlp].map(|n| n as u128);
+        let kv = hidden / self.heads.max(1) as u128 * self.kv_heads as u128;
+        let qkv = (hidden + 2 * kv) * (hidden + 1);
+        let layer = qkv + hidden * hidden + 3 * hidden * mlp + 2 * hidden;
+        let embeddings = if self.tied { 1 } else { 2 };
+        let all = self.layers as u128 * layer + embeddings * vocab * hidden + hidden;
+        u64::try_from(all).unwrap_or(u64::MAX)
+    }
+
     /// Whether a model can have this shape; its vocabulary and special tokens are not looked at.
     ///
     /// # Errors

@@ -120,4 +120,14 @@ pub trait LearnerFactory {
     /// # Errors
     /// If a file is missing or corrupt.
     fn open(&self, dir: &Path) -> Result<Box<dyn Learner>, LearnerError>;
+
+    /// Whether the model in a Hugging Face directory is one that [`LearnerFactory::open`] can open, as far as its
+    /// configuration says. It is asked before anything else is done.
+    ///
+    /// # Errors
+    /// If it is not, with what stands in the way: its architecture, a size, a missing file.
+    fn check(&self, dir: &Path) -> Result<(), LearnerError> {
+        let _ = dir;
+        Ok(())
+    }
 }

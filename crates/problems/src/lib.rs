@@ -5,6 +5,7 @@ mod identity;
 mod judge;
 mod make;
 mod problem;
+pub mod responses;
 mod tell;
 mod world;
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-/// The rows as lines. Columns for which `right` is true are aligned to the right, as numbers are read.
+/// The rows as lines. Columns for which `right` is true are aligned to the right, as numbers are read. Control characters
+/// are blanks: a cell neither ends its line nor speaks to the terminal.
 ///
 /// ```
 /// use tercet_report::columns;
@@ -26,6 +27,7 @@ pub fn columns<R: AsRef<[String]>>(rows: &[R], right: impl Fn(usize) -> bool) ->
         let mut line = String::new();
         for (column, (cell, width)) in row.as_ref().iter().zip(&widths).enumerate() {
             let gap = if column > 0 { "  " } else { "" };
+            let cell = cell.replace(char::is_control, " ");
             let _ = if right(column) {
                 write!(line, "{gap}{cell:>width$}")
             } else {
@@ -35,4 +37,13 @@ pub fn columns<R: AsRef<[String]>>(rows: &[R], right: impl Fn(usize) -> bool) ->
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_cell_does_not_speak_to_the_terminal() {
+        let rows = [["a\u{1b}[31m\nb".to_owned(), "c".to_owned()]];
+        assert_eq!(super::columns(&rows, |_| false), "a [31m b  c\n");
+    }
 }

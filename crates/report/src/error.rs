@@ -20,6 +20,23 @@ pub enum ReportError {
         /// The run folder.
         folder: std::path::PathBuf,
     },
+    /// The arm that the others should be compared with is none of the run's.
+    #[error("there is no arm `{arm}` among {known}")]
+    NoArm {
+        /// The arm asked for.
+        arm: String,
+        /// The arms of the run.
+        known: String,
+    },
+    /// There is nothing to report on.
+    #[error("no run is named")]
+    NoRuns,
+    /// A table of rows is asked for in a format that there is not.
+    #[error("`{path}`: a table of rows is written as CSV, so its name must end in .csv")]
+    TableFormat {
+        /// The file asked for.
+        path: std::path::PathBuf,
+    },
     /// A link leads out of the run folder.
     #[error("`{path}` leads out of the run folder: nothing is written there")]
     Outside {

@@ -6,16 +6,19 @@
 pub mod chart;
 pub mod claims;
 mod columns;
+pub mod comparisons;
 pub mod draw;
 pub mod error;
 pub mod figures;
 pub mod html;
 mod markdown;
 pub mod measure;
+pub mod rows;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod stats;
 pub mod table;
+pub mod together;
 mod transcripts;
 pub mod words;
 

@@ -3,14 +3,15 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use runs::Metric;
 use runs::records::{Band, FORMAT};
+use runs::{Metric, Mode};
 use serde::{Deserialize, Serialize};
 
 use crate::claims::{self, Ruling};
 use crate::columns;
+use crate::comparisons::{self, Comparison};
 use crate::error::ReportError;
-use crate::measure::{Measure, Model, Slice};
+use crate::measure::{Factor, Measure, Model, Slice};
 use crate::stats::Estimate;
 use crate::words;
 use crate::words::left_out_sentence;
@@ -28,10 +29,13 @@ pub struct Table {
     pub recipe_hash: String,
     /// Version of the program that made the run.
     pub revision: String,
-    /// One row for each suite, model, band and context.
+    /// One row for each suite, model and band, over all problems and for each context and each mode alone.
     pub rows: Vec<Row>,
     /// The claims' verdicts.
     pub claims: Vec<Ruling>,
+    /// The last models of all arms against each other; empty for a run of one arm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comparisons: Vec<Comparison>,
     /// Evaluations that nothing here rests on: they are of another suite of the same name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
@@ -51,6 +55,9 @@ pub struct Row {
     pub ops: (u32, u32),
     /// The context; `None`: all of the suite together.
     pub context: Option<String>,
+    /// The mode; `None`: all of the suite together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// Samples per problem.
     pub samples: u32,
     /// The largest k.
@@ -132,7 +139,7 @@ impl Word {
 /// # Errors
 /// If the folder cannot be read.
 pub fn table(run_dir: &Path) -> Result<Table, ReportError> {
-    of_measure(&Measure::new(&Folder::read(run_dir)?))
+    of_measure(&Measure::new(&Folder::read(run_dir)?), None)
 }
 
 /// Whether the run folder holds a table with results.
@@ -150,16 +157,16 @@ pub fn write_results(run_dir: &Path, table: &Table) -> Result<(), ReportError> {
     Ok(files::write_json(&path, table)?)
 }
 
-pub(crate) fn of_measure(measure: &Measure) -> Result<Table, ReportError> {
+pub(crate) fn of_measure(measure: &Measure, base: Option<&str>) -> Result<Table, ReportError> {
     let manifest = &measure.folder.manifest;
     let mut rows = Vec::new();
     for suite in measure.folder.suites() {
-        let contexts = measure.contexts(&suite);
-        let apart = contexts.iter().filter(|_| contexts.len() > 1).cloned().map(Some);
-        let contexts: Vec<Option<String>> = std::iter::once(None).chain(apart).collect();
-        for context in &contexts {
+        let apart = Factor::of(measure, &suite).into_iter().flat_map(|factor| factor.levels);
+        let parts: Vec<Slice> =
+            std::iter::once(Slice::default()).chain(apart.map(|(_, slice)| slice)).collect();
+        for part in &parts {
             for band in &manifest.bands {
-                let slice = Slice { context: context.clone(), ..Slice::ops(band.from, band.to) };
+                let slice = Slice { ops: Slice::ops(band.from, band.to).ops, ..part.clone() };
                 let of = |model| row(measure, &suite, band, &slice, model);
                 rows.extend(measure.models.iter().filter_map(of));
             }
@@ -172,6 +179,7 @@ pub(crate) fn of_measure(measure: &Measure) -> Result<Table, ReportError> {
         revision: manifest.revision.clone(),
         rows,
         claims: claims::rulings(measure)?,
+        comparisons: comparisons::comparisons(measure, base),
         left_out: measure.folder.left_out.clone(),
     })
 }
@@ -202,6 +210,7 @@ fn row(measure: &Measure, suite: &str, band: &Band, slice: &Slice, model: &Model
         band: band.name.clone(),
         ops: (band.from, band.to),
         context: slice.context.clone(),
+        mode: slice.mode,
         samples,
         k,
         pass_1: mean(Metric::PassAt(1))?,
@@ -268,10 +277,15 @@ impl Row {
         ["band", "model", "pass@1", &pass_k, "change of pass@1", &change_k].map(str::to_owned)
     }
 
+    /// Its context or mode; `None` for all of the suite together.
+    pub(crate) fn level(&self) -> Option<&str> {
+        self.context.as_deref().or(self.mode.map(Mode::name))
+    }
+
     pub(crate) fn cells(&self) -> [String; 6] {
         let mut band = words::band_name(&self.band, self.ops);
-        if let Some(context) = &self.context {
-            let _ = write!(band, ", {context}");
+        if let Some(level) = self.level() {
+            let _ = write!(band, ", {level}");
         }
         let change = |c: &Option<Change>| {
             c.as_ref().map_or_else(String::new, |c| {

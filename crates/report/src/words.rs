@@ -42,9 +42,13 @@ pub fn difference(metric: Metric, e: &Estimate) -> String {
     format!("{value} [{low}, {high}]")
 }
 
-/// A band with its ops: `edge (op 7–8)`, `hard (op 9)`.
-pub(crate) fn band_name(name: &str, (from, to): (u32, u32)) -> String {
-    if from == to { format!("{name} (op {from})") } else { format!("{name} (op {from}–{to})") }
+/// A band with its ops: `edge (op 7–8)`, `hard (op 9)`. A name that says its op says it once: `op 9`.
+pub fn band_name(name: &str, (from, to): (u32, u32)) -> String {
+    match from == to {
+        true if name == format!("op {from}") => name.to_owned(),
+        true => format!("{name} (op {from})"),
+        false => format!("{name} (op {from}–{to})"),
+    }
 }
 
 /// Which evaluations were left out, in a sentence; empty if none was.
@@ -61,14 +65,29 @@ pub(crate) fn left_out_sentence(left_out: &[LeftOut]) -> String {
     format!("Left out because the suite is another: {} evaluation{s} ({}).", names.len(), names.join(", "))
 }
 
-/// Which finished stages lack metrics, in a sentence; empty if none does.
+/// Which finished stages lack which files, in a sentence each; empty if none does.
 pub(crate) fn lacking_sentence(folder: &Folder) -> String {
-    let lacking = folder.stages.iter().filter(|(_, stage)| stage.lacks_metrics());
-    let names: Vec<&str> = lacking.map(|(name, _)| name.as_str()).collect();
-    if names.is_empty() {
-        return String::new();
+    let finished = || folder.stages.iter().filter(|(_, stage)| stage.done.is_some());
+    let names = |lacks: fn(&runs::Stage) -> bool| {
+        finished().filter(|(_, stage)| lacks(stage)).map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    let mut unread: Vec<String> = folder.manifest.runs.iter().flat_map(|run| run.stages.clone()).collect();
+    unread.retain(|name| {
+        !folder.stages.contains_key(name) && folder.path.join("stages").join(name).join("done.json").is_file()
+    });
+    unread.sort();
+    unread.dedup();
+    let mut sentences = Vec::new();
+    for (what, names) in [
+        ("metrics.jsonl is missing or ends early", names(runs::Stage::lacks_metrics)),
+        ("exposure.json is missing", names(|stage| stage.exposure.is_none())),
+        ("stage.json is missing, so the stage is left out", unread),
+    ] {
+        if !names.is_empty() {
+            sentences.push(format!("Finished, but {what}: {}.", names.join(", ")));
+        }
     }
-    format!("Finished, but metrics.jsonl is missing or ends early: {}.", names.join(", "))
+    sentences.join(" ")
 }
 
 /// Which stages left updates out, in a sentence; empty if none did. (Of unfinished stages, too: a stage that diverged has
@@ -93,6 +112,7 @@ mod tests {
     #[test]
     fn a_band_of_one_op_names_it_once() {
         assert_eq!([band_name("edge", (7, 8)), band_name("hard", (9, 9))], ["edge (op 7–8)", "hard (op 9)"]);
+        assert_eq!(band_name("op 9", (9, 9)), "op 9");
     }
 
     #[test]

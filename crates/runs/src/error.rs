@@ -29,6 +29,16 @@ pub enum FileError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A line of a file that others wrote cannot be read.
+    #[error("line {line} of `{path}`: {reason}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The file was written by a program that knows another format.
     #[error("`{path}` has format {found}; this program reads format {known}")]
     Format {
@@ -39,12 +49,41 @@ pub enum FileError {
         /// The version that this program knows.
         known: u32,
     },
+    /// A file that is in use is not at its place any more.
+    #[error(
+        "`{path}` was removed, moved or replaced while it was in use: nothing more is written there; the same command goes \
+         on from the last checkpoint that is left"
+    )]
+    Replaced {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that only grows has another length than was written.
+    #[error("`{path}` has {found} bytes instead of {known}: something else writes to it, or has cut it off")]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        found: u64,
+        /// What was written.
+        known: u64,
+    },
     /// Another process works in the run folder.
     #[error("another process works in `{folder}`: wait for it to end, or choose another folder")]
     Locked {
         /// The run folder.
         folder: PathBuf,
     },
+}
+
+impl FileError {
+    /// The error where the file is one of a run: then a line that cannot be read is damage.
+    pub(crate) fn into_damage(self) -> Self {
+        match self {
+            Self::Line { path, line, reason } => Self::Damaged { path, line: Some(line), reason },
+            other => other,
+        }
+    }
 }
 
 /// Turns a system error at a path into a [`FileError`].
@@ -61,4 +100,9 @@ pub fn damaged(path: &Path, reason: &dyn ToString) -> FileError {
 /// A line, counted from 1, that is not what it should be.
 pub(crate) fn damaged_line(path: &Path, line: usize, reason: &dyn ToString) -> FileError {
     FileError::Damaged { path: path.to_owned(), line: Some(line), reason: reason.to_string() }
+}
+
+/// A line, counted from 1, of a file that others wrote.
+pub(crate) fn bad_line(path: &Path, line: usize, reason: &dyn ToString) -> FileError {
+    FileError::Line { path: path.to_owned(), line, reason: reason.to_string() }
 }

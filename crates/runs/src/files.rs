@@ -180,6 +180,25 @@ fn gone(removed: io::Result<()>, path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Checks that an open file is the one at a path. Where the system gives files no identity, that there is one.
+pub(crate) fn check_same(file: &File, path: &Path) -> Result<(), FileError> {
+    let replaced = || FileError::Replaced { path: path.to_owned() };
+    let there = fs::metadata(path).map_err(|_| replaced())?;
+    let open = file.metadata().map_err(failed(path, "read"))?;
+    if is_same(&open, &there) { Ok(()) } else { Err(replaced()) }
+}
+
+#[cfg(unix)]
+fn is_same(a: &fs::Metadata, b: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(a: &fs::Metadata, b: &fs::Metadata) -> bool {
+    a.len() == b.len()
+}
+
 /// Removes everything unfinished in a folder and those below it. Only for a process that nobody else writes beside: the
 /// holder of a run's [`Lock`](crate::Lock) sweeps the run's `stages` and `data` before it works.
 ///

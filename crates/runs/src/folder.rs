@@ -196,8 +196,19 @@ impl RecipeFile {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(e) => return Err(failed(path, "read")(e)),
         };
-        let recipe: Self = toml::from_str(&text).map_err(|e| damaged(path, &e))?;
+        let recipe: Self = toml::from_str(&text).map_err(|e| damaged_toml(path, &text, &e))?;
         Ok(Self { text, ..recipe })
+    }
+}
+
+/// What is wrong with a TOML file, and in which line. The error itself would quote the line, however long it is.
+fn damaged_toml(path: &Path, text: &str, error: &toml::de::Error) -> FileError {
+    let reason: String = error.message().chars().take(500).collect();
+    match error.span() {
+        Some(span) => {
+            damaged_line(path, text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1, &reason)
+        }
+        None => damaged(path, &reason),
     }
 }
 

@@ -87,6 +87,7 @@ mod left_out;
 pub mod lines;
 mod lock;
 mod metric;
+mod named;
 pub mod ops;
 pub mod records;
 mod suite;
@@ -98,6 +99,7 @@ pub use judgement::Judgement;
 pub use left_out::LeftOut;
 pub use lock::Lock;
 pub use metric::{Faults, Metric, draws};
+pub use named::named;
 pub use ops::OpList;
 /// What a problem asks for, as [`records::EvalRow`] has it.
 pub use problems::gold::Mode;

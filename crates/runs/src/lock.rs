@@ -2,14 +2,20 @@
 
 use std::{
     fs::{File, TryLockError},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use crate::error::{FileError, failed};
+use crate::{
+    error::{FileError, failed},
+    files,
+};
 
 /// A run folder that no other process works in while this lives.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "the open file holds the lock")] File);
+pub struct Lock {
+    path: PathBuf,
+    file: File,
+}
 
 impl Lock {
     /// Takes the folder's lock. The system gives it back when the process ends, however it ends.
@@ -21,9 +27,18 @@ impl Lock {
         let file = File::options().create(true).write(true).truncate(false).open(&path);
         let file = file.map_err(failed(&path, "write"))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
+            Ok(()) => Ok(Self { path, file }),
             Err(TryLockError::WouldBlock) => Err(FileError::Locked { folder: folder.to_owned() }),
             Err(TryLockError::Error(e)) => Err(failed(&path, "lock")(e)),
         }
+    }
+
+    /// Checks that the lock is still the folder's: if the folder was moved, removed or replaced, another process may work at
+    /// its path.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn check(&self) -> Result<(), FileError> {
+        files::check_same(&self.file, &self.path)
     }
 }

@@ -27,7 +27,7 @@
 use std::collections::BTreeMap;
 
 use problems::{gold::Mode, verify::Policy};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Version of every file format in this module.
 pub const FORMAT: u32 = 1;
@@ -116,6 +116,8 @@ pub enum StageKind {
     MidTraining,
     /// Reinforcement learning on verified rollouts.
     Rl,
+    /// No training: the responses were made elsewhere, by a model of which nothing is known.
+    Elsewhere,
 }
 
 /// `stage.json`
@@ -241,7 +243,8 @@ pub struct EvalRow {
     pub truncated: u32,
     /// Mean of ProcessAcc over the samples.
     pub process_acc: f64,
-    /// Mean response length in tokens.
+    /// Mean response length in tokens; NaN, written as null, where it is not known.
+    #[serde(deserialize_with = "number_or_nan")]
     pub tokens: f64,
     /// How many samples had each answer (their normal form; missing answers are under the empty
     /// string), for maj@k.
@@ -252,6 +255,10 @@ pub struct EvalRow {
     pub first_faults: BTreeMap<String, u32>,
     /// Negative log-likelihood of the gold solution, nats per token; none if the model's numbers are not finite.
     pub gold_nll: Option<f64>,
+}
+
+fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// Says which suite an evaluation is of: `evals/SUITE.json`.

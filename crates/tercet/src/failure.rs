@@ -1,5 +1,6 @@
 //! The one place that prints errors and chooses exit codes: 0 done, 1 failed, 2 bad usage or recipe.
 
+use std::error::Error;
 use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -32,14 +33,29 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // Nothing is left to do if stderr is gone as well.
-    let _ = writeln!(io::stderr(), "error: {}", sentence(error));
+    let _ = writeln!(io::stderr(), "error: {}", printable(&sentence(error.as_ref())));
     ExitCode::from(if is_usage(error) { 2 } else { 1 })
 }
 
-/// The chain of causes, outermost first, without a cause that its context already quotes.
-fn sentence(error: &anyhow::Error) -> String {
+/// Most characters of a line of an error: it may quote a file.
+const LINE_MAX: usize = 2000;
+
+/// The text without control characters, which the terminal would obey, and without the ends of very long lines.
+pub(crate) fn printable(text: &str) -> String {
+    let line = |line: &str| -> String {
+        let shown =
+            line.chars().take(LINE_MAX).map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c });
+        shown.chain(line.chars().nth(LINE_MAX).map(|_| '…')).collect()
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// An error as the program prints it: the chain of causes, outermost first, without a cause that its context already
+/// quotes.
+pub fn sentence(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
+    let chain = std::iter::successors(Some(error), |&error| error.source());
+    for cause in chain.map(ToString::to_string) {
         if text.ends_with(&cause) {
             continue;
         }
@@ -76,9 +92,9 @@ mod tests {
     #[test]
     fn a_chain_is_one_sentence_and_repeats_nothing() {
         let error = Err::<(), _>(io::Error::other("disk full")).context("cannot write a.jsonl");
-        assert_eq!(sentence(&error.expect_err("an error")), "cannot write a.jsonl: disk full");
+        assert_eq!(sentence(error.expect_err("an error").as_ref()), "cannot write a.jsonl: disk full");
         let quoted = Err::<(), _>(io::Error::other("disk full")).context("cannot write: disk full");
-        assert_eq!(sentence(&quoted.expect_err("an error")), "cannot write: disk full");
+        assert_eq!(sentence(quoted.expect_err("an error").as_ref()), "cannot write: disk full");
     }
 
     #[test]
@@ -95,6 +111,14 @@ mod tests {
         let error = serde_json::to_writer(Gone, "text").expect_err("nobody reads");
         assert!(reader_is_gone(&anyhow::Error::new(error)));
         assert!(!reader_is_gone(&anyhow::anyhow!("Broken pipe")));
+    }
+
+    #[test]
+    fn what_is_printed_is_short_and_plain() {
+        let text = format!("a\u{1b}[31m\n{}\nb", "x".repeat(50_000));
+        let printed = printable(&text);
+        assert!(printed.starts_with("a\u{fffd}[31m\nxxx") && printed.ends_with("x…\nb"));
+        assert!(printed.len() < 2100, "{}", printed.len());
     }
 
     #[test]

@@ -20,6 +20,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+pub use commands::revision;
+pub use failure::sentence;
+
 /// Runs the program with these arguments; the first is the program's own name. Call it once per process: it sets the
 /// thread pool and the handler of Ctrl-C.
 pub fn main(args: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {

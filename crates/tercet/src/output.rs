@@ -1,11 +1,11 @@
 //! Where data goes, and where it comes from.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
-use runs::lines::Packing;
+use runs::lines::{self, Line, Lines};
+use serde::de::DeserializeOwned;
 
 /// Buffered stdout.
 pub(crate) struct Output(BufWriter<io::StdoutLock<'static>>);
@@ -33,14 +33,21 @@ impl Write for Output {
 }
 
 /// The lines of a file or of stdin (`-`), decompressed if the name ends in `.gz` or `.zst`.
-pub(crate) fn lines(path: &Path) -> anyhow::Result<impl Iterator<Item = anyhow::Result<String>> + use<>> {
-    let shown = path.display().to_string();
-    let reader: Box<dyn BufRead> = if path == Path::new("-") {
-        Box::new(io::stdin().lock())
-    } else {
-        let file = BufReader::new(File::open(path).with_context(|| format!("cannot read {shown}"))?);
-        Packing::of(path).reader(file)
-    };
-    let named = (1..).zip(reader.lines());
-    Ok(named.map(move |(n, line)| line.with_context(|| format!("cannot read line {n} of {shown}"))))
+pub(crate) fn lines(path: &Path) -> anyhow::Result<Lines> {
+    if path == Path::new("-") {
+        return Ok(Lines::of(io::stdin().lock(), Path::new("stdin")));
+    }
+    Ok(Lines::open(path)?)
+}
+
+/// A line of JSON.
+pub(crate) fn json<T: DeserializeOwned>(line: &Line, path: &Path) -> anyhow::Result<T> {
+    let value = lines::parse(&line.text).map_err(anyhow::Error::msg);
+    value.with_context(|| place(line, path))
+}
+
+/// Where a line is.
+pub(crate) fn place(line: &Line, path: &Path) -> String {
+    let path = if path == Path::new("-") { Path::new("stdin") } else { path };
+    format!("line {} of {}", line.number, path.display())
 }

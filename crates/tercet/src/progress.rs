@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::failure::printable;
+
 /// Nothing is shown of work that takes less.
 const SILENT: Duration = Duration::from_secs(1);
 /// Time between two lines when stderr is no terminal.
 const BETWEEN_LINES: Duration = Duration::from_secs(30);
 
-/// Progress of one piece of work with a known amount.
+/// Progress of one piece of work.
 pub(crate) struct Progress {
     bar: ProgressBar,
     what: String,
@@ -24,13 +26,24 @@ pub(crate) struct Progress {
 impl Progress {
     /// Starts counting to `total`. `unit` names what is counted, e.g. `problems`.
     pub(crate) fn new(what: impl Into<String>, total: u64, unit: &str) -> Self {
-        let what = what.into();
+        Self::of(what.into(), Some(total), unit)
+    }
+
+    /// Starts counting work of which nobody knows how much there is.
+    pub(crate) fn without_end(what: impl Into<String>, unit: &str) -> Self {
+        Self::of(what.into(), None, unit)
+    }
+
+    fn of(what: String, total: Option<u64>, unit: &str) -> Self {
         let terminal = std::io::stderr().is_terminal();
         // The target is turned on after the first second, so that short work leaves no trace.
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
-        let template = format!(
-            "{{prefix:<14}} {{bar:28}} {{human_pos}}/{{human_len}} {unit} {{per_sec:.dim}} {{eta}} left {{msg}}"
-        );
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
+        let template = match total {
+            Some(_) => format!(
+                "{{prefix:<14}} {{bar:28}} {{human_pos}}/{{human_len}} {unit} {{per_sec:.dim}} {{eta}} left {{msg}}"
+            ),
+            None => format!("{{prefix:<14}} {{human_pos}} {unit} {{per_sec:.dim}} {{msg}}"),
+        };
         let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("━╸ "));
         bar.set_prefix(what.clone());
@@ -83,8 +96,11 @@ impl Progress {
     }
 
     fn line(&self) {
-        let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
+        let done = self.bar.position();
         let per_second = (done - self.before.min(done)) as f64 / self.started.elapsed().as_secs_f64();
+        let Some(total) = self.bar.length() else {
+            return say(&format!("{}: {done}, {per_second:.1}/s {}", self.what, self.bar.message()));
+        };
         let left = (total.saturating_sub(done)) as f64 / per_second.max(1e-9);
         say(&format!(
             "{}: {done}/{total}, {per_second:.1}/s, about {} left {}",
@@ -109,7 +125,7 @@ impl Drop for Progress {
 /// A line for the user, on stderr.
 pub(crate) fn say(line: &str) {
     // A closed stderr is no reason to stop working.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", printable(line));
 }
 
 /// The clock, for progress and for the rates of a plan; no result depends on it.

@@ -14,8 +14,14 @@ use crate::{EOS, PAD, TAGS, TokenizerError, bytes, specials, split};
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
 
-/// Prompt and response in the paper's text format.
-const CHAT_TEMPLATE: &str = "{%- for m in messages -%}{%- if m['role'] == 'user' -%}<question> {{ m['content'] }} </question>{%- elif m['role'] == 'assistant' -%}{{ m['content'] }}{%- endif -%}{%- endfor -%}{%- if add_generation_prompt %} <solution>{%- endif -%}";
+/// Renders messages as the text that models are trained on: a user's message becomes the prompt, an assistant's the response
+/// with its end token, so that trainers get the very tokens of pre-training. A prompt ends with `<solution>`, whether or not
+/// the caller asks for a generation prompt.
+const CHAT_TEMPLATE: &str = "{%- for m in messages -%}\
+    {%- if m['role'] == 'user' -%}<question> {{ m['content'] }} </question> <solution>\
+    {%- elif m['role'] == 'assistant' -%}{{ m['content'] }}<|im_end|>\
+    {%- else -%}{{ m['content'] }} {% endif -%}\
+    {%- endfor -%}";
 
 /// What a `tokenizer.json` says beyond the fixed pipeline.
 pub(crate) struct Contents {
@@ -176,8 +182,8 @@ fn merges(model: &Value, id_of: &BTreeMap<&str, u32>) -> Result<Vec<Pair>, Strin
     pairs.collect()
 }
 
-fn config(context: usize) -> String {
-    let config = json!({
+fn config(context: usize) -> Value {
+    json!({
         "tokenizer_class": "Qwen2Tokenizer",
         "bos_token": null,
         "eos_token": EOS,
@@ -190,16 +196,22 @@ fn config(context: usize) -> String {
         "errors": "replace",
         "model_max_length": context,
         "chat_template": CHAT_TEMPLATE,
-    });
-    format!("{config:#}\n")
+    })
 }
 
 /// Writes both files; neither is ever seen half-written. A name of its own for the unfinished file, not a random one:
 /// the next write takes the place of what a killed one left.
-pub(crate) fn write(dir: &Path, tokenizer: &str, context: usize) -> Result<(), TokenizerError> {
+pub(crate) fn write(
+    dir: &Path,
+    tokenizer: &str,
+    foreign: Option<Value>,
+    context: usize,
+) -> Result<(), TokenizerError> {
+    let config = foreign.unwrap_or_else(|| config(context));
+    let config = format!("{config:#}\n");
     let failed = |path: &Path, source| TokenizerError::Write { path: path.to_owned(), source };
     fs::create_dir_all(dir).map_err(|e| failed(dir, e))?;
-    for (name, text) in [(CONFIG, config(context).as_str()), (TOKENIZER, tokenizer)] {
+    for (name, text) in [(CONFIG, config.as_str()), (TOKENIZER, tokenizer)] {
         let path = dir.join(name);
         let partial = dir.join(format!("{name}.partial"));
         let written = fs::File::create(&partial)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokenizers::DecoderWrapper;
 
 use crate::bytes;
@@ -17,6 +17,8 @@ pub(crate) struct Foreign {
     pub eos: u32,
     /// The padding token; the end token where none is named.
     pub pad: u32,
+    /// `tokenizer_config.json`, with both tokens.
+    pub config: Value,
 }
 
 /// Reads the rest of a folder whose `tokenizer.json` is `inner`.
@@ -31,8 +33,26 @@ pub(crate) fn read(dir: &Path, inner: &tokenizers::Tokenizer) -> Result<Foreign,
     if eos as usize >= bytes_of.len() {
         return Err(format!("its end token {eos} is outside the vocabulary of {}", bytes_of.len()));
     }
-    Ok(Foreign { bytes_of, eos, pad: pad.unwrap_or(eos) })
+    let pad = pad.unwrap_or(eos);
+    let config = config(dir, inner, eos, pad)?;
+    Ok(Foreign { bytes_of, eos, pad, config })
 }
+
+/// The tokenizer's configuration. It names the end and padding tokens, even if only the model's did: the tokenizer must
+/// say the same without the model.
+fn config(dir: &Path, inner: &tokenizers::Tokenizer, eos: u32, pad: u32) -> Result<Value, String> {
+    let mut config = json(dir, CONFIG)?.unwrap_or_else(|| json!({}));
+    let fields = config.as_object_mut().ok_or_else(|| format!("{CONFIG} is not an object"))?;
+    for (name, id) in [("eos_token", eos), ("pad_token", pad)] {
+        if fields.get(name).is_none_or(Value::is_null) {
+            let token = inner.id_to_token(id).ok_or_else(|| format!("it has no token {id}"))?;
+            fields.insert(name.to_owned(), json!(token));
+        }
+    }
+    Ok(config)
+}
+
+const CONFIG: &str = "tokenizer_config.json";
 
 /// Ids beyond any model's vocabulary: a damaged file must not ask for the memory of such a list.
 const ID_MAX: u32 = 1 << 24;
@@ -59,7 +79,7 @@ fn bytes_of(inner: &tokenizers::Tokenizer) -> Result<Vec<Vec<u8>>, String> {
 /// The id of the end or padding token. The tokenizer's own word for it comes first: published models name ids in
 /// `config.json` that are outside of their vocabulary.
 fn special(dir: &Path, inner: &tokenizers::Tokenizer, name: &str) -> Result<Option<u32>, String> {
-    let token = json(dir, "tokenizer_config.json")?.map(|config| config[format!("{name}_token")].clone());
+    let token = json(dir, CONFIG)?.map(|config| config[format!("{name}_token")].clone());
     let text = token.as_ref().and_then(|token| token.as_str().or(token["content"].as_str()));
     if let Some(text) = text {
         let id = inner.token_to_id(text);

@@ -34,8 +34,8 @@ pub struct Tokenizer {
     bytes_of: Vec<Vec<u8>>,
     eos: u32,
     pad: u32,
-    /// Whether it is of [`Tokenizer::train`]'s pipeline; the three below are empty if not.
-    own: bool,
+    /// `tokenizer_config.json` of another maker; none for [`Tokenizer::train`]'s pipeline. With it the three below are empty.
+    foreign: Option<serde_json::Value>,
     /// Words that encode to one token, by their bytes. Only looked up, never iterated.
     word: HashMap<Box<[u8]>, u32>,
     /// Rank and result of each merge. Only looked up, never iterated.
@@ -94,8 +94,8 @@ impl Tokenizer {
     }
 
     /// As [`Tokenizer::open`], and also the tokenizer of a published model: any byte-level BPE, encoded by the
-    /// `tokenizers` crate, with the end and padding tokens that its folder names. Good for asking such a model;
-    /// it is not written again.
+    /// `tokenizers` crate, with the end and padding tokens that its folder names. [`Tokenizer::save`] writes its files as
+    /// they are.
     ///
     /// # Errors
     /// If a file is missing or damaged, the tokenizer is not byte-level, or no end token is named.
@@ -106,9 +106,9 @@ impl Tokenizer {
             return Self::from_file(contents).map_err(unfit);
         }
         let inner = tokenizers::Tokenizer::from_bytes(&text).map_err(|e| unfit(e.to_string()))?;
-        let foreign::Foreign { bytes_of, eos, pad } = foreign::read(dir, &inner).map_err(unfit)?;
+        let foreign::Foreign { bytes_of, eos, pad, config } = foreign::read(dir, &inner).map_err(unfit)?;
         let (word, merge, byte_id) = (HashMap::new(), HashMap::new(), [0; 256]);
-        Ok(Tokenizer { inner, text, bytes_of, eos, pad, own: false, word, merge, byte_id })
+        Ok(Tokenizer { inner, text, bytes_of, eos, pad, foreign: Some(config), word, merge, byte_id })
     }
 
     fn read(dir: &Path) -> Result<(PathBuf, String), TokenizerError> {
@@ -122,21 +122,17 @@ impl Tokenizer {
     /// Writes `tokenizer.json` and `tokenizer_config.json`; two equal tokenizers write equal bytes.
     ///
     /// # Errors
-    /// If a file cannot be written (none is then left half-written), or the tokenizer is another maker's.
+    /// If a file cannot be written; none is then left half-written.
     pub fn save(&self, dir: &Path) -> Result<(), TokenizerError> {
         self.save_for(dir, CONTEXT)
     }
 
-    /// As [`Tokenizer::save`], naming the model's context length in tokens.
+    /// As [`Tokenizer::save`], naming the model's context length in tokens. (Another maker's configuration says it itself.)
     ///
     /// # Errors
     /// As [`Tokenizer::save`].
     pub fn save_for(&self, dir: &Path, context: usize) -> Result<(), TokenizerError> {
-        if !self.own {
-            let reason = "another maker's tokenizer is not written again".to_owned();
-            return Err(TokenizerError::Unfit { path: dir.join(file::TOKENIZER), reason });
-        }
-        file::write(dir, &self.text, context)
+        file::write(dir, &self.text, self.foreign.clone(), context)
     }
 
     fn from_contents(contents: Contents) -> Self {
@@ -162,7 +158,8 @@ impl Tokenizer {
             }
         }
         let (eos, pad, word) = (EOS_ID, PAD_ID, HashMap::new());
-        let mut tokenizer = Tokenizer { inner, text, bytes_of, eos, pad, own: true, word, merge, byte_id };
+        let mut tokenizer =
+            Tokenizer { inner, text, bytes_of, eos, pad, foreign: None, word, merge, byte_id };
         // A token is the encoding of its own bytes unless an earlier merge takes a part of it away.
         for id in specials().count() as u32..tokenizer.bytes_of.len() as u32 {
             let bytes = tokenizer.bytes_of[id as usize].clone();
@@ -195,7 +192,7 @@ impl Tokenizer {
 
     /// The ids of a text. Specials in the text become their tokens; no end token is added.
     pub fn encode(&self, text: &str) -> Vec<u32> {
-        if !self.own || !text.is_ascii() {
+        if self.foreign.is_some() || !text.is_ascii() {
             return self.inner_encoding(text).get_ids().to_vec();
         }
         let mut ids = Vec::with_capacity(text.len() / 2);
@@ -214,7 +211,7 @@ impl Tokenizer {
     /// The ids of a text, each with the range of bytes it stands for. When a character is spread over
     /// several tokens, each of them has the whole character's range.
     pub fn encode_with_offsets(&self, text: &str) -> Vec<Encoded> {
-        if !self.own || !text.is_ascii() {
+        if self.foreign.is_some() || !text.is_ascii() {
             let encoding = self.inner_encoding(text);
             let ranges = encoding.get_offsets().iter().map(|&(start, end)| start..end);
             return encoding.get_ids().iter().copied().zip(ranges).collect();

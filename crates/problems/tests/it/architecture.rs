@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that its files may use.
-const ROOMS: [(&str, &[&str]); 7] = [
+const ROOMS: [(&str, &[&str]); 8] = [
     ("world", &[]),
     ("judge", &["world"]),
     ("identity", &["world"]),
     ("tell", &["world", "identity"]),
     ("problem", &["world", "identity", "judge", "tell"]),
+    ("responses", &["problem"]),
     ("make", &["world", "identity", "tell", "problem"]),
     ("check", &["world", "identity", "judge", "tell", "problem", "make"]),
 ];

@@ -12,6 +12,7 @@ mod names;
 mod properties;
 mod published;
 mod reference;
+mod responses;
 mod rewards;
 mod solved;
 mod solver;

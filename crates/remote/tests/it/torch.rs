@@ -15,6 +15,7 @@ use tercet_remote::{Launch, Limits, RemoteFactory};
 const VOCAB: u32 = 61;
 
 /// The interpreter, or a word that there is none.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn python() -> Option<String> {
     let python = std::env::var("TERCET_TORCH_PYTHON").ok();
     if python.is_none() {

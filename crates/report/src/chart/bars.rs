@@ -2,25 +2,15 @@
 
 use std::fmt::Write;
 
-use super::frame::{Canvas, Placed, SLOTS, WIDTH, escape, n};
-use super::{Axis, Bars, Scale};
+use super::frame::{Canvas, Placed, WIDTH, escape, n};
+use super::ink::COLOURS;
+use super::{Around, Axis, Bars, Chart, Scale};
 
 const ROW: f64 = 26.0;
 
-pub(super) fn svg(bars: &Bars) -> String {
+pub(super) fn svg(bars: &Bars, around: Around) -> String {
     let mut c = Canvas::new();
-    let mut top = c.title(&bars.title);
-    let entries: Vec<(usize, &str)> =
-        bars.parts.iter().map(|(name, slot)| (slot % SLOTS, name.as_str())).collect();
-    if entries.len() > 1 {
-        top = c.legend(&entries, top, |c, slot, x, y| {
-            c.raw(&format!(
-                r#"<rect class="tc-bar tc-s{slot}" x="{}" y="{}" width="22" height="10"/>"#,
-                n(x + 2.0),
-                n(y - 5.0)
-            ));
-        });
-    }
+    let top = c.head(&bars.title, &Chart::Bars(bars.clone()).keys(), around);
     let longest = bars.bars.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let left = (8.0 + 6.6 * longest as f64).clamp(40.0, 170.0);
     let bottom = top + 6.0 + ROW * bars.bars.len() as f64;
@@ -40,7 +30,7 @@ pub(super) fn svg(bars: &Bars) -> String {
             let (a, b) = (x.at(from), x.at(from + value.value));
             c.raw(&format!(
                 r#"<g class="tc-point"><rect class="tc-bar tc-s{}" x="{}" y="{}" width="{}" height="19"/><title>{}</title></g>"#,
-                slot % SLOTS,
+                slot % COLOURS,
                 n(a),
                 n(y),
                 n(b - a),

@@ -44,9 +44,9 @@ impl Chart {
                 }
             }
             Self::Dots(c) => {
-                for (row, values) in &c.rows {
-                    for ((series, _), value) in c.series.iter().zip(values) {
-                        push(series, row.clone(), *value);
+                for row in &c.rows {
+                    for (series, value) in c.series.iter().zip(&row.values) {
+                        push(series, row.name.clone(), *value);
                     }
                 }
             }

@@ -2,12 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{Axis, Scale};
+use super::legend::{Key, SIGN};
+use super::{Around, Axis, Scale};
 
 /// Width of every chart in drawing units; the page scales it.
 pub(super) const WIDTH: f64 = 420.0;
-/// How many different colours, dashes and markers there are.
-pub(super) const SLOTS: usize = 12;
 /// Average width of a character at the legend's size.
 const CHARACTER: f64 = 6.3;
 
@@ -84,30 +83,33 @@ impl Canvas {
         self.raw(&format!("<title>{}</title></g>", escape(name)));
     }
 
-    /// The title at the top; returns where the next thing may start.
-    pub(super) fn title(&mut self, title: &str) -> f64 {
+    /// Title and legend, as far as the drawing holds them; returns where the next thing may start.
+    pub(super) fn head(&mut self, title: &str, keys: &[Key], around: Around) -> f64 {
+        if around == Around::NotEvenTitle {
+            return 2.0;
+        }
         self.text("tc-title", "start", 4.0, 16.0, title);
-        24.0
+        if around == Around::Legend && !keys.is_empty() { self.legend(keys, 24.0) } else { 24.0 }
     }
 
-    /// Entries in rows, each with a key drawn by `key(canvas, slot, x, y)`; returns where the next thing may start.
-    pub(super) fn legend(
-        &mut self,
-        entries: &[(usize, &str)],
-        top: f64,
-        key: impl Fn(&mut Self, usize, f64, f64),
-    ) -> f64 {
+    /// Entries in rows; returns where the next thing may start.
+    fn legend(&mut self, keys: &[Key], top: f64) -> f64 {
         let (mut x, mut y) = (4.0, top + 12.0);
-        for (slot, name) in entries {
-            let width = 32.0 + CHARACTER * name.chars().count() as f64 + 12.0;
+        for key in keys {
+            let width = SIGN + 14.0 + CHARACTER * key.name.chars().count() as f64;
             if x + width > WIDTH && x > 4.0 {
                 (x, y) = (4.0, y + 17.0);
             }
-            key(self, *slot, x, y - 4.0);
-            self.text("tc-legend", "start", x + 30.0, y, name);
+            key.draw(self, x, y - 4.0);
+            self.text("tc-legend", "start", x + SIGN, y, &key.name);
             x += width;
         }
         y + 8.0
+    }
+
+    /// A sign of a legend that stands beside the drawings.
+    pub(super) fn sign(self) -> String {
+        format!(r#"<svg class="tc tc-key" viewBox="0 0 {SIGN} 14" aria-hidden="true">{}</svg>"#, self.body)
     }
 
     pub(super) fn finish(self, label: &str) -> String {
@@ -120,49 +122,6 @@ impl Canvas {
     }
 }
 
-const SQUARE: [(f64, f64); 4] = [(-3.2, -3.2), (3.2, -3.2), (3.2, 3.2), (-3.2, 3.2)];
-const UP: [(f64, f64); 3] = [(0.0, -4.2), (4.0, 3.0), (-4.0, 3.0)];
-const DOWN: [(f64, f64); 3] = [(0.0, 4.2), (4.0, -3.0), (-4.0, -3.0)];
-const LEFT: [(f64, f64); 3] = [(-4.0, 0.0), (3.0, -4.0), (3.0, 4.0)];
-const DIAMOND: [(f64, f64); 4] = [(0.0, -4.4), (4.4, 0.0), (0.0, 4.4), (-4.4, 0.0)];
-const PLUS: [(f64, f64); 12] = [
-    (-4.0, -1.3),
-    (-1.3, -1.3),
-    (-1.3, -4.0),
-    (1.3, -4.0),
-    (1.3, -1.3),
-    (4.0, -1.3),
-    (4.0, 1.3),
-    (1.3, 1.3),
-    (1.3, 4.0),
-    (-1.3, 4.0),
-    (-1.3, 1.3),
-    (-4.0, 1.3),
-];
-
-/// The marker of a slot, centred at a point: filled in slots 0 to 4, 6 and 7, open in the others.
-pub(super) fn marker(slot: usize, x: f64, y: f64) -> String {
-    let slot = slot % SLOTS;
-    let class = if slot == 5 || slot > 7 { "tc-mark tc-open" } else { "tc-mark" };
-    let points: &[(f64, f64)] = match slot {
-        0 | 5 => {
-            let (r, x, y) = (if slot == 0 { 3.4 } else { 3.2 }, n(x), n(y));
-            return format!(r#"<circle class="{class} tc-s{slot}" cx="{x}" cy="{y}" r="{r}"/>"#);
-        }
-        1 | 8 => &SQUARE,
-        2 | 9 => &UP,
-        3 | 10 => &DIAMOND,
-        4 | 11 => &DOWN,
-        6 => &LEFT,
-        _ => &PLUS,
-    };
-    let mut d = String::new();
-    for (i, (dx, dy)) in points.iter().enumerate() {
-        let _ = write!(d, "{}{} {}", if i == 0 { 'M' } else { 'L' }, n(x + dx), n(y + dy));
-    }
-    format!(r#"<path class="{class} tc-s{slot}" d="{d}Z"/>"#)
-}
-
 /// Where numbers fall between two ends of the drawing.
 pub(super) struct Placed<'a> {
     axis: &'a Axis,
@@ -172,6 +131,13 @@ pub(super) struct Placed<'a> {
     to: f64,
 }
 
+impl Scale {
+    /// Whether only positive numbers lie on it.
+    pub(super) fn is_logarithmic(self) -> bool {
+        matches!(self, Self::Log2 | Self::Log10)
+    }
+}
+
 impl<'a> Placed<'a> {
     /// Lays an axis from `from` to `to`, over its range or that of the data.
     pub(super) fn new(axis: &'a Axis, data: (f64, f64), from: f64, to: f64) -> Self {
@@ -179,13 +145,13 @@ impl<'a> Placed<'a> {
         if !(low.is_finite() && high.is_finite()) {
             (low, high) = (0.0, 1.0);
         }
-        if axis.scale == Scale::Log2 {
+        if axis.scale.is_logarithmic() {
             low = low.max(f64::MIN_POSITIVE);
         }
         if low >= high {
             // A single value stands in the middle.
             (low, high) = match axis.scale {
-                Scale::Log2 => (low / 2.0, low * 2.0),
+                Scale::Log2 | Scale::Log10 => (low / 2.0, low * 2.0),
                 _ => (low - 0.5, low + 0.5),
             };
         }
@@ -194,7 +160,9 @@ impl<'a> Placed<'a> {
 
     pub(super) fn at(&self, v: f64) -> f64 {
         let share = match self.axis.scale {
-            Scale::Log2 => (v.max(self.low).log2() - self.low.log2()) / (self.high.log2() - self.low.log2()),
+            Scale::Log2 | Scale::Log10 => {
+                (v.max(self.low).log2() - self.low.log2()) / (self.high.log2() - self.low.log2())
+            }
             _ => (v - self.low) / (self.high - self.low),
         };
         self.from + (self.to - self.from) * share.clamp(0.0, 1.0)
@@ -212,10 +180,27 @@ impl<'a> Placed<'a> {
                 };
                 (1..64).map(powers).find(|t| t.len() <= most).unwrap_or_default()
             }
+            Scale::Log10 => decades(self.low, self.high, most),
             Scale::Whole => even(self.low, self.high, most, 1.0),
             Scale::Linear => even(self.low, self.high, most, 0.0),
         }
     }
+}
+
+/// The densest of 1-2-5, 1-3 and 1 in every decade that has few enough ticks; evenly spaced ones within part of a decade.
+fn decades(low: f64, high: f64, most: usize) -> Vec<f64> {
+    let of = |steps: &[f64]| -> Vec<f64> {
+        let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
+        let ticks = decades.flat_map(|e| steps.iter().map(move |s| s * 10_f64.powi(e)));
+        ticks.filter(|t| (low..=high).contains(t)).collect()
+    };
+    let found = [&[1.0, 2.0, 5.0][..], &[1.0, 3.0], &[1.0]].map(of);
+    found.into_iter().find(|t| t.len() <= most && t.len() > 1).unwrap_or_else(|| even(low, high, most, 0.0))
+}
+
+/// At most about `most` evenly spaced round numbers.
+pub(crate) fn round_numbers(low: f64, high: f64, most: usize) -> Vec<f64> {
+    even(low, high, most, 0.0)
 }
 
 fn even(low: f64, high: f64, most: usize, smallest: f64) -> Vec<f64> {
@@ -226,38 +211,4 @@ fn even(low: f64, high: f64, most: usize, smallest: f64) -> Vec<f64> {
     let first = (low / step - 1e-9).ceil();
     let count = ((high / step + 1e-9).floor() - first).max(-1.0) as usize;
     (0..=count).map(|i| (first + i as f64) * step).take(most + 2).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::chart::STYLE_SHEET;
-
-    /// The part of the style sheet from a name to the next brace.
-    fn style(name: &str) -> &'static str {
-        let at = STYLE_SHEET.find(name).unwrap_or_else(|| panic!("no {name}")) + name.len();
-        STYLE_SHEET[at..].split('}').next().unwrap_or_default()
-    }
-
-    #[test]
-    fn every_slot_has_a_colour_and_a_dash_or_marker_of_its_own() {
-        let drawn = |slot| marker(slot, 0.0, 0.0).replace(&format!("tc-s{slot}"), "");
-        let markers: BTreeSet<String> = (0..SLOTS).map(drawn).collect();
-        assert_eq!(markers.len(), SLOTS);
-        let mut dashes = BTreeSet::new();
-        for slot in 0..SLOTS {
-            let lines = style(&format!(".tc-s{slot}{{"));
-            assert!(lines.contains(&format!("--c:var(--s{slot})")), "{slot}: {lines}");
-            dashes.insert(lines.split_once("--d:").map(|(_, dash)| dash));
-            assert_eq!(
-                STYLE_SHEET.matches(&format!("--s{slot}:#")).count(),
-                2,
-                "a colour for day and one for night"
-            );
-        }
-        // Two lines are solid, and told apart by their markers.
-        assert_eq!(dashes.len(), SLOTS - 1);
-    }
 }

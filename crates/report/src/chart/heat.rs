@@ -3,15 +3,15 @@
 use std::fmt::Write;
 
 use super::frame::{Canvas, WIDTH, escape, n};
-use super::{Heat, Value, number};
+use super::{Around, Heat, Value, number};
 
 const ROW: f64 = 28.0;
 /// Width of a cell that a number fits into.
 const NUMBER: f64 = 26.0;
 
-pub(super) fn svg(heat: &Heat) -> String {
+pub(super) fn svg(heat: &Heat, around: Around) -> String {
     let mut c = Canvas::new();
-    let top = c.title(&heat.title);
+    let top = c.head(&heat.title, &[], around);
     c.text("tc-label", "start", 4.0, top + 12.0, &heat.label);
     let top = top + 22.0;
     let longest = heat.rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);

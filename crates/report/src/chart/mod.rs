@@ -1,5 +1,6 @@
-//! Charts as data, drawn as SVG that follows the page: its width, its fonts, light or dark. Every series has a
-//! colour, a dash and a marker of its own, so that grey prints read; every point says its numbers on hover.
+//! Charts as data, drawn as SVG that follows the page: its width, its fonts, light or dark. Lines of models are drawn in an
+//! [`Ink`]: colour and shape of the marker mean the arm, dash and filling mean the stage, so that grey prints read. Every
+//! point says its numbers on hover.
 //!
 //! Why not a plotting crate: `docs/decisions/0050-own-charts.md`.
 
@@ -8,11 +9,17 @@ mod csv;
 mod dots;
 mod frame;
 mod heat;
+mod ink;
+mod legend;
 mod numbers;
 mod plot;
 
 pub(crate) use csv::csv;
 pub use frame::escape;
+pub(crate) use frame::round_numbers;
+pub(crate) use ink::HUES;
+pub use ink::Ink;
+pub(crate) use legend::Key;
 pub(crate) use numbers::number;
 
 use crate::stats::Estimate;
@@ -66,6 +73,8 @@ pub enum Scale {
     Linear,
     /// Powers of two evenly.
     Log2,
+    /// Powers of ten evenly.
+    Log10,
     /// Whole numbers, each with a tick.
     Whole,
 }
@@ -75,6 +84,8 @@ pub enum Scale {
 pub enum Format {
     /// A rate as percent.
     Percent,
+    /// A difference of rates in percentage points, with its sign.
+    Points,
     /// Three significant digits, thousands as k, millions as M.
     Number,
 }
@@ -84,12 +95,15 @@ pub enum Format {
 pub struct Series {
     /// Its name in the legend.
     pub name: String,
-    /// Which of the colours, dashes and markers.
-    pub slot: usize,
-    /// Whether points get markers; lines of many points do not.
+    /// How it is drawn.
+    pub ink: Ink,
+    /// Whether each point has a marker; lines of many points have a few on their way.
     pub markers: bool,
     /// The points, from left to right.
     pub points: Vec<PlotPoint>,
+    /// What the points are means of, drawn lightly below the line instead of an area; empty where the points are the
+    /// measurement.
+    pub observed: Vec<(f64, f64)>,
 }
 
 /// A point with its interval.
@@ -142,10 +156,21 @@ pub struct Dots {
     pub format: Format,
     /// The ends of the axis; `None`: from the data.
     pub range: Option<(f64, f64)>,
-    /// Names and markers of the series, in the order of the legend.
-    pub series: Vec<(String, usize)>,
-    /// Name of each row and its numbers, one a series; `None`: not measured.
-    pub rows: Vec<(String, Vec<Option<Value>>)>,
+    /// Names of the series, in the order of the legend: the first has filled markers, the others open ones.
+    pub series: Vec<String>,
+    /// The rows, from top to bottom.
+    pub rows: Vec<DotRow>,
+}
+
+/// A row of [`Dots`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct DotRow {
+    /// Its name.
+    pub name: String,
+    /// Its colour and shape, which are those of an arm.
+    pub hue: usize,
+    /// Its numbers, one a series; `None`: not measured.
+    pub values: Vec<Option<Value>>,
 }
 
 /// A number with its interval.
@@ -181,20 +206,40 @@ impl Chart {
         }
     }
 
-    /// The drawing, to be put into a page that holds [`STYLE_SHEET`].
+    /// The drawing, to be put into a page that holds [`STYLE_SHEET`] and the legend.
     pub fn svg(&self) -> String {
-        match self {
-            Self::Plot(c) => plot::svg(c),
-            Self::Bars(c) => bars::svg(c),
-            Self::Heat(c) => heat::svg(c),
-            Self::Dots(c) => dots::svg(c),
-        }
+        self.drawn(Around::Nothing)
     }
 
-    /// The drawing as a file of its own.
-    pub fn standalone(&self) -> String {
-        standalone(&self.svg())
+    /// As [`Chart::svg`], without its title: it stands beside the drawing.
+    pub fn untitled_svg(&self) -> String {
+        self.drawn(Around::NotEvenTitle)
     }
+
+    /// The drawing as a file of its own, with its legend.
+    pub fn standalone(&self) -> String {
+        standalone(&self.drawn(Around::Legend))
+    }
+
+    fn drawn(&self, around: Around) -> String {
+        match self {
+            Self::Plot(c) => plot::svg(c, around),
+            Self::Bars(c) => bars::svg(c, around),
+            Self::Heat(c) => heat::svg(c, around),
+            Self::Dots(c) => dots::svg(c, around),
+        }
+    }
+}
+
+/// What a drawing holds besides itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Around {
+    /// Title and legend.
+    Legend,
+    /// The title: the page has the legend.
+    Nothing,
+    /// No title either: the page has both.
+    NotEvenTitle,
 }
 
 /// Puts the style sheet into a drawing so that it stands alone.

@@ -14,6 +14,17 @@ impl Format {
     pub fn text(self, v: f64) -> String {
         match self {
             Self::Percent => trim(format!("{:.1}", v * 100.0)) + "%",
+            Self::Points => {
+                let size = trim(format!("{:.1}", v.abs() * 100.0));
+                let sign = if size == "0" {
+                    ""
+                } else if v < 0.0 {
+                    "−"
+                } else {
+                    "+"
+                };
+                format!("{sign}{size}")
+            }
             Self::Number => number(v),
         }
     }
@@ -63,5 +74,6 @@ mod tests {
         );
         assert_eq!(Format::Percent.text(0.4125), "41.2%");
         assert_eq!(Format::Percent.text(1.0), "100%");
+        assert_eq!([0.031, -0.2, -0.0001].map(|v| Format::Points.text(v)), ["+3.1", "−20", "0"]);
     }
 }

@@ -7,8 +7,8 @@ mod layout;
 mod svg;
 mod text;
 
-pub(crate) use svg::inline;
 pub use svg::svg;
+pub(crate) use svg::{Judged, inline};
 pub use text::text;
 
 /// A graph to draw. Every node comes after its parents.

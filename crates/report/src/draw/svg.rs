@@ -12,9 +12,14 @@ const PAD: f64 = 6.0;
 /// Characters that fit a node's width.
 const LINE: usize = 17;
 
-/// The graph as SVG, for a page that holds the drawings' style sheet; `marks` holds one mark for each
-/// node that was judged, by node index, and colours them.
-pub(crate) fn inline(dag: &Dag, marks: Option<&[Option<Mark>]>) -> String {
+/// How a solution fared at a node, and the value that it wrote where that is wrong.
+pub(crate) struct Judged {
+    pub(crate) mark: Mark,
+    pub(crate) wrote: Option<String>,
+}
+
+/// The graph as SVG, for a page that holds the drawings' style sheet; `judged` holds what became of each node, by index.
+pub(crate) fn inline(dag: &Dag, judged: &[Judged]) -> String {
     let l = layout(dag);
     let at = |i: usize| (PAD + l.at_N[i].0 * CELL.0, PAD + l.at_N[i].1 * CELL.1);
     let (width, height) = (2.0 * PAD + l.size.0 * CELL.0, 2.0 * PAD + l.size.1 * CELL.1);
@@ -40,8 +45,7 @@ pub(crate) fn inline(dag: &Dag, marks: Option<&[Option<Mark>]>) -> String {
         debug_assert!(parent < child, "parents come first");
     }
     for (i, node) in dag.nodes.iter().enumerate() {
-        let mark = marks.and_then(|m| m.get(i).copied().flatten());
-        body.push_str(&drawn(node, at(i), mark));
+        body.push_str(&drawn(node, at(i), judged.get(i)));
     }
     format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" class="tc tg" viewBox="0 0 {width:.0} {height:.0}" style="max-width:{width:.0}px;min-width:{:.0}px" role="img" aria-label="{}">{body}</svg>"#,
@@ -52,17 +56,18 @@ pub(crate) fn inline(dag: &Dag, marks: Option<&[Option<Mark>]>) -> String {
 
 /// The graph as an SVG file of its own.
 pub fn svg(dag: &Dag) -> String {
-    standalone(&inline(dag, None))
+    standalone(&inline(dag, &[]))
 }
 
-fn drawn(node: &Node, (x, y): (f64, f64), mark: Option<Mark>) -> String {
+fn drawn(node: &Node, (x, y): (f64, f64), judged: Option<&Judged>) -> String {
     let role = match node.role {
         Role::Needed => "",
         Role::Asked => " tg-asked",
         Role::Told => " tg-told",
         Role::Distractor => " tg-off",
     };
-    let (class, sign) = match mark {
+    let wrote = judged.and_then(|j| j.wrote.as_deref());
+    let (class, sign) = match judged.map(|j| j.mark) {
         None => ("", ""),
         Some(Mark::Correct) => (" tg-right", "✓"),
         Some(Mark::Wrong) => (" tg-wrong", "✗"),
@@ -73,6 +78,9 @@ fn drawn(node: &Node, (x, y): (f64, f64), mark: Option<Mark>) -> String {
         let _ = write!(says, " = {}", node.formula);
     }
     let _ = write!(says, " = {}", node.value);
+    if let Some(wrote) = wrote {
+        let _ = write!(says, "; the model wrote {wrote}");
+    }
     let note = node.role.note();
     if !note.is_empty() {
         let _ = write!(says, " ({note})");
@@ -95,7 +103,11 @@ fn drawn(node: &Node, (x, y): (f64, f64), mark: Option<Mark>) -> String {
             escape(line)
         );
     }
-    let value = if node.role == Role::Asked { format!("{} ?", node.value) } else { node.value.clone() };
+    let value = match wrote {
+        Some(wrote) => format!("{}, wrote {}", node.value, short(wrote)),
+        None if node.role == Role::Asked => format!("{} ?", node.value),
+        None => node.value.clone(),
+    };
     let _ = write!(
         out,
         r#"<text class="tg-value" text-anchor="middle" x="{x:.1}" y="{:.1}">{}</text>"#,
@@ -111,6 +123,15 @@ fn drawn(node: &Node, (x, y): (f64, f64), mark: Option<Mark>) -> String {
         );
     }
     out + "</g>"
+}
+
+/// What fits beside the true value.
+fn short(wrote: &str) -> String {
+    const ROOM: usize = 7;
+    if wrote.chars().count() <= ROOM {
+        return wrote.to_owned();
+    }
+    wrote.chars().take(ROOM - 1).chain(['…']).collect()
 }
 
 /// A name in at most two lines.

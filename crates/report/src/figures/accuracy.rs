@@ -4,48 +4,47 @@ use std::collections::BTreeSet;
 
 use runs::Metric;
 
-use super::{Figure, PARTS, by_band, panels_of, plain, rate};
-use crate::chart::{Axis, Chart, Dots, Format, Heat, Plot, PlotPoint, Scale, Series, Value};
-use crate::measure::{Measure, Model, Slice};
+use super::ink::{hue, ink};
+use super::{Figure, by_band, panels_of, plain, rate};
+use crate::chart::{Axis, Chart, DotRow, Dots, Format, Heat, Plot, PlotPoint, Scale, Series, Value};
+use crate::measure::{Factor, Measure, Model, Slice};
 use crate::words;
 
 pub(super) fn pass_at_k(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
     Figure::new(
         &format!("pass-at-k{suffix}"),
         "pass@k by band, after each stage",
-        "Chance that at least one of k samples is correct in its answer and in every step. Bands are 95% intervals (bootstrap by problem).",
-        pass_panels(measure, suite, None),
+        "Chance that at least one of k samples is correct in its answer and in every step. Areas are 95% intervals (bootstrap by problem).",
+        pass_panels(measure, suite, "", &Slice::default()),
     )
 }
 
-pub(super) fn by_context(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
-    let contexts = measure.contexts(suite);
-    if contexts.len() < 2 {
-        return None;
-    }
+pub(super) fn pass_at_k_by(measure: &Measure, suite: &str, suffix: &str, factor: &Factor) -> Option<Figure> {
+    let panels = factor.levels.iter().flat_map(|(level, slice)| pass_panels(measure, suite, level, slice));
     Figure::new(
-        &format!("pass-at-k-by-context{suffix}"),
-        "pass@k by context",
-        "The same for each context alone.",
-        contexts.iter().flat_map(|c| pass_panels(measure, suite, Some(c))).collect(),
+        &format!("pass-at-k-by-{}{suffix}", factor.name),
+        &format!("pass@k by {}", factor.name),
+        &format!("pass@k of each {} alone. Areas are 95% intervals.", factor.name),
+        panels.collect(),
     )
 }
 
-fn pass_panels(measure: &Measure, suite: &str, context: Option<&String>) -> Vec<Chart> {
+/// A panel for each band of one level of a factor.
+fn pass_panels(measure: &Measure, suite: &str, level: &str, of: &Slice) -> Vec<Chart> {
     let ks = measure.ks(suite);
     let mut panels = Vec::new();
     for (models, part) in panels_of(measure) {
         for band in &measure.folder.manifest.bands {
-            let slice = Slice { context: context.cloned(), ..Slice::ops(band.from, band.to) };
-            let series = each_model(&models, |model| {
+            let slice = Slice { ops: Slice::ops(band.from, band.to).ops, ..of.clone() };
+            let series = each_model(measure, &models, |model| {
                 let point = |&k: &u32| {
                     let e = measure.mean(model, suite, &slice, Metric::PassAt(k))?;
                     Some(PlotPoint { x: f64::from(k), y: e.value, interval: Some((e.low, e.high)) })
                 };
                 ks.iter().filter_map(point).collect()
             });
-            let skin = context.map_or_else(String::new, |c| format!("{c}, "));
-            let title = format!("{skin}{}{part}", words::band_name(&band.name, (band.from, band.to)));
+            let title = format!("{}{part}", words::band_name(&band.name, (band.from, band.to)));
+            let title = labelled(level, title);
             if !series.is_empty() {
                 panels.push(Chart::Plot(Plot {
                     title,
@@ -59,6 +58,10 @@ fn pass_panels(measure: &Measure, suite: &str, context: Option<&String>) -> Vec<
     panels
 }
 
+fn labelled(level: &str, title: String) -> String {
+    if level.is_empty() { title } else { format!("{level}, {title}") }
+}
+
 /// The last model of every arm side by side; nothing for a run of one arm.
 pub(super) fn arms(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
     let last = measure.last_models();
@@ -68,10 +71,14 @@ pub(super) fn arms(measure: &Measure, suite: &str, suffix: &str) -> Option<Figur
     let metrics = [Metric::PassAt(1), Metric::PassAt(measure.most(suite))];
     let panel = |title: String, slice: &Slice| {
         let value = |model: &Model, metric| measure.mean(model, suite, slice, metric).map(Value::from);
-        let row = |model: &&Model| (model.label.clone(), metrics.map(|m| value(model, m)).to_vec());
-        let rows: Vec<_> = last.iter().map(row).collect();
-        rows.iter().any(|(_, v)| v.iter().any(Option::is_some)).then(|| {
-            let series = metrics.iter().map(|m| m.name()).zip([2, 1]).collect();
+        let row = |model: &&Model| DotRow {
+            name: model.label.clone(),
+            hue: hue(measure, model),
+            values: metrics.map(|m| value(model, m)).to_vec(),
+        };
+        let rows: Vec<DotRow> = last.iter().map(row).collect();
+        rows.iter().any(|row| row.values.iter().any(Option::is_some)).then(|| {
+            let series = metrics.iter().map(|metric| metric.name()).collect();
             let (label, format, range) = ("share of problems".into(), Format::Percent, Some((0.0, 1.0)));
             Chart::Dots(Dots { title, label, format, range, series, rows })
         })
@@ -79,7 +86,7 @@ pub(super) fn arms(measure: &Measure, suite: &str, suffix: &str) -> Option<Figur
     Figure::new(
         &format!("arms{suffix}"),
         "The arms side by side",
-        "The last model of every arm, with 95% intervals. Overlapping intervals do not show whether two arms differ; their paired difference does.",
+        "The last model of every arm, with 95% intervals. Overlapping intervals do not show whether two arms differ: their paired differences are the next figure.",
         by_band(measure, panel),
     )
 }
@@ -91,41 +98,46 @@ pub(super) fn by_op(measure: &Measure, suite: &str, suffix: &str) -> Option<Figu
     Figure::new(
         &format!("by-op{suffix}"),
         "Accuracy by difficulty",
-        "The same models by number of operations. A correct answer counts whatever the steps are. Process accuracy is the share of quantities that a solution computes correctly. Bands are 95% intervals.",
-        metrics.flat_map(|m| op_panels(measure, suite, None, m)).collect(),
+        "The same models by number of operations (op). “Correct” counts correct answers, whatever the steps are. Process accuracy is the share of quantities that a solution computes correctly. Areas are 95% intervals.",
+        metrics.flat_map(|m| op_panels(measure, suite, "", &Slice::default(), m)).collect(),
     )
 }
 
-pub(super) fn by_context_and_op(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
-    let contexts = measure.contexts(suite);
-    if contexts.len() < 2 {
-        return None;
-    }
-    let most = Metric::PassAt(measure.most(suite));
-    let panels = contexts.iter().flat_map(|c| [(c, Metric::PassAt(1)), (c, most)]);
+pub(super) fn by_op_and(measure: &Measure, suite: &str, suffix: &str, factor: &Factor) -> Option<Figure> {
+    let most = measure.most(suite);
+    let metrics = [Metric::PassAt(1), Metric::PassAt(most)];
+    let metrics = || metrics.into_iter().filter(|m| *m != Metric::PassAt(most) || most > 1);
+    let level = |(name, slice): &(String, Slice)| -> Vec<Chart> {
+        metrics().flat_map(|m| op_panels(measure, suite, name, slice, m)).collect()
+    };
+    let about = match factor.name {
+        "context" => "What was learned in one context and what transfers to another.",
+        _ => {
+            "Forward problems ask for the last quantity. Reverse problems give it and ask for an earlier one."
+        }
+    };
     Figure::new(
-        &format!("by-op-by-context{suffix}"),
-        "Accuracy by difficulty and context",
-        "What was learned in one context and what transfers to another. Bands are 95% intervals.",
-        panels.flat_map(|(context, m)| op_panels(measure, suite, Some(context), m)).collect(),
+        &format!("by-op-by-{}{suffix}", factor.name),
+        &format!("Accuracy by difficulty and {}", factor.name),
+        &format!("{about} Areas are 95% intervals."),
+        factor.levels.iter().flat_map(level).collect(),
     )
 }
 
-fn op_panels(measure: &Measure, suite: &str, context: Option<&String>, metric: Metric) -> Vec<Chart> {
+fn op_panels(measure: &Measure, suite: &str, level: &str, of: &Slice, metric: Metric) -> Vec<Chart> {
     let ops = ops(measure, suite);
     let (Some(first), Some(last)) = (ops.first(), ops.last()) else { return Vec::new() };
     let mut panels = Vec::new();
     for (models, part) in panels_of(measure) {
-        let series = each_model(&models, |model| {
+        let series = each_model(measure, &models, |model| {
             let point = |&op: &u32| {
-                let slice = Slice { context: context.cloned(), ..Slice::ops(op, op) };
+                let slice = Slice { ops: Slice::ops(op, op).ops, ..of.clone() };
                 let e = measure.mean(model, suite, &slice, metric)?;
                 Some(PlotPoint { x: f64::from(op), y: e.value, interval: Some((e.low, e.high)) })
             };
             ops.iter().filter_map(point).collect()
         });
-        let skin = context.map_or_else(String::new, |c| format!("{c}, "));
-        let title = format!("{skin}{}{part}", metric.name());
+        let title = labelled(level, format!("{}{part}", metric.name()));
         let x = Axis { range: Some((f64::from(*first), f64::from(*last))), ..plain("op", Scale::Whole) };
         let y = if metric.is_rate() { rate("share") } else { plain("nats per token", Scale::Linear) };
         if !series.is_empty() {
@@ -142,50 +154,48 @@ fn ops(measure: &Measure, suite: &str) -> Vec<u32> {
 }
 
 /// One line for each model that has points.
-fn each_model(models: &[&Model], points: impl Fn(&Model) -> Vec<PlotPoint>) -> Vec<Series> {
-    let line = |(slot, model): (usize, &&Model)| {
+fn each_model(
+    measure: &Measure,
+    models: &[&Model],
+    points: impl Fn(&Model) -> Vec<PlotPoint>,
+) -> Vec<Series> {
+    let line = |model: &&Model| {
         let points = points(model);
-        (!points.is_empty()).then(|| Series { name: model.label.clone(), slot, markers: true, points })
+        (!points.is_empty()).then(|| Series {
+            name: model.label.clone(),
+            ink: ink(measure, model),
+            markers: true,
+            points,
+            observed: Vec::new(),
+        })
     };
-    models.iter().enumerate().filter_map(line).collect()
+    models.iter().filter_map(line).collect()
 }
 
-/// How a model's bands fill while it is trained, where its milestones were evaluated.
+/// How the bands fill while the models are trained, where their milestones were evaluated.
 pub(super) fn ladder(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure> {
-    let most = measure.most(suite);
-    let mut panels = Vec::new();
-    for model in &measure.models {
-        for metric in [Metric::PassAt(1), Metric::PassAt(most)] {
-            let mut series = Vec::new();
-            for (slot, band) in measure.folder.manifest.bands.iter().enumerate() {
-                let found = measure.milestones(model, suite, &Slice::ops(band.from, band.to), metric);
-                let point = |(step, e): &(u64, crate::stats::Estimate)| PlotPoint {
-                    x: *step as f64,
-                    y: e.value,
-                    interval: Some((e.low, e.high)),
-                };
-                let points: Vec<PlotPoint> = found.iter().map(point).collect();
-                if !points.is_empty() {
-                    let name = words::band_name(&band.name, (band.from, band.to));
-                    series.push(Series { name, slot: PARTS[slot % PARTS.len()], markers: true, points });
-                }
-            }
-            if !series.is_empty() {
-                let title = format!("{}: {}", model.label, metric.name());
-                panels.push(Chart::Plot(Plot {
-                    title,
-                    x: plain("step", Scale::Whole),
-                    y: rate(&metric.name()),
-                    series,
-                }));
-            }
-        }
-    }
+    let models: Vec<&Model> = measure.models.iter().collect();
+    let panel = |title: String, slice: &Slice, metric: Metric| {
+        let series = each_model(measure, &models, |model| {
+            let found = measure.milestones(model, suite, slice, metric);
+            let found = if found.len() > 1 { found } else { Vec::new() };
+            let point = |(step, e): (u64, crate::stats::Estimate)| PlotPoint {
+                x: step as f64,
+                y: e.value,
+                interval: Some((e.low, e.high)),
+            };
+            found.into_iter().map(point).collect()
+        });
+        let (title, x, y) = (format!("{title}, {metric}"), plain("step", Scale::Whole), rate(&metric.name()));
+        (!series.is_empty()).then_some(Chart::Plot(Plot { title, x, y, series }))
+    };
+    let metrics = [Metric::PassAt(1), Metric::PassAt(measure.most(suite))];
+    let panels = metrics.map(|metric| by_band(measure, |title, slice| panel(title, slice, metric)));
     Figure::new(
         &format!("ladder{suffix}"),
-        "The ladder during training",
-        "How the bands fill while a stage is trained. Bands are 95% intervals.",
-        panels,
+        "The bands during training",
+        "How each band fills while a stage is trained. Areas are 95% intervals.",
+        panels.into_iter().flatten().collect(),
     )
 }
 
@@ -210,7 +220,7 @@ pub(super) fn nll(measure: &Measure, suite: &str, suffix: &str) -> Option<Figure
     if !heat.rows.is_empty() {
         panels.push(Chart::Heat(heat));
     }
-    panels.extend(op_panels(measure, suite, None, Metric::GoldNll));
+    panels.extend(op_panels(measure, suite, "", &Slice::default(), Metric::GoldNll));
     Figure::new(
         &format!("nll{suffix}"),
         "Likelihood of the gold solutions",

@@ -1,8 +1,11 @@
 //! The figures of a run. Each is a set of panels with one caption, one CSV file and one SVG file a panel.
 
 mod accuracy;
+mod differences;
+pub(crate) mod ink;
 mod novelty;
 mod outcomes;
+mod smooth;
 mod split;
 mod training;
 
@@ -12,9 +15,9 @@ use std::path::{Path, PathBuf};
 
 use runs::records::{Band, StageKind};
 
-use crate::chart::{self, Axis, Chart, Format, Scale};
+use crate::chart::{self, Axis, Chart, Format, Key, Scale};
 use crate::error::ReportError;
-use crate::measure::{Measure, Model, Slice};
+use crate::measure::{Factor, Measure, Model, Slice};
 use crate::words;
 use runs::{error::failed, files};
 
@@ -41,6 +44,17 @@ impl Figure {
         chart::csv(&header, self.panels.iter().flat_map(Chart::csv_rows))
     }
 
+    /// What the lines, dots and bars of all its panels are, each once.
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        let mut keys: Vec<Key> = Vec::new();
+        for key in self.panels.iter().flat_map(Chart::keys) {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        keys
+    }
+
     /// Names of the files that its panels are drawn into.
     pub fn drawings(&self) -> Vec<String> {
         let number = |i: usize| if self.panels.len() > 1 { format!("-{}", i + 1) } else { String::new() };
@@ -57,15 +71,17 @@ impl Figure {
     }
 }
 
-/// All figures that the run has data for.
+/// All figures that the run has data for; arms are compared with the last model of the arm `base`, or of the first arm.
 ///
 /// # Errors
 /// If a suite's problems cannot be read.
-pub fn figures(measure: &Measure) -> Result<Vec<Figure>, ReportError> {
-    let mut figures = of_evaluation(measure);
+pub fn figures(measure: &Measure, base: Option<&str>) -> Result<Vec<Figure>, ReportError> {
+    let mut figures = of_evaluation(measure, base);
     for (suite, suffix) in suites(measure) {
-        figures.extend(accuracy::by_context(measure, &suite, &suffix));
-        figures.extend(accuracy::by_context_and_op(measure, &suite, &suffix));
+        for factor in Factor::of(measure, &suite) {
+            figures.extend(accuracy::pass_at_k_by(measure, &suite, &suffix, &factor));
+            figures.extend(accuracy::by_op_and(measure, &suite, &suffix, &factor));
+        }
         figures.extend(novelty::shapes(measure, &suite, &suffix)?);
         figures.extend(novelty::sharpened(measure, &suite, &suffix));
     }
@@ -81,10 +97,11 @@ pub fn figures(measure: &Measure) -> Result<Vec<Figure>, ReportError> {
 }
 
 /// The figures that show first how good the models are.
-pub fn of_evaluation(measure: &Measure) -> Vec<Figure> {
+pub fn of_evaluation(measure: &Measure, base: Option<&str>) -> Vec<Figure> {
     let mut figures = Vec::new();
     for (suite, suffix) in suites(measure) {
         figures.extend(accuracy::arms(measure, &suite, &suffix));
+        figures.extend(differences::differences(measure, &suite, &suffix, base));
         figures.extend(accuracy::pass_at_k(measure, &suite, &suffix));
         figures.extend(accuracy::by_op(measure, &suite, &suffix));
         figures.extend(split::split(measure, &suite, &suffix));
@@ -99,7 +116,7 @@ pub fn of_training(measure: &Measure) -> Vec<Figure> {
     figures.extend(training::curves(
         measure,
         ("reward", "Reward"),
-        "Mean reward of the rollouts at each step of reinforcement learning.",
+        "Mean reward of the rollouts at each step of RL.",
         &[("critic/rewards/mean", "reward")],
         |kind| kind == StageKind::Rl,
     ));
@@ -107,7 +124,7 @@ pub fn of_training(measure: &Measure) -> Vec<Figure> {
     figures.extend(training::curriculum(measure));
     figures.extend(training::curves(
         measure,
-        ("signals", "Reinforcement learning, other signals"),
+        ("signals", "RL, other signals"),
         "Share of rollouts that are correct, and with a correct answer by a wrong process; their length; the entropy of the policy and its distance from where it started.",
         &training::SIGNALS,
         |kind| kind == StageKind::Rl,
@@ -169,7 +186,7 @@ pub fn export(run_dir: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>, Report
 }
 
 /// Lines that one panel can hold and still be told apart.
-const LINES_MAX: usize = 8;
+const LINES_MAX: usize = 12;
 
 /// The models for a set of panels, at most [`LINES_MAX`] in each, with what a panel's title says of it. Where
 /// there are more, those between the first and the last of every arm are left out, and the last ones are

@@ -6,8 +6,9 @@ use runs::records::EvalRow;
 use problems::Problem;
 use problems::topology::{Shapes, Topology};
 
+use super::ink::hue;
 use super::{Figure, PARTS};
-use crate::chart::{Bars, Chart, Dots, Format, Value};
+use crate::chart::{Bars, Chart, DotRow, Dots, Format, Value};
 use crate::error::ReportError;
 use crate::measure::{Measure, Model, Slice};
 
@@ -34,18 +35,20 @@ pub(super) fn sharpened(measure: &Measure, suite: &str, suffix: &str) -> Option<
                 measure.estimate(&values).map(Value::from)
             };
             let after = [Metric::PassAt(1), Metric::PassAt(most)].map(|metric| value(model, metric));
-            let values = [value(parent, Metric::PassAt(1)), after[0], after[1]];
-            (count > 0).then(|| (format!("{name} ({count})"), values.to_vec()))
+            let values = [after[0], after[1], value(parent, Metric::PassAt(1))];
+            let name = format!("{name} ({count})");
+            (count > 0).then(|| DotRow { name, hue: hue(measure, model), values: values.to_vec() })
         };
         let rows: Vec<_> = EASE.into_iter().filter_map(row).collect();
-        let names = ["before: pass@1".to_owned(), "after: pass@1".to_owned(), format!("after: pass@{most}")];
+        let series =
+            vec!["pass@1 after".to_owned(), format!("pass@{most} after"), "pass@1 before".to_owned()];
         (!rows.is_empty()).then(|| {
             Chart::Dots(Dots {
                 title: format!("{} after {}", model.label, parent.label),
                 label: "share of samples or problems".into(),
                 format: Format::Percent,
                 range: Some((0.0, 1.0)),
-                series: names.into_iter().zip([0, 2, 1]).collect(),
+                series,
                 rows,
             })
         })
@@ -74,6 +77,9 @@ pub(super) fn shapes(measure: &Measure, suite: &str, suffix: &str) -> Result<Opt
         return Ok(None);
     }
     let problems: Vec<Problem> = measure.folder.problems(suite)?;
+    if problems.is_empty() {
+        return Ok(None);
+    }
     let mut panels = Vec::new();
     for context in &contexts {
         let others = problems.iter().filter(|p| p.cell.context != *context);

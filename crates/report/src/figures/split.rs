@@ -4,7 +4,7 @@ use runs::Metric;
 use runs::records::StageKind;
 
 use super::{Figure, by_band, rate};
-use crate::chart::{Axis, Chart, Format, Plot, PlotPoint, Scale, Series, number};
+use crate::chart::{Axis, Chart, Format, Ink, Plot, PlotPoint, Scale, Series, number};
 use crate::measure::{Measure, Model, Slice};
 
 /// Budgets closer than this share are one line.
@@ -27,7 +27,7 @@ pub(super) fn split(measure: &Measure, suite: &str, suffix: &str) -> Option<Figu
         return None;
     }
     let panel = |title: String, slice: &Slice, metric: Metric| {
-        let line = |(slot, arms): (usize, &Vec<Arm>)| {
+        let line = |(dash, arms): (usize, &Vec<Arm>)| {
             let point = |arm: &Arm| {
                 let e = measure.mean(arm.model, suite, slice, metric)?;
                 Some(PlotPoint { x: arm.share, y: e.value, interval: Some((e.low, e.high)) })
@@ -35,11 +35,12 @@ pub(super) fn split(measure: &Measure, suite: &str, suffix: &str) -> Option<Figu
             let points: Vec<PlotPoint> = arms.iter().filter_map(point).collect();
             let budget = arms.iter().map(|arm| arm.budget).sum::<f64>() / arms.len() as f64;
             let name = format!("{} tokens", number(budget));
-            (!points.is_empty()).then_some(Series { name, slot, markers: true, points })
+            let ink = Ink { hue: 0, dash };
+            (!points.is_empty()).then_some(Series { name, ink, markers: true, points, observed: Vec::new() })
         };
         let series: Vec<Series> = lines.iter().enumerate().filter_map(line).collect();
         let x = Axis {
-            label: "share of the budget for reinforcement learning (β)".into(),
+            label: "share of the budget for RL (β)".into(),
             scale: Scale::Linear,
             format: Format::Percent,
             range: Some((0.0, 1.0)),
@@ -52,7 +53,7 @@ pub(super) fn split(measure: &Measure, suite: &str, suffix: &str) -> Option<Figu
     Figure::new(
         &format!("split{suffix}"),
         "How the budget was split",
-        "What comes of dividing the same number of token equivalents (the paper's count) between mid-training and reinforcement learning. The shares and budgets are those that were spent. Bands are 95% intervals.",
+        "What comes of dividing the same number of token equivalents (the paper's count) between mid-training and RL. The shares and budgets are those that were spent. Areas are 95% intervals.",
         panels.into_iter().flatten().collect(),
     )
 }

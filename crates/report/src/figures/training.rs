@@ -4,22 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use runs::records::{Band, MetricsRow, StageKind};
 
+use super::ink::ink;
+use super::smooth::smoothed;
 use super::{Figure, LINES_MAX, PARTS, plain, rate};
-use crate::chart::{Bars, Chart, Format, Plot, PlotPoint, Scale, Series, Value};
+use crate::chart::{Bars, Chart, Format, Ink, Plot, Scale, Series, Value};
 use crate::measure::{Measure, Model};
 use crate::words;
 use runs::Stage;
 
-/// Lines of more points than this are drawn as means of neighbours.
-const POINTS_MAX: usize = 120;
+/// Said under lines that may be smoothed.
+const SMOOTHED: &str = "Points are single steps. The line is a running mean over about a fortieth of the steps, and of several seeds their mean.";
 
-/// Lines of more points than this are drawn without markers.
+/// Lines of more points than this are drawn without a marker at each.
 const MARKERS_MAX: usize = 30;
 
-/// Said under lines that may be thinned.
-const THINNED: &str = "Lines of more than 120 steps show means of neighbouring steps, and lines of several seeds their mean; the band reaches from the smallest to the largest of what was averaged.";
-
-/// What else is drawn of reinforcement learning.
+/// What else is drawn of RL.
 pub(super) const SIGNALS: [(&str, &str); 5] = [
     ("verified/mean", "correct in every step"),
     ("verified/right_answer_wrong_process", "correct answer, wrong process"),
@@ -47,92 +46,89 @@ pub(super) fn curves(
     for stage in stages {
         for (metric, label) in metrics {
             let line = |model: &Model| {
-                let points = over_seeds(measure, model, |stage| stage.series(metric));
-                (!points.is_empty()).then(|| (model.label.clone(), points))
+                curve(measure, model, model.label.clone(), ink(measure, model), |stage| stage.series(metric))
             };
-            let lines: Vec<_> = models().filter(|m| m.stage == stage).filter_map(line).collect();
-            let parts = lines.len().div_ceil(LINES_MAX);
-            for (part, lines) in lines.chunks(LINES_MAX).enumerate() {
-                let series = |(slot, (name, points)): (usize, &(String, Vec<PlotPoint>))| Series {
-                    name: name.clone(),
-                    slot,
-                    markers: false,
-                    points: points.clone(),
-                };
-                let what = if metrics.len() > 1 { format!(": {label}") } else { String::new() };
-                let which = if parts > 1 { format!(" ({} of {parts})", part + 1) } else { String::new() };
-                panels.push(Chart::Plot(Plot {
-                    title: format!("{stage}{what}{which}"),
-                    x: plain("step", Scale::Whole),
-                    y: plain(label, Scale::Linear),
-                    series: lines.iter().enumerate().map(series).collect(),
-                }));
-            }
+            let what = if metrics.len() > 1 { format!(": {label}") } else { String::new() };
+            let models: Vec<&Model> = models().filter(|m| m.stage == stage).collect();
+            panels.extend(lines_of(&format!("{stage}{what}"), label, metric, &models, line));
         }
     }
-    Figure::new(id, title, &format!("{caption} {THINNED}"), panels)
+    Figure::new(id, title, &format!("{caption} {SMOOTHED}"), panels)
 }
 
-/// A series of every seed as one line: means over seeds and neighbouring steps, with their extremes.
-fn over_seeds(
+/// Losses lie on a logarithmic axis where they are positive.
+fn scale(metric: &str, lines: &[Series]) -> Scale {
+    let positive = lines.iter().flat_map(|s| &s.points).all(|p| p.y > 0.0)
+        && lines.iter().flat_map(|s| &s.observed).all(|(_, y)| *y > 0.0);
+    if metric.contains("loss") && !metric.contains("kl") && positive { Scale::Log10 } else { Scale::Linear }
+}
+
+/// A series of every seed as one line; `None` without points.
+fn curve(
     measure: &Measure,
     model: &Model,
+    name: String,
+    ink: Ink,
     series: impl Fn(&Stage) -> Vec<(f64, f64)>,
-) -> Vec<PlotPoint> {
-    let mut all: Vec<(f64, f64)> = Vec::new();
-    let mut seeds = 0;
-    for (_, stage) in measure.stages(model) {
-        let one = series(stage);
-        seeds += usize::from(!one.is_empty());
-        all.extend(one);
+) -> Option<Series> {
+    let mut all: Vec<(f64, f64)> = measure.stages(model).flat_map(|(_, stage)| series(stage)).collect();
+    if all.is_empty() {
+        return None;
     }
     all.sort_by(|a, b| a.0.total_cmp(&b.0));
-    thin(&all, seeds.max(1))
+    let (points, observed) = smoothed(&all);
+    Some(Series { name, ink, markers: observed.is_empty() && points.len() <= MARKERS_MAX, points, observed })
 }
 
 /// Loss on held-out solutions during training, by band.
 pub(super) fn held_out_loss(measure: &Measure) -> Option<Figure> {
-    let panel = |model: &Model| {
-        let line = |(i, band): (usize, &Band)| {
-            let inside = |name: &str| {
-                let op =
-                    name.strip_prefix("eval/loss/op").and_then(|n| n.split('/').next()?.parse::<u32>().ok());
-                op.is_some_and(|op| (band.from..=band.to).contains(&op))
-            };
-            let mean = |row: &MetricsRow| {
-                let values: Vec<f64> =
-                    row.values.iter().filter(|(n, _)| inside(n)).filter_map(|(_, v)| *v).collect();
-                let sum: f64 = values.iter().sum();
-                (!values.is_empty()).then(|| (row.step as f64, sum / values.len() as f64))
-            };
-            let points = over_seeds(measure, model, |stage| stage.metrics.iter().filter_map(mean).collect());
-            let name = words::band_name(&band.name, (band.from, band.to));
-            let markers = points.len() <= MARKERS_MAX;
-            (!points.is_empty()).then(|| Series { name, slot: PARTS[i % PARTS.len()], markers, points })
+    let panel = |band: &Band| {
+        let inside = |name: &str| {
+            let op = name.strip_prefix("eval/loss/op").and_then(|n| n.split('/').next()?.parse::<u32>().ok());
+            op.is_some_and(|op| (band.from..=band.to).contains(&op))
         };
-        let bands = measure.folder.manifest.bands.iter().enumerate();
-        let series: Vec<Series> = bands.filter_map(line).collect();
-        let (title, x, y) =
-            (model.label.clone(), plain("step", Scale::Whole), plain("nats per token", Scale::Linear));
-        (!series.is_empty()).then_some(Chart::Plot(Plot { title, x, y, series }))
+        let mean = |row: &MetricsRow| {
+            let values: Vec<f64> =
+                row.values.iter().filter(|(n, _)| inside(n)).filter_map(|(_, v)| *v).collect();
+            let sum: f64 = values.iter().sum();
+            (!values.is_empty()).then(|| (row.step as f64, sum / values.len() as f64))
+        };
+        let line = |model: &Model| {
+            curve(measure, model, model.label.clone(), ink(measure, model), |stage| {
+                stage.metrics.iter().filter_map(mean).collect()
+            })
+        };
+        let title = words::band_name(&band.name, (band.from, band.to));
+        lines_of(&title, "nats per token", "loss", &measure.models.iter().collect::<Vec<_>>(), line)
     };
     Figure::new(
         "held-out-loss",
         "Loss on held-out solutions",
         "Negative log-likelihood of the reference solutions of problems that were never trained on, measured during training on the same few problems at each step.",
-        measure.models.iter().filter_map(panel).collect(),
+        measure.folder.manifest.bands.iter().flat_map(panel).collect(),
     )
 }
 
-/// At most about [`POINTS_MAX`] points: means of equal runs of neighbours, each seed's steps together.
-fn thin(series: &[(f64, f64)], seeds: usize) -> Vec<PlotPoint> {
-    let run = (series.len() / seeds).div_ceil(POINTS_MAX).max(1) * seeds;
-    let point = |part: &[(f64, f64)]| {
-        let mean = |f: fn(&(f64, f64)) -> f64| part.iter().map(f).sum::<f64>() / part.len() as f64;
-        let ends = part.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.1), h.max(p.1)));
-        PlotPoint { x: mean(|p| p.0), y: mean(|p| p.1), interval: (run > 1).then_some(ends) }
+/// Panels of a line for each model, as many panels as the lines need.
+fn lines_of(
+    title: &str,
+    label: &str,
+    metric: &str,
+    models: &[&Model],
+    line: impl Fn(&Model) -> Option<Series>,
+) -> Vec<Chart> {
+    let lines: Vec<Series> = models.iter().filter_map(|model| line(model)).collect();
+    let parts = lines.len().div_ceil(LINES_MAX);
+    let panel = |(part, lines): (usize, &[Series])| {
+        let which = if parts > 1 { format!(" ({} of {parts})", part + 1) } else { String::new() };
+        Chart::Plot(Plot {
+            title: format!("{title}{which}"),
+            x: plain("step", Scale::Whole),
+            y: plain(label, scale(metric, lines)),
+            series: lines.to_vec(),
+        })
     };
-    series.chunks(run).map(point).collect()
+    lines.chunks(LINES_MAX).enumerate().map(panel).collect()
 }
 
 /// Shares of rollout groups by whether they have a gradient.
@@ -142,25 +138,29 @@ pub(super) fn groups(measure: &Measure) -> Option<Figure> {
         ("groups/all_right", "all correct"),
         ("groups/all_equal_not_right", "all alike, not correct"),
     ];
-    let panel = |model: &Model| {
-        let line = |((metric, name), slot): ((&str, &str), usize)| {
-            let points = over_seeds(measure, model, |stage| stage.series(metric));
-            (!points.is_empty()).then(|| Series { name: name.to_owned(), slot, markers: false, points })
-        };
-        let series: Vec<Series> = kinds.into_iter().zip([2, 4, 0]).filter_map(line).collect();
-        let (title, x, y) = (model.label.clone(), plain("step", Scale::Whole), rate("share of groups"));
-        (!series.is_empty()).then_some(Chart::Plot(Plot { title, x, y, series }))
+    let models: Vec<&Model> = measure.models.iter().filter(|m| m.kind == StageKind::Rl).collect();
+    let panel = |(metric, name): (&str, &str)| {
+        let mut charts = lines_of(name, "share of prompts", metric, &models, |model| {
+            curve(measure, model, model.label.clone(), ink(measure, model), |stage| stage.series(metric))
+        });
+        for chart in &mut charts {
+            if let Chart::Plot(plot) = chart {
+                plot.y = rate("share of prompts");
+            }
+        }
+        charts
     };
-    let models = measure.models.iter().filter(|m| m.kind == StageKind::Rl);
     Figure::new(
         "groups",
         "Prompts with a learning signal",
-        "Share of prompts whose rollouts are mixed (their rewards differ, and only they have a gradient), all correct, or all alike and not correct.",
-        models.filter_map(panel).collect(),
+        &format!(
+            "Share of prompts whose rollouts are mixed (their rewards differ, and only they have a gradient), all correct, or all alike and not correct. {SMOOTHED}"
+        ),
+        kinds.into_iter().flat_map(panel).collect(),
     )
 }
 
-/// What the prompts of reinforcement learning were drawn from, where that changes.
+/// What the prompts of RL were drawn from, where that changes.
 pub(super) fn curriculum(measure: &Measure) -> Option<Figure> {
     let panel = |model: &Model| {
         let mut ops = BTreeSet::new();
@@ -168,13 +168,13 @@ pub(super) fn curriculum(measure: &Measure) -> Option<Figure> {
             let names = stage.metrics.iter().flat_map(|row| row.values.keys());
             ops.extend(names.filter_map(|n| n.strip_prefix("curriculum/op")?.parse::<u32>().ok()));
         }
-        let line = |(i, op): (usize, &u32)| Series {
-            name: format!("op {op}"),
-            slot: i,
-            markers: false,
-            points: over_seeds(measure, model, |stage| stage.series(&format!("curriculum/op{op}"))),
+        let line = |(i, op): (usize, &u32)| {
+            let ink = Ink { hue: PARTS[i % PARTS.len()], dash: i };
+            curve(measure, model, format!("op {op}"), ink, |stage| {
+                stage.series(&format!("curriculum/op{op}"))
+            })
         };
-        let series: Vec<Series> = ops.iter().enumerate().map(line).collect();
+        let series: Vec<Series> = ops.iter().enumerate().filter_map(line).collect();
         let (title, x, y) = (model.label.clone(), plain("step", Scale::Whole), rate("share of prompts"));
         (!series.is_empty()).then_some(Chart::Plot(Plot { title, x, y, series }))
     };

@@ -34,14 +34,15 @@ pub(super) fn costs(measure: &Measure) -> Vec<CostView> {
 
 fn cost(model: &str, folder: &str, seed: u64, stage: &Stage) -> CostView {
     let spent = |f: fn(&StageDone) -> f64| stage.done.as_ref().map_or_else(|| "–".into(), |d| number(f(d)));
-    let seconds: f64 = runs::series(&stage.timings, "timing_s/step").iter().map(|(_, s)| s).sum();
+    let seconds = super::summary::seconds(stage);
     CostView {
         model: model.to_owned(),
         folder: folder.to_owned(),
         kind: match stage.info.kind {
             StageKind::PreTraining => "pre-training",
             StageKind::MidTraining => "mid-training",
-            StageKind::Rl => "reinforcement learning",
+            StageKind::Rl => "RL",
+            StageKind::Elsewhere => "made elsewhere",
         },
         seed,
         steps: stage.done.as_ref().map_or_else(|| "running".into(), |d| d.steps.to_string()),

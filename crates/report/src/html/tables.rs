@@ -1,9 +1,10 @@
-//! The result tables as the page shows them.
+//! The result tables as the page shows them: every number of a model in a band, and what its stage changed.
 
 use runs::Metric;
 use serde::Serialize;
 
-use super::findings::class;
+use super::bars::{Axis, class};
+use crate::stats::Estimate;
 use crate::table::{Change, Row, Table};
 use crate::words;
 
@@ -13,16 +14,29 @@ pub(super) struct SuiteView {
     name: String,
     k: u32,
     samples: u32,
+    /// Heads of the columns of changes.
+    axes: [String; 2],
     /// Names of the further measures, as columns.
     measures: Vec<String>,
+    /// All of the suite together.
+    bands: Vec<BandView>,
+    /// The same for each context and each mode alone.
+    parts: Vec<PartView>,
+}
+
+/// The bands of each level of a factor.
+#[derive(Serialize)]
+struct PartView {
+    /// `context` or `mode`.
+    factor: &'static str,
     bands: Vec<BandView>,
 }
 
 #[derive(Serialize)]
 struct BandView {
     name: String,
-    ops: (u32, u32),
-    context: Option<String>,
+    ops: String,
+    level: Option<String>,
     problems: u32,
     rows: Vec<RowView>,
 }
@@ -32,7 +46,6 @@ struct RowView {
     model: String,
     pass_1: String,
     pass_k: String,
-    wrong_process: String,
     measures: Vec<String>,
     change_1: Option<ChangeView>,
     change_k: Option<ChangeView>,
@@ -43,60 +56,88 @@ struct ChangeView {
     points: String,
     word: &'static str,
     class: &'static str,
+    bar: String,
 }
 
 impl ChangeView {
-    fn new(change: &Change) -> Self {
+    fn new(change: &Change, axis: &Axis) -> Self {
         Self {
             points: words::difference(Metric::PassAt(1), &change.difference),
             word: change.word.name(),
             class: class(change.word),
+            bar: axis.bar(&change.difference, &[], None),
         }
     }
 }
 
 pub(super) fn suites(table: &Table) -> Vec<SuiteView> {
-    let mut suites: Vec<SuiteView> = Vec::new();
-    for row in &table.rows {
-        if suites.last().is_none_or(|s| s.name != row.suite) {
-            suites.push(SuiteView {
-                name: row.suite.clone(),
-                k: row.k,
-                samples: row.samples,
-                measures: row.measures.iter().map(|m| m.metric.name()).collect(),
-                bands: Vec::new(),
-            });
-        }
-        let Some(suite) = suites.last_mut() else { continue };
-        if suite.bands.last().is_none_or(|b| b.name != row.band || b.context != row.context) {
-            suite.bands.push(BandView {
-                name: row.band.clone(),
-                ops: row.ops,
-                context: row.context.clone(),
-                problems: row.pass_1.problems,
-                rows: Vec::new(),
-            });
-        }
-        if let Some(band) = suite.bands.last_mut() {
-            band.rows.push(RowView::new(row));
-        }
-    }
-    suites
+    table.rows.chunk_by(|a, b| a.suite == b.suite).filter_map(suite).collect()
+}
+
+fn suite(rows: &[Row]) -> Option<SuiteView> {
+    let first = rows.first()?;
+    let axis = |of: fn(&Row) -> &Option<Change>| {
+        let ends = rows.iter().filter_map(of_change(of)).flat_map(|c| [c.difference.low, c.difference.high]);
+        Axis::of(ends, true)
+    };
+    let axes = [axis(|row| &row.change_1), axis(|row| &row.change_k)];
+    let bands = |fits: &dyn Fn(&Row) -> bool| -> Vec<BandView> {
+        let rows: Vec<&Row> = rows.iter().filter(|row| fits(row)).collect();
+        rows.chunk_by(|a, b| a.band == b.band && a.level() == b.level())
+            .filter_map(|rows| band(rows, &axes))
+            .collect()
+    };
+    let parts = [
+        PartView { factor: "context", bands: bands(&|row| row.context.is_some()) },
+        PartView { factor: "mode", bands: bands(&|row| row.mode.is_some()) },
+    ];
+    Some(SuiteView {
+        name: first.suite.clone(),
+        k: first.k,
+        samples: first.samples,
+        axes: axes.each_ref().map(Axis::head),
+        measures: further(first).into_iter().map(|(metric, _)| metric.name()).collect(),
+        bands: bands(&|row| row.level().is_none()),
+        parts: parts.into_iter().filter(|part| !part.bands.is_empty()).collect(),
+    })
+}
+
+/// What is measured besides pass@k.
+fn further(row: &Row) -> Vec<(Metric, Estimate)> {
+    let by_wrong_process = row.correct_by_wrong_process.map(|e| (Metric::CorrectByWrongProcess, e));
+    by_wrong_process.into_iter().chain(row.measures.iter().map(|m| (m.metric, m.estimate))).collect()
+}
+
+fn of_change(of: fn(&Row) -> &Option<Change>) -> impl Fn(&Row) -> Option<&Change> {
+    move |row| of(row).as_ref()
+}
+
+fn band(rows: &[&Row], axes: &[Axis; 2]) -> Option<BandView> {
+    let first = rows.first()?;
+    Some(BandView {
+        name: first.band.clone(),
+        ops: ops(first.ops),
+        level: first.level().map(str::to_owned),
+        problems: first.pass_1.problems,
+        rows: rows.iter().map(|row| RowView::new(row, axes)).collect(),
+    })
+}
+
+/// The ops of a band, e.g. `op 6–7`.
+pub(super) fn ops((from, to): (u32, u32)) -> String {
+    if from == to { format!("op {from}") } else { format!("op {from}–{to}") }
 }
 
 impl RowView {
-    fn new(row: &Row) -> Self {
+    fn new(row: &Row, axes: &[Axis; 2]) -> Self {
+        let change = |change: &Option<Change>, axis| change.as_ref().map(|c| ChangeView::new(c, axis));
         Self {
             model: row.model.clone(),
             pass_1: words::estimate(Metric::PassAt(1), &row.pass_1),
             pass_k: words::estimate(Metric::PassAt(row.k), &row.pass_k),
-            wrong_process: row
-                .correct_by_wrong_process
-                .as_ref()
-                .map_or_else(|| "–".into(), |e| words::estimate(Metric::CorrectByWrongProcess, e)),
-            measures: row.measures.iter().map(|m| words::estimate(m.metric, &m.estimate)).collect(),
-            change_1: row.change_1.as_ref().map(ChangeView::new),
-            change_k: row.change_k.as_ref().map(ChangeView::new),
+            measures: further(row).into_iter().map(|(metric, e)| words::estimate(metric, &e)).collect(),
+            change_1: change(&row.change_1, &axes[0]),
+            change_k: change(&row.change_k, &axes[1]),
         }
     }
 }

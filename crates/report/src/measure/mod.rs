@@ -2,6 +2,7 @@
 //!
 //! Axes in names: `_S` seed, `_P` problem.
 
+mod factor;
 mod models;
 mod per_problem;
 
@@ -14,6 +15,7 @@ use runs::records::{ArmRun, EvalRow};
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{self, Bootstrap, Estimate};
+pub(crate) use factor::Factor;
 pub use models::{Model, models};
 pub(crate) use per_problem::PerProblem;
 use per_problem::by_problem;
@@ -230,5 +232,14 @@ impl<'a> Measure<'a> {
         let rows = self.folder.stages.values().filter_map(|s| s.evals.get(suite)).flatten();
         let names: std::collections::BTreeSet<&String> = rows.map(|row| &row.context).collect();
         names.into_iter().cloned().collect()
+    }
+
+    /// Modes of a suite, forward first.
+    pub(crate) fn modes(&self, suite: &str) -> Vec<Mode> {
+        let rows = || self.folder.stages.values().filter_map(|s| s.evals.get(suite)).flatten();
+        [Mode::Forward, Mode::Reverse]
+            .into_iter()
+            .filter(|mode| rows().any(|row| row.mode == *mode))
+            .collect()
     }
 }

@@ -4,15 +4,15 @@
 //! `report.html` and its figures; a run that is deleted or rewritten under it is a sentence on the page. Pages are
 //! rendered here, as fragments of HTML; the script only puts the newest fragment in place.
 
+mod connections;
 mod place;
 mod progress;
 mod views;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -35,9 +35,6 @@ struct Server {
     local: bool,
 }
 
-/// How often a waiting server looks whether it should stop.
-const LOOK: Duration = Duration::from_millis(200);
-
 /// Serves the runs in a folder until `stop` is set. `ready` is told the address, which is `address` with
 /// its port 0 replaced by a free one.
 ///
@@ -57,16 +54,15 @@ pub fn serve(
     let server = Server { place, cache: Mutex::default(), local: bound.ip().is_loopback() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(net)?;
     let stop = Arc::clone(stop);
-    runtime.block_on(async move {
+    let served = runtime.block_on(async move {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(net)?;
         ready(bound);
-        let stopped = async move {
-            while !stop.load(Ordering::Relaxed) {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        axum::serve(listener, router(server)).with_graceful_shutdown(stopped).await.map_err(net)
-    })
+        connections::answer(listener, router(server), stop).await;
+        Ok(())
+    });
+    // Not waiting for reads that are under way: what is read may never end.
+    runtime.shutdown_background();
+    served
 }
 
 fn router(server: Server) -> Router {
@@ -89,7 +85,7 @@ fn script(text: &'static str) -> Response<Body> {
 }
 
 async fn list(State(server): State<Arc<Server>>) -> Response<Body> {
-    apart(move || views::list(&server.place)).await
+    apart(move || views::list(&server.place, &server.cache)).await
 }
 
 async fn run(State(server): State<Arc<Server>>, UrlPath(name): UrlPath<String>) -> Response<Body> {
@@ -130,8 +126,8 @@ async fn figure(
 /// A file of a run, if it is truly there.
 fn file(place: &Place, name: &str, path: &str, kind: &'static str) -> Response<Body> {
     let found = place.run(name).and_then(|run| place.inside(&run.join(path)));
-    match found.and_then(|path| std::fs::read(path).ok()) {
-        Some(text) => ([(header::CONTENT_TYPE, kind)], text).into_response(),
+    match found.and_then(|path| connections::stream(&path)) {
+        Some(body) => ([(header::CONTENT_TYPE, kind)], body).into_response(),
         None => missing(),
     }
 }
@@ -150,19 +146,22 @@ fn missing() -> Response<Body> {
     (StatusCode::NOT_FOUND, "there is nothing here").into_response()
 }
 
+/// What a page may load and run: the scripts of this server, and none that stands in the page.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+/// A report is one file with its script in it, and asks for nothing.
+const REPORT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
 /// Refuses names of other machines when only this one is served, and tells browsers to load nothing from elsewhere.
 async fn guard(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response<Body> {
     let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok());
     if server.local && !host.is_some_and(is_local) {
         return (StatusCode::FORBIDDEN, "only this machine is served").into_response();
     }
+    let policy = if request.uri().path().ends_with("/report.html") { REPORT_POLICY } else { PAGE_POLICY };
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; script-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-        ),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
@@ -174,11 +173,14 @@ async fn guard(State(server): State<Arc<Server>>, request: Request, next: Next) 
 
 /// Whether a `Host` header names this machine, with or without a port.
 fn is_local(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
+    let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((name, port)) if name.contains(':') => (name, port),
+        Some(_) => return false,
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    let digits = port.strip_prefix(':').map(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+    let fits = digits.unwrap_or(port.is_empty());
+    fits && (name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()))
 }
 
 #[cfg(test)]
@@ -190,9 +192,20 @@ mod tests {
         for host in ["localhost", "localhost:8080", "127.0.0.1:80", "127.0.0.2", "[::1]:8080"] {
             assert!(is_local(host), "{host}");
         }
-        for host in
-            ["example.org", "localhost.example.org:80", "10.0.0.1", "", "[::2]", "127.0.0.1.example.org"]
-        {
+        for host in [
+            "example.org",
+            "localhost.example.org:80",
+            "10.0.0.1",
+            "",
+            "[::2]",
+            "127.0.0.1.example.org",
+            "[::1].example.org",
+            "[::1]example.org:80",
+            "[127.0.0.1]",
+            "localhost:80.example.org",
+            "localhost:example.org",
+            "[::1",
+        ] {
             assert!(!is_local(host), "{host}");
         }
     }

@@ -18,22 +18,35 @@ impl Place {
         Ok(Self { root })
     }
 
-    /// Names of the runs, sorted: every folder with a manifest.
-    pub(super) fn names(&self) -> Vec<String> {
+    /// The runs, sorted by name: every folder with a manifest, with what stands in the way of showing it.
+    pub(super) fn runs(&self) -> Vec<(String, Result<PathBuf, String>)> {
         let entries = list(&self.root).unwrap_or_default();
-        let name = |path: PathBuf| {
+        let run = |path: PathBuf| {
             let name = path.file_name()?.to_str()?.to_owned();
-            self.run(&name).map(|_| name)
+            let found = self.look(&name)?;
+            Some((name, found))
         };
-        entries.into_iter().filter_map(name).collect()
+        entries.into_iter().filter_map(run).collect()
     }
 
     /// The folder of a run; `None` unless it is a folder of this place with a manifest, and it and all that
     /// the report reads of it are truly inside, whatever links say.
     pub(super) fn run(&self, name: &str) -> Option<PathBuf> {
+        self.look(name)?.ok()
+    }
+
+    /// The folder of a run, or why it is not shown; `None` if there is no such run.
+    fn look(&self, name: &str) -> Option<Result<PathBuf, String>> {
         let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
         let path = self.inside(&self.root.join(plain.then_some(name)?))?;
-        (path.join("manifest.json").is_file() && self.holds_no_way_out(&path, 0)).then_some(path)
+        if !path.join("manifest.json").is_file() {
+            return None;
+        }
+        let obstacle = self.obstacle(&path, 0);
+        Some(obstacle.map_or_else(
+            || Ok(path.clone()),
+            |(at, what)| Err(format!("{} {what}", at.strip_prefix(&path).unwrap_or(&at).display())),
+        ))
     }
 
     /// The true path, if it is inside.
@@ -41,19 +54,31 @@ impl Place {
         fs::canonicalize(path).ok().filter(|p| p.starts_with(&self.root))
     }
 
-    /// Whether every link in the folder leads to something inside. Checkpoints are not read and not looked at.
-    fn holds_no_way_out(&self, folder: &Path, depth: u32) -> bool {
+    /// What in a folder must not be read, and why: a link that leads out or nowhere, a pipe or device, which a reader might
+    /// wait for for ever. Checkpoints are not read and not looked at.
+    fn obstacle(&self, folder: &Path, depth: u32) -> Option<(PathBuf, &'static str)> {
         const DEPTH_MAX: u32 = 5;
-        let Ok(entries) = fs::read_dir(folder) else { return true };
-        entries.flatten().all(|entry| {
+        let entries = fs::read_dir(folder).ok()?;
+        entries.flatten().find_map(|entry| {
             let path = entry.path();
-            match entry.file_type() {
-                Ok(kind) if kind.is_symlink() => self.inside(&path).is_some(),
-                Ok(kind) if kind.is_dir() && entry.file_name() != "checkpoints" => {
-                    depth < DEPTH_MAX && self.holds_no_way_out(&path, depth + 1)
-                }
-                _ => true,
+            let kind = entry.file_type().ok()?;
+            if kind.is_symlink() {
+                let Some(there) = self.inside(&path) else {
+                    return Some((path, "is a link that leads nowhere or out of the folder"));
+                };
+                let meta = fs::metadata(&there).ok()?;
+                return (!meta.is_file() && !meta.is_dir()).then_some((path, "leads to no regular file"));
             }
+            if !kind.is_dir() {
+                return (!kind.is_file()).then_some((path, "is no regular file"));
+            }
+            if entry.file_name() == "checkpoints" {
+                return None;
+            }
+            if depth >= DEPTH_MAX {
+                return Some((path, "lies too deep"));
+            }
+            self.obstacle(&path, depth + 1)
         })
     }
 }

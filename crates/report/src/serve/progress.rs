@@ -22,9 +22,74 @@ const SILENCE_AT_FIRST: f64 = 1800.0;
 #[derive(Serialize)]
 pub(super) struct StageProgress {
     pub(super) stage: String,
+    /// The arms that go through it, and its seed.
+    branch: String,
     pub(super) done: bool,
     share: f64,
     pub(super) text: String,
+    /// Seconds that its steps took so far.
+    seconds: f64,
+    /// Seconds left, where a rate is known.
+    left: Option<f64>,
+}
+
+/// The stages of the same arms and seed.
+#[derive(Serialize)]
+pub(super) struct Branch<'p> {
+    name: &'p str,
+    stages: Vec<&'p StageProgress>,
+}
+
+/// The tree of a run: what several arms share stands once, under all their names.
+pub(super) fn branches(progress: &[StageProgress]) -> Vec<Branch<'_>> {
+    let mut branches: Vec<Branch> = Vec::new();
+    for stage in progress {
+        match branches.iter_mut().find(|branch| branch.name == stage.branch) {
+            Some(branch) => branch.stages.push(stage),
+            None => branches.push(Branch { name: &stage.branch, stages: vec![stage] }),
+        }
+    }
+    branches
+}
+
+/// How long the whole run takes from now on, in words: a stage that has not begun takes as long as finished ones of its
+/// name took. Empty where nothing is known or left.
+pub(super) fn time_left(progress: &[StageProgress]) -> String {
+    let (mut sum, mut unknown) = (0.0, false);
+    for stage in progress.iter().filter(|p| !p.done) {
+        let alike = || progress.iter().filter(|p| p.done && p.stage == stage.stage && p.seconds > 0.0);
+        let mean =
+            (alike().count() > 0).then(|| alike().map(|p| p.seconds).sum::<f64>() / alike().count() as f64);
+        match stage.left.or(mean) {
+            Some(seconds) => sum += seconds,
+            None => unknown = true,
+        }
+    }
+    match (sum > 0.0, unknown) {
+        (false, _) => String::new(),
+        (true, false) => format!("about {} left", duration(sum)),
+        (true, true) => format!("at least {} left", duration(sum)),
+    }
+}
+
+/// Which arms go through a stage and at which seed.
+fn branch(folder: &Folder, stage: &str) -> String {
+    let runs = || folder.manifest.runs.iter().filter(|run| run.stages.iter().any(|name| name == stage));
+    let mut arms: Vec<&str> = runs().map(|run| run.arm.as_str()).collect();
+    arms.dedup();
+    let all: std::collections::BTreeSet<&str> = folder.manifest.runs.iter().map(|r| r.arm.as_str()).collect();
+    let seed = runs().next().map_or(0, |run| run.seed);
+    let arms = match arms.len() {
+        n if n == all.len() && n > 1 => "all arms".to_owned(),
+        n if n > 3 => format!("{}, {} and {} more", arms[0], arms[1], n - 2),
+        _ => arms.join(", "),
+    };
+    format!("{arms} · seed {seed}")
+}
+
+/// The name of a stage, from that of its folder: what follows the last hyphen is its key.
+fn stage_name(folder: &str) -> &str {
+    folder.rsplit_once('-').map_or(folder, |(name, _)| name)
 }
 
 /// How far every stage is, in the order of the manifest.
@@ -36,10 +101,13 @@ pub(super) fn progress(folder: &Folder) -> Vec<StageProgress> {
         }
     }
     let waiting = |name: &String| StageProgress {
-        stage: name.clone(),
+        stage: stage_name(name).to_owned(),
+        branch: branch(folder, name),
         done: false,
         share: 0.0,
         text: "waiting".into(),
+        seconds: 0.0,
+        left: None,
     };
     names
         .into_iter()
@@ -51,25 +119,29 @@ fn of_stage(folder: &Folder, name: &str, stage: &Stage) -> StageProgress {
     let step = stage.metrics.last().map_or(0, |row| row.step);
     let steps = stage.info.steps.max(1);
     let done = stage.done.is_some();
+    let seconds = series(&stage.timings, "timing_s/step");
+    let recent = &seconds[seconds.len().saturating_sub(RECENT)..];
+    let mean = || recent.iter().map(|(_, s)| s).sum::<f64>() / recent.len() as f64;
+    let mean = (!recent.is_empty()).then(mean);
+    let ahead = mean.map(|mean| mean * steps.saturating_sub(step) as f64);
     let text = if done {
         format!("{} steps, done", stage.info.steps)
     } else if step >= steps {
         evaluating(folder, stage).unwrap_or_else(|| "evaluating".to_owned())
     } else {
-        let seconds = series(&stage.timings, "timing_s/step");
-        let recent = &seconds[seconds.len().saturating_sub(RECENT)..];
-        let mean = || recent.iter().map(|(_, s)| s).sum::<f64>() / recent.len() as f64;
-        let mean = (!recent.is_empty()).then(mean);
-        let left = || mean.map(|mean| format!(", about {} left", duration(mean * (steps - step) as f64)));
+        let left = || ahead.map(|ahead| format!(", about {} left", duration(ahead)));
         let said = silence(&["stage.json", "metrics.jsonl"].map(|file| stage.path.join(file)), mean);
         let left = said.or_else(left).unwrap_or_default();
         format!("step {step} of {steps}{left}")
     };
     StageProgress {
-        stage: name.to_owned(),
+        stage: stage.info.name.clone(),
+        branch: branch(folder, name),
         done,
         share: if done { 1.0 } else { step as f64 / steps as f64 },
         text,
+        seconds: seconds.iter().map(|(_, s)| s).sum(),
+        left: ahead.filter(|_| !done && step < steps),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::SystemTime;
@@ -13,7 +14,7 @@ use runs::records::{Manifest, Response as Rollout};
 use serde::Serialize;
 
 use super::place::Place;
-use super::progress::{StageProgress, overall, progress};
+use super::progress::{Branch, StageProgress, branches, overall, progress, time_left};
 use crate::chart::{STYLE_SHEET, escape, number};
 use crate::error::ReportError;
 use crate::figures;
@@ -21,7 +22,13 @@ use crate::html;
 use crate::measure::Measure;
 use crate::table;
 use crate::transcripts::{self, Transcript};
-use runs::{Folder, Stage, files::list as list_folder, lines, series};
+use runs::{
+    Folder, Stage,
+    error::{damaged, failed},
+    files,
+    files::list as list_folder,
+    lines, series,
+};
 
 /// The last evaluation part of each run, with what it was drawn from.
 pub(super) type Cache = BTreeMap<String, (Vec<Seen>, String)>;
@@ -42,7 +49,7 @@ pub(super) fn shell(title: &str, source: &str) -> Html<String> {
 <body><header><p class="brand"><a href="/">Tercet runs</a></p></header>
 <main id="live" data-source="{source}"><p class="soft">Reading …</p></main>
 <footer><p id="state" role="status" aria-live="polite"></p><label><input type="checkbox" id="follow" checked> follow</label></footer>
-<script src="/live.js"></script></body></html>
+<script src="/live.js"></script><script src="/report.js"></script></body></html>
 "#
     ))
 }
@@ -67,35 +74,83 @@ struct RunRow {
     href: String,
     question: String,
     state: String,
+    left: String,
+    headline: String,
     share: f64,
     report: bool,
+    #[serde(skip)]
+    changed: Option<SystemTime>,
 }
 
-/// The list of runs.
-pub(super) fn list(place: &Place) -> Response<Body> {
-    let row = |name: String| {
-        let path = place.run(&name)?;
-        let mut row = RunRow {
-            href: format!("/run/{}", encode(&name)),
-            name,
-            question: String::new(),
-            state: String::new(),
-            share: 0.0,
-            report: path.join("report.html").is_file(),
-        };
-        match progress_only(&path) {
-            Ok((manifest, progress)) => {
-                manifest.question.lines().next().unwrap_or_default().clone_into(&mut row.question);
-                row.share = overall(&progress);
-                let running = progress.iter().find(|p| !p.done);
-                row.state = running.map_or_else(|| "finished".into(), |p| format!("{}: {}", p.stage, p.text));
-            }
-            Err(e) => row.state = format!("cannot be read just now: {e}"),
-        }
-        Some(row)
+/// When a run last wrote something.
+fn changed(path: &Path) -> Option<SystemTime> {
+    let stages = list_folder(&path.join("stages")).unwrap_or_default().into_iter();
+    let files = stages.flat_map(|stage| ["metrics.jsonl", "done.json"].map(|file| stage.join(file)));
+    let times = files.chain([path.join("manifest.json")]);
+    times.filter_map(|file| fs::metadata(file).ok()?.modified().ok()).max()
+}
+
+/// The last model's numbers in each band, from the results that the report wrote.
+fn headline(path: &Path) -> String {
+    let table: Result<table::Table, _> = files::read_json(&path.join("results.json"));
+    let Ok(table) = table else { return String::new() };
+    let whole = || table.rows.iter().filter(|row| row.level().is_none());
+    let Some(last) = whole().next_back().map(|row| row.model.clone()) else { return String::new() };
+    let number = |value: f64| format!("{:.1}", value * 100.0);
+    let of = |row: &table::Row| {
+        format!("{} {} → {}", row.band, number(row.pass_1.value), number(row.pass_k.value))
     };
-    let runs: Vec<RunRow> = place.names().into_iter().filter_map(row).collect();
+    let bands: Vec<String> = whole().filter(|row| row.model == last).map(of).collect();
+    let k = whole().next_back().map_or(1, |row| row.k);
+    format!("{last}, pass@1 → pass@{k} in percent: {}", bands.join(", "))
+}
+
+/// The list of runs, the newest first. What was kept of runs that are gone is given up.
+pub(super) fn list(place: &Place, cache: &Mutex<Cache>) -> Response<Body> {
+    let runs = place.runs();
+    if let Ok(mut cache) = cache.lock() {
+        cache.retain(|name, _| runs.iter().any(|(known, found)| known == name && found.is_ok()));
+    }
+    let mut runs: Vec<RunRow> = runs.into_iter().map(|(name, found)| run_row(name, found)).collect();
+    // A stable sort leaves runs of the same moment by name.
+    runs.sort_by_key(|run| std::cmp::Reverse(run.changed));
     fragment("live_list.html", include_str!("../../templates/live_list.html"), &runs)
+}
+
+fn run_row(name: String, found: Result<PathBuf, String>) -> RunRow {
+    let mut row = RunRow {
+        href: format!("/run/{}", encode(&name)),
+        name,
+        question: String::new(),
+        state: String::new(),
+        left: String::new(),
+        headline: String::new(),
+        share: 0.0,
+        report: false,
+        changed: None,
+    };
+    let path = match found {
+        Ok(path) => path,
+        Err(reason) => {
+            row.href = String::new();
+            row.state = format!("is not shown: {reason}");
+            return row;
+        }
+    };
+    row.headline = headline(&path);
+    row.changed = changed(&path);
+    row.report = path.join("report.html").is_file();
+    match progress_only(&path) {
+        Ok((manifest, progress)) => {
+            manifest.question.lines().next().unwrap_or_default().clone_into(&mut row.question);
+            row.share = overall(&progress);
+            row.left = time_left(&progress);
+            let running = progress.iter().find(|p| !p.done);
+            row.state = running.map_or_else(|| "finished".into(), |p| format!("{}: {}", p.stage, p.text));
+        }
+        Err(e) => row.state = format!("cannot be read just now: {e}"),
+    }
+    row
 }
 
 /// Manifest and progress, without reading evaluations.
@@ -110,7 +165,8 @@ struct RunView<'a> {
     name: &'a str,
     manifest: &'a Manifest,
     question: html::Question<'a>,
-    progress: Vec<StageProgress>,
+    left: String,
+    branches: Vec<Branch<'a>>,
     share: f64,
     finished: bool,
     report: bool,
@@ -143,7 +199,8 @@ fn try_follow(name: &str, path: &Path, cache: &Mutex<Cache>) -> Result<Response<
         question: html::Question::of(&folder.manifest),
         share: overall(&progress),
         finished: progress.iter().all(|p| p.done),
-        progress,
+        left: time_left(&progress),
+        branches: branches(&progress),
         report: path.join("report.html").is_file(),
         report_href: format!("/run/{}/report.html", encode(name)),
         latest: latest(&folder),
@@ -193,10 +250,11 @@ fn evaluation(name: &str, path: &Path, cache: &Mutex<Cache>) -> Result<String, R
     {
         return Ok(html.clone());
     }
+    within_bounds(&seen)?;
     let folder = Folder::read(path)?;
     let measure = Measure::new(&folder);
-    let table = table::of_measure(&measure)?;
-    let html = html::evaluation(&measure, &table, &figures::of_evaluation(&measure))?;
+    let table = table::of_measure(&measure, None)?;
+    let html = html::evaluation(&measure, &table, &figures::of_evaluation(&measure, None))?;
     if let Ok(mut cache) = cache.lock() {
         cache.insert(name.to_owned(), (seen, html.clone()));
     }
@@ -224,6 +282,34 @@ fn fingerprint(path: &Path) -> Vec<Seen> {
     files.into_iter().map(seen).collect()
 }
 
+/// Largest evaluation that the page reads, and how far it looks into a file of rollouts, in bytes without compression.
+const EVALUATION_MAX: u64 = 1 << 28;
+const ROLLOUTS_MAX: u64 = 1 << 26;
+
+/// Refuses evaluations that are larger than the page reads: a small compressed file may be of any size without compression.
+fn within_bounds(files: &[Seen]) -> Result<(), ReportError> {
+    let rows = |path: &Path| {
+        let name = path.to_string_lossy();
+        name.ends_with(".jsonl.gz") && !name.ends_with(".responses.jsonl.gz")
+    };
+    for (path, _, _) in files.iter().filter(|(path, ..)| rows(path)) {
+        let file = fs::File::open(path).map_err(failed(path, "read"))?;
+        let mut content = lines::Packing::of(path).reader(BufReader::new(file)).take(EVALUATION_MAX + 1);
+        let size = io::copy(&mut content, &mut io::sink()).map_err(failed(path, "read"))?;
+        if size > EVALUATION_MAX {
+            return Err(damaged(path, &format!("it has more than {EVALUATION_MAX} bytes")).into());
+        }
+    }
+    Ok(())
+}
+
+/// The lines of a file that the page looks into, as far as it does.
+fn first_lines(path: &Path) -> impl Iterator<Item = String> + use<> {
+    let file = fs::File::open(path).ok();
+    let reader = file.map(|file| lines::Packing::of(path).reader(BufReader::new(file)).take(ROLLOUTS_MAX));
+    reader.into_iter().flat_map(BufRead::lines).map_while(Result::ok)
+}
+
 /// Some of the newest rollouts.
 fn rollouts(folder: &Folder) -> Vec<Transcript> {
     let order: Vec<&String> = folder.manifest.runs.iter().flat_map(|run| &run.stages).collect();
@@ -232,12 +318,16 @@ fn rollouts(folder: &Folder) -> Vec<Transcript> {
     let Some((stage, file)) = stages.find_map(|s| Some((s, newest(s)?))) else { return Vec::new() };
     let mut chosen: Vec<Rollout> = Vec::new();
     // A file that is half written or gone is none: the next look will see it.
-    let _ = lines::for_each(&file, |_, rollout: Rollout| {
+    for line in first_lines(&file) {
+        let Ok(rollout) = serde_json::from_str::<Rollout>(&line) else { break };
         let fresh = chosen.iter().all(|c| c.problem != rollout.problem || c.verified != rollout.verified);
-        if chosen.len() < ROLLOUTS && fresh && rollout.record.is_some() {
+        if fresh && rollout.record.is_some() {
             chosen.push(rollout);
         }
-    });
+        if chosen.len() == ROLLOUTS {
+            break;
+        }
+    }
     let label = format!(
         "{} {}",
         stage.info.name,

@@ -12,7 +12,7 @@ use runs::Judgement;
 use runs::records::Response;
 use serde::Serialize;
 
-use crate::draw::{self, Dag, Mark};
+use crate::draw::{self, Dag, Judged, Mark};
 use crate::error::ReportError;
 use crate::measure::{Measure, Model};
 use pieces::{Piece, pieces};
@@ -123,6 +123,10 @@ pub(crate) fn transcripts(measure: &Measure) -> Result<Vec<Transcript>, ReportEr
             }
         }
     }
+    // The most telling first: what a stage fixed or broke, the last stages and the hardest problems before the others.
+    let stages: Vec<String> = pairs.iter().rev().map(|(_, after)| after.label.clone()).collect();
+    let late = |t: &Transcript| stages.iter().position(|stage| t.stage.ends_with(stage.as_str()));
+    transcripts.sort_by_cached_key(|t| (t.change, late(t), std::cmp::Reverse(t.op)));
     Ok(transcripts)
 }
 
@@ -231,15 +235,22 @@ fn transcript(problem: &Problem, position: u64, sides: &[(&str, &Response)], pol
     }
 }
 
-fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Attempt {
-    let mark = |node: &problems::verify::NodeVerdict| {
-        Some(match node {
+/// What became of each node of the graph.
+fn judged(verdict: &Verdict, dag: &Dag) -> Vec<Judged> {
+    let of = |(node, verdict_of): (&draw::Node, &problems::verify::NodeVerdict)| {
+        let mark = match verdict_of {
             n if n.correct() => Mark::Correct,
             n if n.present => Mark::Wrong,
             _ => Mark::Missing,
-        })
+        };
+        let step = verdict.steps.iter().find(|step| step.name == node.name);
+        let wrote = step.and_then(|step| step.wrong_value.as_ref()?.says.clone());
+        Judged { mark, wrote: wrote.filter(|_| mark == Mark::Wrong) }
     };
-    let marks: Vec<Option<Mark>> = verdict.nodes.iter().map(mark).collect();
+    dag.nodes.iter().zip(&verdict.nodes).map(of).collect()
+}
+
+fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Attempt {
     let mut notes = Vec::new();
     if verdict.missing() > 0 {
         notes.push(format!("{} of {} quantities are missing.", verdict.missing(), verdict.nodes.len()));
@@ -258,7 +269,7 @@ fn side(model: &str, response: &Response, verdict: &Verdict, dag: &Dag) -> Attem
         },
         steps: pieces(&response.text, verdict),
         note: notes.join(" "),
-        graph: draw::inline(dag, Some(&marks)),
+        graph: draw::inline(dag, &judged(verdict, dag)),
     }
 }
 

@@ -15,7 +15,8 @@ pub(crate) struct Piece {
     pub(crate) marked: String,
     pub(crate) after: String,
     pub(crate) fault: &'static str,
-    pub(crate) meaning: &'static str,
+    /// What the fault is, with what the step says and what is true.
+    pub(crate) meaning: String,
     /// Whether it is the response's first fault.
     pub(crate) first: bool,
 }
@@ -30,7 +31,11 @@ pub(super) fn pieces(text: &str, verdict: &Verdict) -> Vec<Piece> {
         let (class, sign, word) =
             if step.correct { ("right", "✓", "correct") } else { ("wrong", "✗", "wrong") };
         let fault = step.fault.filter(|_| !step.correct).map(|kind| (kind, step.fault_range.clone()));
-        out.push(piece(text, step.range.clone(), (class, sign, word), fault.as_ref(), first));
+        let mut marked = piece(text, step.range.clone(), (class, sign, word), fault.as_ref(), first);
+        if let Some(details) = step.details().filter(|_| fault.is_some()) {
+            marked.meaning = format!("{} ({details})", marked.meaning);
+        }
+        out.push(marked);
         at = step.range.end.max(at);
     }
     let fault = verdict.answer_fault.clone().map(|(kind, range)| (kind, Some(range)));
@@ -79,7 +84,7 @@ fn piece(
         marked: part(cut.clone()),
         after: part(cut.end..range.end).trim_end().to_owned(),
         fault: fault.map_or("", |(kind, _)| kind.name()),
-        meaning: fault.map_or("", |(kind, _)| kind.meaning()),
+        meaning: fault.map_or("", |(kind, _)| kind.meaning()).to_owned(),
         first: start.is_some() && start == first,
     }
 }

@@ -10,7 +10,9 @@ use crate::live::Live;
 
 /// Appended to the report: uses it as a reader would and leaves what it found in the document.
 const VISITOR: &str = include_str!("visitor.js");
-/// The same for the live page.
+/// Looks at widths and colours of any page.
+const LOOKS: &str = include_str!("looks.js");
+/// The same as the visitor, for the live page.
 const LIVE_VISITOR: &str = include_str!("visitor_live.js");
 
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]
@@ -27,7 +29,7 @@ fn chromium() -> Option<PathBuf> {
 
 /// What the visitor found, and all that the console said. A browser that does not start in time is started
 /// again once.
-fn visit(chromium: &Path, page: &str, profile: &Path, width: u32) -> (String, String) {
+fn visit(chromium: &Path, page: &str, profile: &Path, width: u32, dark: bool) -> (String, String) {
     let once = || {
         let output = Command::new(chromium)
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"])
@@ -36,6 +38,7 @@ fn visit(chromium: &Path, page: &str, profile: &Path, width: u32) -> (String, St
             // Time runs as fast as it can and stands still while something is fetched.
             .args(["--virtual-time-budget=15000", "--dump-dom"])
             .arg(format!("--window-size={width},1200"))
+            .arg(format!("--blink-settings=preferredColorScheme={}", u8::from(!dark)))
             .arg(format!("--user-data-dir={}", profile.display()))
             .arg(page)
             .output()
@@ -52,10 +55,11 @@ fn visit(chromium: &Path, page: &str, profile: &Path, width: u32) -> (String, St
 }
 
 fn nothing_is_wrong(chromium: &Path, page: &str, profile: &Path) {
-    for width in [1280, 800, 500] {
-        let (found, console) = visit(chromium, page, profile, width);
-        assert_eq!(found, "nothing wrong", "{page} at {width}");
-        assert_eq!(console, "", "{page} at {width}");
+    for (width, dark) in [(1400, false), (1400, true), (900, false), (400, false)] {
+        let (found, console) = visit(chromium, page, profile, width, dark);
+        let how = format!("{page} at {width}, {}", if dark { "dark" } else { "light" });
+        assert_eq!(found, "nothing wrong", "{how}");
+        assert_eq!(console, "", "{how}");
     }
 }
 
@@ -66,7 +70,8 @@ fn a_reader_of_the_report_finds_nothing_wrong() {
     Synthetic { problems_per_op: 8, ..Synthetic::default() }.write(dir.path());
     let report = std::fs::read_to_string(tercet_report::html::write(dir.path()).unwrap()).unwrap();
     let page = dir.path().join("visited.html");
-    std::fs::write(&page, report.replace("</body>", &format!("<script>{VISITOR}</script></body>"))).unwrap();
+    std::fs::write(&page, report.replace("</body>", &format!("<script>{LOOKS}{VISITOR}</script></body>")))
+        .unwrap();
     nothing_is_wrong(&chromium, &format!("file://{}", page.display()), &dir.path().join("profile"));
 }
 
@@ -108,7 +113,7 @@ fn pass_on(mut stream: TcpStream, server: SocketAddr) -> Option<()> {
     onward.read_to_end(&mut answer).ok()?;
     let answer = String::from_utf8(answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
-    let body = body.replace("</body>", &format!("<script>{LIVE_VISITOR}</script></body>"));
+    let body = body.replace("</body>", &format!("<script>{LOOKS}{LIVE_VISITOR}</script></body>"));
     let head: Vec<&str> = head.lines().filter(|l| !l.to_lowercase().starts_with("content-length")).collect();
     write!(stream, "{}\r\nContent-Length: {}\r\n\r\n{body}", head.join("\r\n"), body.len()).ok()
 }

@@ -72,6 +72,9 @@ fn runs_are_listed_and_followed() {
     {
         assert!(page.contains(promised), "the page lacks {promised}");
     }
+    assert!(list.contains("whole run: about 45 s left"), "{list}");
+    assert!(page.contains("main · seed 1") && page.contains(">rl</span>") && !page.contains("rl-main-0001"));
+    assert!(page.contains("progress of the whole run"));
     // Evaluations are drawn once and served from memory until a file changes.
     assert_eq!(live.get("/run/first%20run/live").1.len(), page.len());
 }
@@ -192,4 +195,118 @@ fn nothing_outside_the_folder_is_served() {
     }
     // A page of another site that points its own name at this machine gets nothing.
     assert_eq!(live.get_as("/live", "evil.example").0, 403);
+}
+
+/// A run of its own in a folder that is served.
+fn served() -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("r");
+    std::fs::create_dir(&run).unwrap();
+    Synthetic::default().write(&run);
+    (dir, run)
+}
+
+/// A pipe in the place of a file keeps nobody waiting, and a link that leads nowhere is named.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_named_and_not_read() {
+    let (dir, run) = served();
+    let live = Live::of(dir.path());
+    for (place, said) in [
+        ("report.html", "is not shown: report.html is no regular file"),
+        ("stages/pre-0001/metrics.jsonl", "is not shown: stages/pre-0001/metrics.jsonl is no regular file"),
+    ] {
+        let path = run.join(place);
+        let kept = std::fs::read(&path).ok();
+        let _ = std::fs::remove_file(&path);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert_eq!(live.get(&format!("/run/r/{place}")).0, 404);
+        assert_eq!(live.get("/run/r/live").0, 404);
+        let list = live.get("/live").1;
+        assert!(list.contains(said), "{list}");
+        std::fs::remove_file(&path).unwrap();
+        kept.map_or(Ok(()), |kept| std::fs::write(&path, kept)).unwrap();
+    }
+    let link = run.join("figures-of-before");
+    std::os::unix::fs::symlink(dir.path().join("gone"), &link).unwrap();
+    let list = live.get("/live").1;
+    assert!(list.contains("is not shown: figures-of-before is a link that leads nowhere"), "{list}");
+    std::fs::remove_file(link).unwrap();
+    assert_eq!(live.get("/run/r/live").0, 200);
+}
+
+/// A large report comes as it is, and a small file that unpacks to a large one is not unpacked.
+#[test]
+fn large_files_do_not_fill_the_memory() {
+    let (dir, run) = served();
+    let report = "a line of a large report\n".repeat(100_000);
+    std::fs::write(run.join("report.html"), &report).unwrap();
+    let live = Live::of(dir.path());
+    let (status, answer) = live.get("/run/r/report.html");
+    assert!(status == 200 && answer.ends_with(&report), "{} bytes", answer.len());
+    // 300 MB of blanks in a few hundred kilobytes.
+    let piece = runs::lines::Packing::Gzip.pack(vec![b' '; 1 << 20]).unwrap();
+    let bomb = piece.repeat(300);
+    std::fs::create_dir_all(run.join("stages/rl-main-0001/rollouts")).unwrap();
+    std::fs::write(run.join("stages/rl-main-0001/rollouts/step-999999.jsonl.gz"), &bomb).unwrap();
+    assert_eq!(live.get("/run/r/live").0, 200);
+    std::fs::write(run.join("stages/rl-main-0001/evals/heldout.jsonl.gz"), &bomb).unwrap();
+    let page = live.get("/run/r/live").1;
+    assert!(page.contains("it has more than 268435456 bytes"), "{page}");
+}
+
+/// Who says half of what he wants does not keep the server from ending.
+#[test]
+fn half_a_request_does_not_keep_the_server() {
+    let (dir, _) = served();
+    let live = Live::of(dir.path());
+    let mut stream = TcpStream::connect(live.address).unwrap();
+    write!(stream, "GET /live HTTP/1.1\r\nHost: local").unwrap();
+    assert_eq!(live.get("/live").0, 200);
+    // Joins the server's thread.
+    drop(live);
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert!(rest.is_empty());
+}
+
+/// No script that stands in a page is run, except a report's own.
+#[test]
+fn pages_run_no_script_that_stands_in_them() {
+    let (dir, run) = served();
+    std::fs::write(run.join("report.html"), "<p>").unwrap();
+    let live = Live::of(dir.path());
+    for page in ["/", "/live", "/run/r", "/run/r/live"] {
+        let answer = live.get(page).1.to_lowercase();
+        assert!(answer.contains("script-src 'self';"), "{page}: {answer}");
+        assert!(
+            !answer.contains("script-src 'self' 'unsafe-inline'") && !answer.contains("<script>"),
+            "{page}"
+        );
+    }
+    assert!(live.get("/run/r/report.html").1.contains("script-src 'unsafe-inline'"));
+}
+
+#[test]
+fn the_newest_run_is_listed_first_with_its_headline() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, seconds) in [("a-old", 1_000), ("b-new", 2_000)] {
+        let run = dir.path().join(name);
+        std::fs::create_dir(&run).unwrap();
+        Synthetic { problems_per_op: 5, ..Synthetic::default() }.write(&run);
+        tercet_report::html::write(&run).unwrap();
+        for file in walk(&run) {
+            let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            std::fs::File::options().append(true).open(file).unwrap().set_modified(time).unwrap();
+        }
+    }
+    let list = Live::of(dir.path()).get("/live").1;
+    let at = |name: &str| list.find(name).unwrap_or_else(|| panic!("no {name} in {list}"));
+    assert!(at("b-new") < at("a-old") && list.contains("finished"));
+    assert!(list.contains("rl, pass@1 → pass@16 in percent: ID "), "{list}");
+}
+
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }

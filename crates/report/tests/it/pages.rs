@@ -20,6 +20,16 @@ fn the_report_needs_nothing_but_itself() {
 }
 
 #[test]
+fn ten_arms_of_three_seeds_stay_under_five_megabytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let arms = vec!["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    Synthetic { arms, seeds: vec![1, 2, 3], ..Synthetic::default() }.write(dir.path());
+    let path = tercet_report::html::write(dir.path()).unwrap();
+    let size = std::fs::metadata(path).unwrap().len();
+    assert!(size < 5_000_000, "{size} bytes");
+}
+
+#[test]
 fn the_same_folder_gives_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     Synthetic { arms: vec!["a", "b"], seeds: vec![1, 2], ..Synthetic::default() }.write(dir.path());
@@ -183,6 +193,9 @@ fn every_figure_is_drawn_and_linked() {
     for (id, what) in [
         ("pass-at-k", "Fig. 3, 7, 12, 13"),
         ("by-op-by-context", "Fig. 4, 15"),
+        ("by-op-by-mode", "reverse problems"),
+        ("pass-at-k-by-mode", "reverse problems"),
+        ("differences", "arms against each other"),
         ("shapes", "Fig. 5"),
         ("split", "Fig. 6, 18"),
         ("faults", "Fig. 8"),
@@ -231,23 +244,68 @@ fn a_run_without_any_stage_still_has_a_page() {
 }
 
 #[test]
-fn many_arms_are_spread_over_panels() {
-    let dir = tempfile::tempdir().unwrap();
+fn ten_arms_share_a_panel_and_more_are_spread() {
+    let write = |arms: Vec<&'static str>| {
+        let dir = tempfile::tempdir().unwrap();
+        Synthetic { arms, problems_per_op: 5, ..Synthetic::default() }.write(dir.path());
+        let page = std::fs::read_to_string(tercet_report::html::write(dir.path()).unwrap()).unwrap();
+        (dir, page)
+    };
     let arms = vec!["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
-    Synthetic { arms, problems_per_op: 5, ..Synthetic::default() }.write(dir.path());
-    let page = std::fs::read_to_string(tercet_report::html::write(dir.path()).unwrap()).unwrap();
-    assert!(page.len() < 5_000_000, "{} bytes", page.len());
-    assert!(page.contains("edge (op 6–7) (2 of 2)") && page.contains("rl (2 of 2)"));
-    for name in ["pass-at-k-1.svg", "pass-at-k-6.svg", "reward-1.svg", "reward-2.svg"] {
-        let drawing = std::fs::read_to_string(dir.path().join("figures").join(name)).unwrap();
-        let lines = drawing.matches("class=\"tc-legend\"").count();
-        assert!((1..=8).contains(&lines), "{name} has {lines} lines");
-    }
+    let (dir, page) = write(arms.clone());
+    assert!(!page.contains("edge (op 6–7) (1 of"));
     let csv = std::fs::read_to_string(dir.path().join("figures/pass-at-k.csv")).unwrap();
     for arm in ["a", "j"] {
         assert!(csv.contains(&format!(",{arm} · rl,")), "{arm} is not drawn");
     }
-    assert!(!csv.contains(",mid,") && csv.contains(",pre,"));
+    let (dir, page) = write([arms, vec!["k", "l", "m", "n"]].concat());
+    assert!(page.contains("edge (op 6–7) (2 of 2)") && page.contains("rl (2 of 2)"));
+    for name in ["pass-at-k-1.svg", "pass-at-k-6.svg", "reward-1.svg", "reward-2.svg"] {
+        let drawing = std::fs::read_to_string(dir.path().join("figures").join(name)).unwrap();
+        let lines = drawing.matches("class=\"tc-legend\"").count();
+        assert!((1..=12).contains(&lines), "{name} has {lines} lines");
+    }
+    let csv = std::fs::read_to_string(dir.path().join("figures/pass-at-k.csv")).unwrap();
+    assert!(csv.contains(",n · rl,") && !csv.contains(",mid,") && csv.contains(",pre,"));
+}
+
+/// A figure has one legend, in which an arm has its colour and a stage its dash.
+#[test]
+fn a_figure_has_one_legend() {
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic { arms: vec!["a", "b"], ..Synthetic::default() }.write(dir.path());
+    let page = std::fs::read_to_string(tercet_report::html::write(dir.path()).unwrap()).unwrap();
+    let figure =
+        page.split("<figure id=\"pass-at-k\"").nth(1).and_then(|f| f.split("</figure>").next()).unwrap();
+    assert_eq!(figure.matches("<ul class=\"keys\"").count(), 1);
+    assert_eq!(figure.matches("tc-legend").count(), 0);
+    let style = |name: &str| {
+        let entry = figure.split("<li>").find(|entry| entry.contains(&format!("{name}</li>"))).unwrap();
+        let class = entry.split("tc-line ").nth(1).and_then(|c| c.split('"').next()).unwrap();
+        class.split_once(' ').map(|(hue, dash)| [hue.to_owned(), dash.to_owned()]).unwrap()
+    };
+    let [pre, mid, a, b] = ["> pre", "> mid", "a · rl", "b · rl"].map(style);
+    assert_eq!(pre[0], mid[0], "both arms share these stages");
+    assert!(a[0] != b[0] && a[0] != pre[0], "an arm has its colour");
+    assert!(a[1] == b[1] && pre[1] != mid[1] && mid[1] != a[1], "a stage has its dash");
+}
+
+#[test]
+fn the_first_paragraph_is_made_from_the_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic::default().write(dir.path());
+    let page = std::fs::read_to_string(tercet_report::html::write(dir.path()).unwrap()).unwrap();
+    let found = page.split("<p class=\"found\">").nth(1).and_then(|p| p.split("</p>").next()).unwrap();
+    let table = tercet_report::table(dir.path()).unwrap();
+    let rows = table.rows.iter().filter(|r| r.context.is_none() && r.mode.is_none());
+    let gain = rows.filter(|r| r.model == "rl" && r.band == "edge").find_map(|r| r.change_1).unwrap();
+    let gain = format!("+{:.1} in edge", gain.difference.value * 100.0);
+    assert!(found.contains("RL solved more at the first try") && found.contains(&gain), "{found}");
+    assert!(
+        found.contains("There is one seed") && found.contains("Of the recipe's 3 claims")
+            || found.contains("Of the recipe&#x27;s 3 claims"),
+        "{found}"
+    );
 }
 
 #[test]

@@ -9,11 +9,19 @@ fn the_table_has_a_row_for_each_model_and_band() {
     let dir = tempfile::tempdir().unwrap();
     Synthetic::default().write(dir.path());
     let table = tercet_report::table(dir.path()).unwrap();
-    // 3 stages × 3 bands × (together + 2 contexts)
-    assert_eq!(table.rows.len(), 27);
+    // 3 stages × 3 bands × (together + 2 contexts + 2 modes)
+    assert_eq!(table.rows.len(), 45);
     let row = |model: &str, band: &str| {
-        table.rows.iter().find(|r| r.model == model && r.band == band && r.context.is_none()).unwrap()
+        let whole = |r: &&tercet_report::table::Row| r.context.is_none() && r.mode.is_none();
+        table.rows.iter().filter(whole).find(|r| r.model == model && r.band == band).unwrap()
     };
+    // The problems of the modes are those of the whole.
+    let problems = |fits: &dyn Fn(&tercet_report::table::Row) -> bool| -> u32 {
+        let of_pre = table.rows.iter().filter(|r| r.model == "pre" && r.band == "ID");
+        of_pre.filter(|r| fits(r)).map(|r| r.pass_1.problems).sum()
+    };
+    assert_eq!(problems(&|r| r.mode.is_some()), row("pre", "ID").pass_1.problems);
+    assert!(problems(&|r| r.mode == Some(runs::Mode::Reverse)) > 0);
     assert_eq!(row("pre", "ID").change_1, None);
     assert_eq!(row("rl", "edge").change_1.map(|c| c.word), Some(Word::Up));
     assert_eq!(row("rl", "edge").parent.as_deref(), Some("mid"));
@@ -235,4 +243,93 @@ fn a_suites_own_k_are_used() {
     let ks: std::collections::BTreeSet<&str> =
         csv.lines().skip(1).filter_map(|l| l.split(',').nth(2)).collect();
     assert_eq!(ks.into_iter().collect::<Vec<_>>(), ["1", "12", "3"]);
+}
+
+#[test]
+fn arms_are_compared_in_pairs_on_the_same_problems() {
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic { arms: vec!["a", "b", "c"], seeds: vec![1, 2], ..Synthetic::default() }.write(dir.path());
+    let table = tercet_report::table(dir.path()).unwrap();
+    // 3 pairs × 3 bands × pass@1 and pass@16
+    assert_eq!(table.comparisons.len(), 18);
+    let value = |model: &str| {
+        let whole = table.rows.iter().filter(|r| r.context.is_none() && r.mode.is_none());
+        whole.filter(|r| r.band == "edge").find(|r| r.model == model).unwrap().pass_1.value
+    };
+    let first = table.comparisons.iter().find(|c| c.band == "edge").unwrap();
+    assert_eq!([first.left.as_str(), first.right.as_str()], ["b · rl", "a · rl"]);
+    assert!((first.difference.value - (value("b · rl") - value("a · rl"))).abs() < 1e-12);
+    assert!(table.comparisons.iter().all(|c| c.q >= c.p));
+    // What programs have read so far is read as before, and written again as it was.
+    let mut old = serde_json::to_value(&table).unwrap();
+    old.as_object_mut().unwrap().remove("comparisons");
+    let read: tercet_report::Table = serde_json::from_value(old.clone()).unwrap();
+    assert!(read.comparisons.is_empty());
+    assert_eq!(serde_json::to_value(&read).unwrap(), old);
+}
+
+#[test]
+fn arms_can_be_compared_with_a_chosen_one() {
+    let dir = tempfile::tempdir().unwrap();
+    Synthetic { arms: vec!["a", "b", "c"], ..Synthetic::default() }.write(dir.path());
+    tercet_report::html::write_against(dir.path(), Some("b")).unwrap();
+    let csv = std::fs::read_to_string(dir.path().join("figures/differences.csv")).unwrap();
+    assert!(csv.contains("points against b · rl") && csv.contains(",a · rl,"), "{csv}");
+    let markdown = std::fs::read_to_string(dir.path().join("results.md")).unwrap();
+    assert!(markdown.contains("## The arms against b · rl") && markdown.contains("18 comparisons were made"));
+    let error = tercet_report::html::write_against(dir.path(), Some("d")).unwrap_err().to_string();
+    assert_eq!(error, "there is no arm `d` among `a`, `b`, `c`");
+}
+
+#[test]
+fn runs_of_one_recipe_are_pooled_and_others_stand_side_by_side() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |name: &str, seed: u64, other: bool| {
+        let path = dir.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Synthetic { seeds: vec![seed], ..Synthetic::default() }.write(&path);
+        let recipe = std::fs::read_to_string(path.join("recipe.toml")).unwrap();
+        let recipe =
+            recipe.replace("name = \"synthetic\"", &format!("seeds = [{seed}]\nname = \"synthetic\""));
+        let recipe = if other { format!("scale = \"other\"\n{recipe}") } else { recipe };
+        std::fs::write(path.join("recipe.toml"), recipe).unwrap();
+        path
+    };
+    let (one, two, other) = (run("one", 1, false), run("two", 2, false), run("other", 3, true));
+    let out = dir.path().join("out");
+    let (page, pooled) = tercet_report::together::write(&[one.clone(), two.clone()], &out, None).unwrap();
+    assert!(pooled.rows.iter().all(|row| row.pass_1.seeds == 2) && pooled.claims.len() == 3);
+    assert!(pooled.comparisons.is_empty() && page.ends_with("out/report.html"));
+    let (_, apart) = tercet_report::together::write(&[one, two, other], &out, None).unwrap();
+    let seeds = |model: &str| apart.rows.iter().find(|row| row.model == model).unwrap().pass_1.seeds;
+    assert_eq!((seeds("synthetic · rl"), seeds("other · rl")), (2, 1));
+    // No seed is in both, so nothing is paired.
+    assert!(apart.comparisons.is_empty() && apart.claims.is_empty());
+}
+
+#[test]
+fn all_rows_can_be_read_as_a_data_frame() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    Synthetic { arms: vec!["a", "b"], problems_per_op: 5, ..Synthetic::default() }.write(&run);
+    let path = dir.path().join("rows.csv");
+    tercet_report::rows::write(&path, std::slice::from_ref(&run)).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    // 4 stages, of which the arms share two, × 8 ops × 5 problems
+    assert_eq!(lines.len(), 1 + 4 * 8 * 5);
+    assert!(
+        lines[0].starts_with("run,arms,stage,kind,seed,step,last,suite,problem,op,context,mode,n,verified")
+    );
+    assert!(
+        lines.iter().any(|line| line.starts_with("run,a;b,pre,pre-training,1,120,true,heldout,0,2,terse,"))
+    );
+    let folder = runs::Folder::read(&run).unwrap();
+    let verified: u32 =
+        folder.stages.values().flat_map(|s| &s.evals["heldout"]).map(|row| row.verified).sum();
+    let column = lines[1..].iter().filter_map(|line| line.split(',').nth(13)?.parse::<u32>().ok());
+    assert_eq!(column.sum::<u32>(), verified);
+    let error = tercet_report::rows::write(&dir.path().join("rows.xlsx"), &[run]).unwrap_err().to_string();
+    assert!(error.ends_with("so its name must end in .csv"), "{error}");
 }

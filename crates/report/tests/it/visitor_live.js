@@ -14,7 +14,6 @@ window.addEventListener("load", () => {
     }
   };
   const check = () => {
-    expect(document.documentElement.scrollWidth <= document.documentElement.clientWidth + 1, "the page is wider than the window");
     expect([...document.querySelectorAll("progress")].every((p) => shown(p) && p.getAttribute("aria-label")), "a progress bar is not visible or has no name");
     expect(document.getElementById("state").textContent === "", "the page says: " + document.getElementById("state").textContent);
     expect(document.getElementById("follow").checked, "the page does not follow");
@@ -26,6 +25,7 @@ window.addEventListener("load", () => {
       expect([...live.querySelectorAll("svg.tc")].every((s) => s.getAttribute("aria-label")), "a drawing without a description");
     }
     reach();
+    for (const problem of [...overflowing(), ...faint()].slice(0, 12)) found.push(problem);
     document.documentElement.dataset.found = found.length ? found.join("; ") : "nothing wrong";
   };
   // What is there at first is "Reading …"; the rest is fetched.

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use runs::files;
 use tokens::Tokenizer;
 
+use super::model;
 use crate::failure::Usage;
 use crate::progress::say;
 
@@ -19,12 +20,14 @@ pub(crate) enum Command {
 /// Write weights, configuration and tokenizer of a model as a Hugging Face directory
 ///
 /// A checkpoint of a run already is such a directory. The export leaves out the state of the optimizer and of the loop,
-/// and adds the context length of the model to the configuration of the tokenizer.
+/// and adds the context length of the model to the configuration of the tokenizer. The tokenizer of another maker is copied
+/// as it is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
+  tercet export hf runs/quickstart:rl --out my-model
   tercet export hf runs/quickstart/stages/rl-1a2b/checkpoints/step-000100 --out my-model")]
 pub(crate) struct HfArgs {
-    /// Checkpoint to export
+    /// Checkpoint to export: its folder, or RUN:STAGE (RUN:ARM/SEED/STAGE where there are several)
     model: PathBuf,
     /// Folder to write; it must not exist
     #[arg(long, value_name = "DIR")]
@@ -44,17 +47,14 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
 }
 
 fn hf(args: &HfArgs) -> anyhow::Result<()> {
-    let config = args.model.join("config.json");
-    if !config.is_file() {
-        return Err(Usage::error(format!("{} is no model: it has no config.json", args.model.display())));
-    }
+    let model = model::folder(&args.model)?;
     if args.out.exists() {
         return Err(Usage::error(format!("{} exists already", args.out.display())));
     }
-    let tokenizer = Tokenizer::open(&args.model)?;
-    let context = context(&config)?;
+    let tokenizer = Tokenizer::open_any(&model)?;
+    let context = context(&model.join("config.json"))?;
     let partial = files::begin_folder(&args.out)?;
-    let written = fill(&args.model, &partial, &tokenizer, context);
+    let written = fill(&model, &partial, &tokenizer, context);
     let written = written.and_then(|()| Ok(files::publish(&partial, &args.out)?));
     written.inspect_err(|_| {
         // The first error is the one to tell.

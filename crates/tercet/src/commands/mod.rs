@@ -12,6 +12,7 @@ mod plan;
 mod problems;
 mod recipe;
 mod report;
+mod responses;
 mod run;
 mod sample;
 #[cfg(feature = "serve")]
@@ -77,7 +78,7 @@ pub(crate) fn run(cli: Cli, called: &[OsString]) -> anyhow::Result<()> {
         Command::Run(args) => run::run(&args, called),
         Command::Plan(args) => plan::run(&args),
         Command::Sample(args) => sample::run(&args),
-        Command::Eval(args) => eval::run(&args),
+        Command::Eval(args) => eval::run(&args, called),
         Command::Ls(args) => ls::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Problems(args) => problems::run(&args),
@@ -94,7 +95,7 @@ pub(crate) fn run(cli: Cli, called: &[OsString]) -> anyhow::Result<()> {
 }
 
 /// Version of the program, with the source revision if it was built from a checkout.
-fn revision() -> String {
+pub fn revision() -> String {
     match option_env!("TERCET_REVISION") {
         Some(revision) => format!("{} ({revision})", env!("CARGO_PKG_VERSION")),
         None => env!("CARGO_PKG_VERSION").to_owned(),

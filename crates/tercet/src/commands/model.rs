@@ -1,6 +1,6 @@
 //! A model on disk with its tokenizer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use engine::CpuFactory;
@@ -8,8 +8,21 @@ use learner::Learner;
 use runs::records::EngineInfo;
 use tokens::Tokenizer;
 
+use train::run::check_weights;
+
 use crate::engine::EngineArgs;
 use crate::failure::Usage;
+
+/// The folder of a model that was named on the command line: a path, or `RUN:STAGE`. What is known of its weights must
+/// be true: a checkpoint that was damaged is not used.
+pub(crate) fn folder(named: &Path) -> anyhow::Result<PathBuf> {
+    let dir = runs::named(named).map_err(Usage::error)?;
+    if !dir.join("config.json").is_file() {
+        return Err(Usage::error(format!("{} is no model: it has no config.json", dir.display())));
+    }
+    check_weights(&dir)?;
+    Ok(dir)
+}
 
 /// Opens a checkpoint to ask it: a Hugging Face directory with config.json, model.safetensors and tokenizer.json, of
 /// this program or of another maker. Also says what engine it is on, if it is not this program's own.
@@ -18,9 +31,6 @@ pub(crate) fn open(
     engine: &EngineArgs,
     threads: Option<usize>,
 ) -> anyhow::Result<(Box<dyn Learner>, Tokenizer, Option<EngineInfo>)> {
-    if !dir.join("config.json").is_file() {
-        return Err(Usage::error(format!("{} is no model: it has no config.json", dir.display())));
-    }
     let tokenizer = Tokenizer::open_any(dir)?;
     let failed = || format!("cannot open the model in {}", dir.display());
     let factory = CpuFactory { eos: Some(tokenizer.eos()), ..CpuFactory::with_threads(threads) };

@@ -12,8 +12,9 @@ use train::run::plan::{ArmPlan, Plan, Rates, StagePlan};
 
 use super::recipe::RecipeArgs;
 use crate::engine::EngineArgs;
+use crate::failure::printable;
 use crate::output::Output;
-use crate::progress::duration;
+use crate::progress::{duration, say};
 use crate::threads::Threads;
 
 /// Estimate what a recipe costs, without running it
@@ -46,9 +47,13 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let cpu = CpuFactory::with_threads(args.threads.apply()?);
     let recipe = args.recipe.open()?;
+    train::run::check_models(&recipe, &cpu)?;
     let rates =
         if args.untimed { None } else { Some(rates::measure(&recipe, &*args.engine.start(cpu)?.factory)?) };
     let plan = Plan::of(&recipe, rates)?;
+    for warning in &plan.warnings {
+        say(&format!("warning: {warning}"));
+    }
     let mut output = Output::stdout();
     if args.json {
         serde_json::to_writer_pretty(&mut output, &plan)?;
@@ -61,7 +66,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn write(output: &mut Output, recipe: &Recipe, plan: &Plan, rates: Option<Rates>) -> anyhow::Result<()> {
     let question = recipe.document.question.split("\n\n").next().unwrap_or_default();
-    writeln!(output, "{}: {}\n", recipe.document.name, question.replace('\n', " "))?;
+    writeln!(output, "{}: {}\n", recipe.document.name, printable(&question.replace('\n', " ")))?;
     for arm in &plan.arms {
         writeln!(output, "arm {}, {:.2} M parameters", arm.name, arm.parameters as f64 / 1e6)?;
         let header = [

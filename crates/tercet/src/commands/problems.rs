@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use problems::audit::Audit;
 use problems::compare::compare_reference;
-use problems::{Cell, Contexts, Sequence};
+use problems::{Cell, Contexts, Problem, Sequence};
 use rayon::prelude::*;
 use runs::lines::Packing;
 use runs::{error::failed, files};
+use train::data::Reading;
 
-use super::verify::record_on;
+use super::responses::problem_on;
 use super::world::{Asked, Retelling, WorldArgs};
 use crate::failure::Usage;
-use crate::formats::{Format, Part};
+use crate::formats::parquet::ParquetFile;
+use crate::formats::{Container, Format, Part, Row};
 use crate::output::{self, Output};
 use crate::pieces::Pieces;
 use crate::progress::{Progress, say};
@@ -31,15 +33,19 @@ const KEEP: u64 = 4;
 /// Generate problems
 ///
 /// Problem i of a cell (op × context × mode) depends on the world, the seed, the split and i, and on nothing else: not
-/// on the number of threads, and not on which other problems are generated. A line of JSONL holds the fields of the
-/// reference generator, the graph with its counts, and the hashes that decide the splits. The same command resumes where
-/// it stopped and writes the same bytes.
+/// on the number of threads, and not on which other problems are generated. A record holds the fields of the reference
+/// generator, the graph with its counts, and the hashes that decide the splits. The other formats are what trainers read:
+/// rows of plain columns, with prompt and response exactly as models are trained on them. The name of the file says what
+/// holds the rows: `.parquet`, or lines, compressed if it ends in .gz or .zst. The same command resumes where it stopped
+/// (a Parquet file begins again) and writes the same bytes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet problems --op 2-10 --context zoo,school -n 1000 > train.jsonl
   tercet problems --op 11-14 --split test -n 200 --seed 7 --out edge.jsonl.zst
   tercet problems --op 11-14 --split test -n 200 --seed 7 --in school --out edge-school.jsonl.zst
   tercet problems --op 2-6 --context terse --set max_value=20 --set distractors=0 --format text -n 3
+  tercet problems --op 11-14 --split rl --total 50000 --format prompts --out prompts.parquet
+  tercet problems --recipe recipes/extrapolation.toml --mix pre --total 100000 --format text --out pre.jsonl.zst
   tercet problems --op 3-5 --context zoo -n 4 --format worksheet --out worksheet.html      to print for a class
   tercet problems --audit train.jsonl.gz edge.jsonl.zst
   tercet problems --compare-reference reference.jsonl.gz -n 20")]
@@ -51,11 +57,22 @@ pub(crate) struct Args {
     /// Number of problems per op × context × mode
     #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 10)]
     number: u64,
+    /// Number of problems altogether, divided equally over op × context × mode
+    #[arg(long, value_name = "N", conflicts_with = "number", value_parser = clap::value_parser!(u64).range(1..))]
+    total: Option<u64>,
+    /// The problems of this mix of the recipe, in the order in which its first stage reads them at model seed --seed
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires_all = ["recipe", "total"],
+        conflicts_with_all = ["op", "context", "mode", "split", "by_text", "set", "context_file", "start"]
+    )]
+    mix: Option<String>,
     /// Index of the first problem of each cell
     #[arg(long, value_name = "I", default_value_t = 0)]
     start: u64,
     /// Format of the output
-    #[arg(long, default_value = "jsonl")]
+    #[arg(long, default_value = "records")]
     format: Format,
     /// Audit these files of problems instead: what each repeats and shows, and what any two share
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "compare_reference")]
@@ -64,7 +81,7 @@ pub(crate) struct Args {
     /// of theirs
     #[arg(long, value_name = "FILE")]
     compare_reference: Option<PathBuf>,
-    /// File to write, compressed if its name ends in .gz or .zst; stdout by default
+    /// File to write: .parquet, or lines, compressed if its name ends in .gz or .zst; stdout by default
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -79,10 +96,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(path) = &args.compare_reference {
         return report(args, compared(path, args.number)?);
     }
-    let order = Order::new(args)?;
-    match args.out.as_deref().filter(|path| *path != Path::new("-")) {
-        None => to_stdout(&order),
-        Some(path) => to_file(&order, path),
+    let mut order = Order::new(args)?;
+    match order.out() {
+        None => to_stdout(&mut order),
+        Some(path) if order.container == Container::Parquet => to_parquet(&mut order, path),
+        Some(path) => to_file(&mut order, path),
     }
 }
 
@@ -101,8 +119,8 @@ fn audit(paths: &[PathBuf]) -> anyhow::Result<String> {
     let mut audit = Audit::default();
     for path in paths {
         let name = path.display().to_string();
-        for (n, line) in (1..).zip(output::lines(path)?) {
-            audit.add(&name, &record_on(&line?, path, n)?);
+        for line in output::lines(path)? {
+            audit.add(&name, &problem_on(&line?, path)?);
         }
     }
     Ok(audit.report().to_string())
@@ -110,9 +128,10 @@ fn audit(paths: &[PathBuf]) -> anyhow::Result<String> {
 
 fn compared(path: &Path, number: u64) -> anyhow::Result<String> {
     let mut records = Vec::new();
-    for (n, line) in (1..).zip(output::lines(path)?) {
-        let place = || format!("line {n} of {} is no problem of the reference generator", path.display());
-        records.push(serde_json::from_str(&line?).with_context(place)?);
+    for line in output::lines(path)? {
+        let line = line?;
+        let record = output::json(&line, path);
+        records.push(record.context("not a problem of the reference generator")?);
     }
     let comparison = compare_reference(records, &Contexts::builtin(), 1, number).map_err(Usage::error)?;
     Ok(comparison.to_string())
@@ -122,23 +141,51 @@ fn compared(path: &Path, number: u64) -> anyhow::Result<String> {
 struct Order<'a> {
     args: &'a Args,
     asked: Asked,
+    /// The problems of a mix come one after the other; those of cells do not.
+    mix: Option<Mix>,
+    container: Container,
+}
+
+/// The mix of a recipe.
+struct Mix {
+    reading: Reading,
+    recipe_hash: String,
 }
 
 impl<'a> Order<'a> {
     fn new(args: &'a Args) -> anyhow::Result<Self> {
-        let asked = args.world.open()?;
+        let (asked, mix) = match (&args.mix, args.world.recipe()?) {
+            (Some(name), Some(recipe)) => {
+                if args.format == Format::Worksheet {
+                    return Err(Usage::error("a worksheet is of --op, not of --mix"));
+                }
+                let reading = Reading::of_mix(&recipe, name, args.world.seed()).map_err(Usage::error)?;
+                (args.world.open_world()?.0, Some(Mix { reading, recipe_hash: recipe.hash() }))
+            }
+            _ => (args.world.open()?, None),
+        };
         args.retelling.check(asked.generator.contexts())?;
-        if args.start.checked_add(args.number).is_none() {
-            return Err(Usage::error(format!(
-                "--start {} leaves no room for {} problems",
-                args.start, args.number
-            )));
+        let number = args.total.unwrap_or(args.number);
+        if args.start.checked_add(number).is_none() {
+            return Err(Usage::error(format!("--start {} leaves no room for {number} problems", args.start)));
         }
-        Ok(Self { args, asked })
+        let container = Container::of(args.out.as_deref(), args.format);
+        if container == Container::Parquet && matches!(args.format, Format::Records | Format::Worksheet) {
+            let message =
+                "records and worksheets have no columns: choose --format text, sft, prompts or chat";
+            return Err(Usage::error(message));
+        }
+        Ok(Self { args, asked, mix, container })
+    }
+
+    /// The file to write; none for stdout.
+    fn out(&self) -> Option<&'a Path> {
+        self.args.out.as_deref().filter(|path| *path != Path::new("-"))
     }
 
     fn problems(&self) -> u64 {
-        (self.asked.sequences.len() as u64).saturating_mul(self.args.number)
+        let cells = self.asked.sequences.len() as u64;
+        self.args.total.unwrap_or(cells.saturating_mul(self.args.number))
     }
 
     /// Pieces of one part of the file: one at least, for what stands around the problems.
@@ -152,37 +199,87 @@ impl<'a> Order<'a> {
 
     /// A hash of everything that decides the bytes.
     fn made_from(&self, packing: Packing) -> anyhow::Result<String> {
-        let Self { args, asked } = self;
+        let Self { args, asked, .. } = self;
         let cells: Vec<&Cell> = asked.sequences.iter().map(Sequence::cell).collect();
-        let problems = (asked.generator.world(), &asked.context_texts, cells, args.world.split());
-        let numbers = (args.world.seed(), args.number, args.start, &args.retelling);
-        let file = (args.format, format!("{packing:?}"), super::revision());
+        let mix = self.mix.as_ref().map(|mix| (&args.mix, &mix.recipe_hash));
+        let problems = (asked.generator.world(), &asked.context_texts, cells, mix, args.world.split());
+        let numbers = (args.world.seed(), args.number, args.total, args.start, &args.retelling);
+        let file = (args.format, self.container, format!("{packing:?}"), super::revision());
         Ok(blake3::hash(&serde_json::to_vec(&(problems, numbers, file))?).to_hex().to_string())
     }
 
-    fn piece(&self, piece: u64) -> anyhow::Result<Vec<u8>> {
-        let Self { args, asked: Asked { generator, sequences, .. } } = self;
+    /// Which problems a piece holds.
+    fn numbers(&self, piece: u64) -> Range<u64> {
+        let first = piece % self.pieces_of_a_part() * PIECE;
+        first..self.problems().min(first + PIECE)
+    }
+
+    /// Problem `k` of those of the cells.
+    fn of_cells(&self, k: u64) -> anyhow::Result<Problem> {
+        let cells = self.asked.sequences.len() as u64;
+        // The first cells have one more, where a total cannot be divided.
+        let (each, more) =
+            self.args.total.map_or((self.args.number, 0), |total| (total / cells, total % cells));
+        let wide = (each + 1) * more;
+        let (cell, index) = if k < wide {
+            (k / (each + 1), k % (each + 1))
+        } else {
+            (more + (k - wide) / each, (k - wide) % each)
+        };
+        self.retold(self.asked.sequences[cell as usize].problem(self.args.start + index))
+    }
+
+    fn retold(&self, problem: Problem) -> anyhow::Result<Problem> {
+        let generator = &self.asked.generator;
+        self.args.retelling.apply(problem, generator.world(), generator.contexts())
+    }
+
+    /// The problems of pieces, made on all threads; those of a mix on one, since each depends on the ones before.
+    fn take(&mut self, pieces: Range<u64>) -> anyhow::Result<Vec<Vec<Problem>>> {
+        let Some(mut mix) = self.mix.take() else {
+            let of = |piece| self.numbers(piece).map(|k| self.of_cells(k)).collect();
+            return pieces.into_par_iter().map(of).collect();
+        };
+        let of = |piece| {
+            let problems = mix.reading.by_ref().take(self.numbers(piece).count());
+            problems.map(|problem| self.retold(problem?)).collect()
+        };
+        let taken = pieces.map(of).collect();
+        self.mix = Some(mix);
+        taken
+    }
+
+    /// Leaves out the problems of pieces that are there already.
+    fn skip(&mut self, pieces: u64) -> anyhow::Result<()> {
+        if let Some(mix) = &mut self.mix {
+            mix.reading.by_ref().take((pieces * PIECE) as usize).try_for_each(|problem| problem.map(drop))?;
+        }
+        Ok(())
+    }
+
+    fn piece(&self, piece: u64, problems: &[Problem]) -> anyhow::Result<Vec<u8>> {
+        let format = self.args.format;
         let (number, of_a_part) = (piece % self.pieces_of_a_part(), self.pieces_of_a_part());
-        let part: Part = args.format.parts()[(piece / of_a_part) as usize];
+        let part: Part = format.parts()[(piece / of_a_part) as usize];
         let mut text = String::new();
         if number == 0 {
-            text.push_str(args.format.head(part));
+            text.push_str(format.head(part));
         }
-        for k in number * PIECE..self.problems().min((number + 1) * PIECE) {
-            let sequence = &sequences[(k / args.number) as usize];
-            let problem = sequence.problem(args.start + k % args.number);
-            let problem = args.retelling.apply(problem, generator.world(), generator.contexts())?;
-            text.push_str(&args.format.problem(part, k + 1, &problem)?);
+        for (k, problem) in self.numbers(piece).zip(problems) {
+            text.push_str(&format.lines((part, self.container), k + 1, problem)?);
         }
         if number + 1 == of_a_part {
-            text.push_str(args.format.foot(part));
+            text.push_str(format.foot(part));
         }
         Ok(text.into_bytes())
     }
 
-    /// Makes pieces on all threads.
-    fn make(&self, pieces: Range<u64>, packing: Packing) -> anyhow::Result<Vec<Vec<u8>>> {
-        pieces.into_par_iter().map(|piece| Ok(packing.pack(self.piece(piece)?)?)).collect()
+    /// Makes pieces.
+    fn make(&mut self, pieces: Range<u64>, packing: Packing) -> anyhow::Result<Vec<Vec<u8>>> {
+        let problems = self.take(pieces.clone())?;
+        let packed =
+            |(piece, problems): (u64, Vec<Problem>)| Ok(packing.pack(self.piece(piece, &problems)?)?);
+        pieces.collect::<Vec<u64>>().into_par_iter().zip(problems).map(packed).collect()
     }
 
     /// Progress counts problems, in every part of the file.
@@ -192,7 +289,7 @@ impl<'a> Order<'a> {
     }
 }
 
-fn to_stdout(order: &Order) -> anyhow::Result<()> {
+fn to_stdout(order: &mut Order) -> anyhow::Result<()> {
     let mut output = Output::stdout();
     let mut progress = order.progress();
     for start in (0..order.pieces()).step_by(AT_ONCE as usize) {
@@ -205,13 +302,14 @@ fn to_stdout(order: &Order) -> anyhow::Result<()> {
     output.finish()
 }
 
-fn to_file(order: &Order, path: &Path) -> anyhow::Result<()> {
+fn to_file(order: &mut Order, path: &Path) -> anyhow::Result<()> {
     let packing = Packing::of(path);
     let mut file = Pieces::open(path, &order.made_from(packing)?)?;
     let mut progress = order.progress();
     if file.count() > 0 {
         say(&format!("{} of {} problems are there already", file.count() * PIECE, order.problems()));
         progress.start_at(file.count() * PIECE);
+        order.skip(file.count())?;
     }
     for start in (file.count()..order.pieces()).step_by(AT_ONCE as usize) {
         for piece in order.make(start..order.pieces().min(start + AT_ONCE), packing)? {
@@ -224,6 +322,20 @@ fn to_file(order: &Order, path: &Path) -> anyhow::Result<()> {
     }
     progress.finish();
     Ok(file.finish()?)
+}
+
+fn to_parquet(order: &mut Order, path: &Path) -> anyhow::Result<()> {
+    let mut file = ParquetFile::new(path);
+    let mut progress = order.progress();
+    for start in (0..order.pieces()).step_by(AT_ONCE as usize) {
+        let problems = order.take(start..order.pieces().min(start + AT_ONCE))?;
+        let row = |problem: &Problem| order.args.format.row(problem).transpose();
+        let rows: Vec<Row> = problems.par_iter().flatten().filter_map(row).collect::<anyhow::Result<_>>()?;
+        file.group(&rows)?;
+        progress.add(AT_ONCE * PIECE);
+    }
+    progress.finish();
+    file.finish()
 }
 
 #[cfg(test)]
@@ -274,6 +386,8 @@ mod tests {
             &["--in", "school"],
             &["--renumber", "1"],
             &["--format", "text"],
+            &["--format", "chat"],
+            &["--total", "10"],
         ] {
             keys.push(key(other));
         }

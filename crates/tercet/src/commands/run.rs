@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use engine::CpuFactory;
+use train::recipe::GivenModel;
 use train::run::{Options, Outcome, Run};
 #[cfg(feature = "tensorboard")]
 use train::tensorboard::TensorBoard;
@@ -61,8 +62,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, called: &[OsString]) -> anyhow::Result<()> {
-    let cpu = CpuFactory { pin: args.pin, ..CpuFactory::with_threads(args.threads.apply()?) };
+    let threads = args.threads.apply()?;
     let recipe = args.recipe.open()?;
+    // The configuration of a model that is given may name an end token that its tokenizer does not have.
+    let tokenizer = recipe.given().map(GivenModel::tokenizer).transpose()?;
+    let eos = tokenizer.map(|tokenizer| tokenizer.eos());
+    let factory = CpuFactory { pin: args.pin, eos, ..CpuFactory::with_threads(threads) };
     let stop = interrupt::listen(interrupt::SAVING)?;
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.document.name));
     for other in &args.reuse {
@@ -73,7 +78,7 @@ pub(crate) fn run(args: &Args, called: &[OsString]) -> anyhow::Result<()> {
             )));
         }
     }
-    let engine = args.engine.start(cpu)?;
+    let engine = args.engine.start(factory)?;
     let options = Options {
         command: command(called),
         revision: super::revision(),
@@ -110,7 +115,7 @@ fn execute(run: &Run<'_>, stop: &AtomicBool, args: &Args) -> anyhow::Result<Outc
 }
 
 /// The command as it was called.
-fn command(called: &[OsString]) -> String {
+pub(super) fn command(called: &[OsString]) -> String {
     let quoted = |arg: String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+".contains(c);
         if arg.chars().all(plain) { arg } else { format!("'{}'", arg.replace('\'', r"'\''")) }

@@ -10,12 +10,12 @@ use problems::verify::{Policy, explain};
 use runs::Judgement;
 use tokens::Tokenizer;
 
-use super::verify::record_on;
+use super::responses::problems_in;
 use super::world::{Asked, WorldArgs};
 use super::{choice, model};
 use crate::engine::EngineArgs;
 use crate::failure::Usage;
-use crate::output::{self, Output};
+use crate::output::Output;
 use crate::progress::Progress;
 use crate::threads::Threads;
 
@@ -26,11 +26,12 @@ use crate::threads::Threads;
 /// model continues any text.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  tercet sample MODEL --op 4 --context terse --recipe recipes/quickstart.toml
+  tercet sample runs/quickstart:rl --op 4 --context terse --recipe recipes/quickstart.toml
   tercet sample MODEL --from test.jsonl -n 8 > responses.jsonl
   tercet sample MODEL --prompt '<question> owl zoo =3; owl zoo? </question> <solution>' --temperature 0")]
 pub(crate) struct Args {
-    /// Hugging Face directory of a Qwen2 model: a checkpoint of a run, or a published model
+    /// Hugging Face directory of a Qwen2 model: a checkpoint of a run, or a published model. RUN:STAGE names the last
+    /// checkpoint of a stage (RUN:ARM/SEED/STAGE where there are several)
     model: PathBuf,
     #[command(flatten)]
     world: WorldArgs,
@@ -73,7 +74,8 @@ const AT_ONCE: usize = 64;
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.threads.apply()?;
     args.sampling().check().map_err(|(_, message)| Usage::error(message))?;
-    let (mut learner, tokenizer, _) = model::open(&args.model, &args.engine, threads)?;
+    let folder = model::folder(&args.model)?;
+    let (mut learner, tokenizer, _) = model::open(&folder, &args.engine, threads)?;
     let mut asker = Asker { learner: &mut *learner, tokenizer: &tokenizer, args };
     let mut output = Output::stdout();
     if let Some(prompt) = &args.prompt {
@@ -136,10 +138,7 @@ impl Asker<'_> {
     }
 
     fn file(&mut self, path: &std::path::Path, output: &mut Output) -> anyhow::Result<()> {
-        let problems: Vec<Problem> = (1..)
-            .zip(output::lines(path)?)
-            .map(|(n, line)| record_on(&line?, path, n))
-            .collect::<anyhow::Result<_>>()?;
+        let problems = problems_in(path)?;
         for (chunk, first) in problems.chunks(AT_ONCE).zip((0..).step_by(AT_ONCE)) {
             let prompts: Vec<String> = chunk.iter().map(Problem::prompt).collect();
             let answered = self.ask(&prompts, first)?;

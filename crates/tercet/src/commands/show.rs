@@ -1,5 +1,6 @@
 //! `tercet show`
 
+use std::cmp::Ordering;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use problems::Problem;
 use problems::verify::{Policy, explain, verify};
 
 use super::choice;
-use super::verify::record_on;
+use super::responses::problem_on;
 use super::world::{Asked, Retelling, WorldArgs};
 use crate::failure::Usage;
 use crate::output::{self, Output};
@@ -69,13 +70,20 @@ fn find(args: &Args) -> anyhow::Result<Problem> {
         let sequence = sequences.first().ok_or_else(|| Usage::error("no op is named"))?;
         return Ok(sequence.problem(args.index));
     };
-    let Some(skip) = args.line.checked_sub(1) else {
+    if args.line == 0 {
         return Err(Usage::error("lines are counted from 1"));
-    };
-    match output::lines(path)?.nth(skip) {
-        Some(text) => record_on(&text?, path, args.line),
-        None => Err(Usage::error(format!("{} has no line {}", path.display(), args.line))),
     }
+    for line in output::lines(path)? {
+        let line = line?;
+        match line.number.cmp(&args.line) {
+            Ordering::Less => {}
+            Ordering::Equal => return problem_on(&line, path),
+            Ordering::Greater => {
+                return Err(Usage::error(format!("line {} of {} is blank", args.line, path.display())));
+            }
+        }
+    }
+    Err(Usage::error(format!("{} has no line {}", path.display(), args.line)))
 }
 
 fn describe(output: &mut Output, problem: &Problem) -> anyhow::Result<()> {

@@ -4,8 +4,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use serde_json::Value;
 use tokens::Tokenizer;
 
+use crate::failure::Usage;
 use crate::output::{self, Output};
 use crate::progress::say;
 
@@ -19,7 +21,7 @@ pub(crate) enum Command {
 /// Train a byte-level BPE on texts, one per line
 ///
 /// Of a line that is a JSON object, the `problem`, `question` and `solution` are used (as `tercet problems` writes
-/// them), or the `text`. Any other line is used as it is. Transformers reads the result as a Qwen2 tokenizer with the
+/// them), or the `text`. Other JSON is refused. Any other line is used as it is. Transformers reads the result as a Qwen2 tokenizer with the
 /// same ids.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -70,7 +72,7 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
         }
     });
     let tokenizer = Tokenizer::train(texts, args.vocab).map_err(|error| match error {
-        tokens::TokenizerError::TooSmall { .. } => crate::failure::Usage::error(error),
+        tokens::TokenizerError::TooSmall { .. } => Usage::error(error),
         other => other.into(),
     })?;
     if let Some(error) = failed {
@@ -84,22 +86,39 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
 type Lines = Box<dyn Iterator<Item = anyhow::Result<String>>>;
 
 fn text_lines(path: &Path) -> Lines {
-    match output::lines(path) {
-        Ok(lines) => Box::new(lines.map(|line| line.map(|line| text_of(&line)))),
+    let path = path.to_owned();
+    let name = path.to_string_lossy();
+    let jsonl = [".jsonl", ".jsonl.gz", ".jsonl.zst"].iter().any(|end| name.ends_with(end));
+    match output::lines(&path) {
+        Ok(lines) => Box::new(lines.map(move |line| {
+            let line = line?;
+            text_of(&line.text, jsonl).map_err(Usage::error).with_context(|| output::place(&line, &path))
+        })),
         Err(error) => Box::new(std::iter::once(Err(error))),
     }
 }
 
-/// The text of a line as training would lay it out.
-fn text_of(line: &str) -> String {
-    let Ok(serde_json::Value::Object(row)) = serde_json::from_str(line) else { return line.to_owned() };
-    let field = |name: &str| row.get(name).and_then(serde_json::Value::as_str);
+/// The text of a line as training would lay it out. JSON without such a text is refused: nobody wants a tokenizer that has
+/// learned the names of its fields. In a file of JSON lines every line is JSON.
+fn text_of(line: &str, jsonl: bool) -> Result<String, String> {
+    let start = line.trim_start();
+    let object = start.starts_with('{');
+    if !jsonl && !object && !start.starts_with('[') {
+        return Ok(line.to_owned());
+    }
+    let row = match runs::lines::parse(line) {
+        Ok(Value::Object(row)) => row,
+        Ok(_) => return Err("JSON that is no object: its texts are not known".to_owned()),
+        Err(_) if !jsonl && !object => return Ok(line.to_owned()),
+        Err(error) => return Err(format!("a line of JSON that cannot be read: {error}")),
+    };
+    let field = |name: &str| row.get(name).and_then(Value::as_str);
     match (field("text"), field("problem"), field("question"), field("solution")) {
-        (Some(text), ..) => text.to_owned(),
+        (Some(text), ..) => Ok(text.to_owned()),
         (None, Some(problem), Some(question), Some(solution)) => {
-            format!("<question> {problem} {question} </question> <solution> {solution} </solution>")
+            Ok(format!("<question> {problem} {question} </question> <solution> {solution} </solution>"))
         }
-        _ => line.to_owned(),
+        _ => Err("JSON without a `text`, and without `problem`, `question` and `solution`".to_owned()),
     }
 }
 

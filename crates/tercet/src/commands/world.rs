@@ -38,6 +38,9 @@ pub(crate) struct WorldArgs {
     /// Take the world and its contexts from this recipe
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
+    /// Use another size of the recipe: its [scale.NAME]
+    #[arg(long, value_name = "NAME", requires = "recipe")]
+    scale: Option<String>,
     /// Change a bound of the world, as in a recipe's `[world]` (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -72,9 +75,7 @@ pub(crate) struct Asked {
 impl WorldArgs {
     /// The generator and the problems of each cell.
     pub(crate) fn open(&self) -> anyhow::Result<Asked> {
-        let (base, Told { contexts, texts: context_texts, added, policy }) = self.base()?;
-        let world = self.changed(&base)?;
-        let generator = Generator::new(&world, &contexts, self.seed, self.split()).map_err(Usage::error)?;
+        let (asked, added) = self.open_world()?;
         let chosen = match &self.context[..] {
             [] if added.is_empty() => vec!["zoo".to_owned()],
             [] => added,
@@ -87,11 +88,25 @@ impl WorldArgs {
             for &mode in &self.mode {
                 for &op in &self.op.0 {
                     let cell = Cell { op, context: context.clone(), mode };
-                    sequences.push(generator.sequence(&cell).map_err(Usage::error)?);
+                    sequences.push(asked.generator.sequence(&cell).map_err(Usage::error)?);
                 }
             }
         }
-        Ok(Asked { generator, sequences, context_texts, policy })
+        Ok(Asked { sequences, ..asked })
+    }
+
+    /// The generator without cells, and the names of the contexts that the command line adds.
+    pub(crate) fn open_world(&self) -> anyhow::Result<(Asked, Vec<String>)> {
+        let (base, Told { contexts, texts: context_texts, added, policy }) = self.base()?;
+        let world = self.changed(&base)?;
+        let generator = Generator::new(&world, &contexts, self.seed, self.split()).map_err(Usage::error)?;
+        Ok((Asked { generator, sequences: Vec::new(), context_texts, policy }, added))
+    }
+
+    /// The recipe, if one is named.
+    pub(crate) fn recipe(&self) -> anyhow::Result<Option<Recipe>> {
+        let overrides: Vec<String> = self.scale.iter().map(|name| format!("scale={name}")).collect();
+        self.recipe.as_deref().map(|path| Ok(Recipe::open(path, &overrides)?)).transpose()
     }
 
     /// The seed.
@@ -122,8 +137,7 @@ impl WorldArgs {
 
     /// World and contexts to start from.
     fn base(&self) -> anyhow::Result<(World, Told)> {
-        let (world, mut told) = if let Some(path) = &self.recipe {
-            let recipe = Recipe::open(path, &[])?;
+        let (world, mut told) = if let Some(recipe) = self.recipe()? {
             let first = recipe.document.evaluation.suites.first();
             let policy = first.map_or(Policy::Paper, |suite| suite.policy);
             let (contexts, texts) = (recipe.contexts, recipe.context_texts);
@@ -136,6 +150,8 @@ impl WorldArgs {
         for path in &self.context_file {
             let text =
                 std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            // Some editors write a byte order mark.
+            let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
             let wrong = |e| Usage::error(format!("{}: {e}", path.display()));
             let context = Context::from_toml(&text).map_err(wrong)?;
             told.added.push(context.name.clone());

@@ -261,3 +261,99 @@ fn a_context_of_ones_own_begins_with_a_built_in_one() {
     error: there is no context `moon`; known are …
     ");
 }
+
+/// The rows for trainers hold prompt and response as models are trained on them, and the record that a judge needs.
+#[test]
+fn trainers_get_rows_of_plain_columns() {
+    let dir = temporary();
+    let args = ["problems", "--op", "2-3", "--context", "terse", "--mode", "forward,reverse", "-n", "2"];
+    let with = |format: &str| tercet(dir.path(), &[&args[..], &["--format", format]].concat()).stdout;
+    let rows = |format: &str| -> Vec<serde_json::Value> {
+        with(format).lines().map(|line| serde_json::from_str(line).expect("a row")).collect()
+    };
+    let (records, text) = (rows("records"), with("text"));
+    assert!(with("jsonl") == with("records"));
+    let [sft, prompts, chats] = ["sft", "prompts", "chat"].map(rows);
+    for (i, (record, trained)) in records.iter().zip(text.lines()).enumerate() {
+        let (prompt, completion) = (&sft[i]["prompt"], &sft[i]["completion"]);
+        assert_eq!(format!("{}{}", prompt.as_str().unwrap(), completion.as_str().unwrap()), trained);
+        assert_eq!(prompts[i]["prompt"], *prompt);
+        let kept: serde_json::Value =
+            serde_json::from_str(prompts[i]["record"].as_str().expect("text")).expect("JSON");
+        assert_eq!(kept, *record);
+        let question = chats[i]["messages"][0]["content"].as_str().expect("text");
+        assert_eq!(format!("<question> {question} </question> <solution>"), *prompt);
+        assert_eq!(chats[i]["messages"][1]["content"], *completion);
+        for row in [&sft[i], &prompts[i], &chats[i]] {
+            let about = |name: &str| row[name].to_string().trim_matches('"').to_owned();
+            assert_eq!(about("answer"), record["answer"].to_string().trim_matches('"'));
+            assert_eq!((about("op"), about("context")), (record["op"].to_string(), "terse".to_owned()));
+        }
+    }
+    assert_eq!((records.len(), sft.len(), prompts.len(), chats.len()), (8, 8, 8, 8));
+}
+
+/// A Parquet file holds the values of the lines, and a file of rows has the same name whatever holds them.
+#[test]
+fn parquet_holds_what_the_lines_hold() {
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
+    let dir = temporary();
+    for format in ["text", "sft", "prompts", "chat"] {
+        let make = |out: &str| {
+            let args =
+                ["problems", "--op", "2-4", "--context", "terse", "--total", "5000", "--format", format];
+            let made = tercet(dir.path(), &[&args[..], &["--out", out]].concat());
+            assert_eq!(made.code, 0, "{}", made.all());
+            dir.path().join(out)
+        };
+        let lines = fs::read_to_string(make("rows.jsonl")).expect("written");
+        let file = fs::File::open(make("rows.parquet")).expect("written");
+        let reader = SerializedFileReader::new(file).expect("a Parquet file");
+        assert_eq!(reader.num_row_groups(), 2);
+        let rows = reader.get_row_iter(None).expect("rows").map(|row| row.expect("whole").to_json_value());
+        assert_eq!(lines.lines().count(), 5000);
+        for (row, line) in rows.zip(lines.lines()) {
+            assert_eq!(row, serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+        }
+    }
+    let refused = tercet(dir.path(), &["problems", "--op", "2", "--out", "p.parquet"]);
+    insta::assert_snapshot!(refused.all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: records and worksheets have no columns: choose --format text, sft, prompts or chat
+    ");
+}
+
+/// A total is divided equally, and the first cells take what is left over.
+#[test]
+fn a_total_is_divided_over_the_cells() {
+    let dir = temporary();
+    let made = tercet(dir.path(), &["problems", "--op", "2-4", "--context", "terse", "--total", "8"]);
+    let op = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("a record")["op"].clone();
+    let ops: Vec<serde_json::Value> = made.stdout.lines().map(op).collect();
+    assert_eq!(ops, [2, 2, 2, 3, 3, 3, 4, 4]);
+    let few = tercet(dir.path(), &["problems", "--op", "2-4", "--context", "terse", "--total", "2"]);
+    let all = tercet(dir.path(), &["problems", "--op", "2-3", "--context", "terse", "-n", "1"]);
+    assert_eq!(few.stdout, all.stdout);
+}
+
+/// The problems of a mix come in the order and the shares in which a stage reads them, also after a stop.
+#[test]
+fn a_mix_is_written_as_its_stage_reads_it() {
+    let dir = temporary();
+    let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes/quickstart.toml");
+    let args = ["problems", "--recipe", recipe, "--scale", "tiny", "--mix", "mid", "--total"];
+    let [some, more] = ["300", "400"].map(|n| tercet(dir.path(), &[&args[..], &[n]].concat()));
+    assert_eq!((some.code, some.stdout.lines().count()), (0, 300), "{}", some.all());
+    assert!(more.stdout.starts_with(&some.stdout));
+    let other = tercet(dir.path(), &[&args[..], &["300", "--seed", "2"]].concat());
+    assert_ne!(other.stdout, some.stdout);
+    let unknown = tercet(dir.path(), &["problems", "--recipe", recipe, "--mix", "middle", "--total", "3"]);
+    insta::assert_snapshot!(unknown.all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: no stage is trained on a mix `middle`; known are …
+    ");
+}

@@ -32,7 +32,7 @@ fn what_cannot_be_read_or_made_is_one_sentence() {
     exit 1
     --- stdout
     --- stderr
-    error: cannot read none: No such file or directory (os error 2)
+    error: cannot read `none`: No such file or directory (os error 2)
     ");
     fs::write(dir.path().join("texts"), "owl").expect("writable");
     let small = tercet(dir.path(), &["tokenizer", "train", "texts", "--vocab", "9", "--out", "tok"]);
@@ -50,4 +50,28 @@ fn what_cannot_be_read_or_made_is_one_sentence() {
     --- stderr
     error: ./tokenizer.json is not a tokenizer of this program: its added_tokens differs
     ");
+}
+
+/// Nobody wants a tokenizer that has learned quotes and names of fields.
+#[test]
+fn json_without_a_text_that_is_known_is_refused() {
+    let dir = temporary();
+    let train = |file: &str, text: &str| {
+        fs::write(dir.path().join(file), text).expect("writable");
+        tercet(dir.path(), &["tokenizer", "train", file, "--vocab", "300", "--out", "tok"])
+    };
+    for line in [
+        r#"{"prompt": "owl", "completion": "zoo"}"#,
+        r#"{"messages": [{"role": "user", "content": "owl"}]}"#,
+        r#"{"text": "owl zo"#,
+        r#"["owl", "zoo"]"#,
+    ] {
+        for file in ["t.jsonl", "t.txt"] {
+            let ended = train(file, &format!("{{\"text\": \"owl\"}}\n{line}\n"));
+            assert_eq!(ended.code, 2, "{line}");
+            assert!(ended.stderr.starts_with(&format!("error: line 2 of {file}: ")), "{}", ended.stderr);
+        }
+    }
+    assert_eq!(train("t.jsonl", "owl zoo\n").code, 2, "a file of JSON lines");
+    assert_eq!(train("t.txt", "[owl zoo]\n\n\"owl\"\n").code, 0, "a text");
 }

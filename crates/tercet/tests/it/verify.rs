@@ -150,7 +150,7 @@ fn the_others_of_a_group_are_to_the_problem_that_the_first_carries() {
     fs::write(dir.path().join("r.jsonl"), lines.join("\n")).expect("writable");
     let judged = tercet(dir.path(), &["verify", "--responses", "r.jsonl"]);
     assert!(
-        judged.code == 1 && judged.stderr.contains("line 3 of r.jsonl is no problem"),
+        judged.code == 1 && judged.stderr.contains("line 3 of r.jsonl: without --problems"),
         "{}",
         judged.stderr
     );
@@ -168,7 +168,7 @@ fn what_is_no_response_is_an_error_and_not_skipped() {
     exit 1
     --- stdout
     --- stderr
-    error: line 1 of r.jsonl: missing field `text` at line 1 column 14
+    error: line 1 of r.jsonl: no response in it: no `text`, `response`, `completion`, `outputs`, `choices` or `resps` (--text-field names another)
     ");
     insta::assert_snapshot!(check("{\"text\": \"\", \"problem\": 9}\n", &with), @r"
     exit 2
@@ -186,12 +186,12 @@ fn what_is_no_response_is_an_error_and_not_skipped() {
     exit 1
     --- stdout
     --- stderr
-    error: without --problems every response must be in its problem's record, or follow a line with the same `problem` that holds one: line 1 of r.jsonl is no problem: missing field `problem` at line 1 column 12
+    error: line 1 of r.jsonl: without --problems every response must be in its problem's record, or follow a line with the same `problem` that holds one
     ");
     insta::assert_snapshot!(check("", &["--problems", "none.jsonl"]), @r"
     exit 1
     --- stdout
     --- stderr
-    error: cannot read none.jsonl: No such file or directory (os error 2)
+    error: cannot read `none.jsonl`: No such file or directory (os error 2)
     ");
 }

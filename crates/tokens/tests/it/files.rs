@@ -28,7 +28,6 @@ fn the_configuration_is_the_one_that_transformers_and_verl_need() {
     assert_eq!(config["eos_token"], "<|im_end|>");
     assert_eq!(config["pad_token"], "<|endoftext|>");
     assert_eq!(config["model_max_length"], 512);
-    assert!(config["chat_template"].as_str().is_some_and(|t| t.contains("<solution>")));
     let text = fs::read_to_string(dir.path().join("tokenizer.json")).expect("there");
     let file: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let special: Vec<bool> = file["added_tokens"]
@@ -38,6 +37,36 @@ fn the_configuration_is_the_one_that_transformers_and_verl_need() {
         .map(|t| t["special"] == serde_json::Value::Bool(true))
         .collect();
     assert_eq!(special, [true, true, false, false, false, false, false, false]);
+}
+
+/// A chat is the text that models are trained on: prompt, response, end token.
+#[test]
+fn the_chat_template_gives_the_training_text() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    trained().save(dir.path()).expect("writable");
+    let text = fs::read_to_string(dir.path().join("tokenizer_config.json")).expect("there");
+    let config: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let template = config["chat_template"].as_str().expect("text");
+    let turn = |role: &str, content: &str| serde_json::json!({"role": role, "content": content});
+    let chat = |messages: &[serde_json::Value], prompted: bool| {
+        let context = serde_json::json!({"messages": messages, "add_generation_prompt": prompted});
+        let context = minijinja::value::Serde(context);
+        minijinja::Environment::new().render_str(template, context).expect("rendered")
+    };
+    let (user, assistant) =
+        (turn("user", "2 owls. How many?"), turn("assistant", " a = 2. </solution> <answer> 2 </answer>"));
+    let prompt = "<question> 2 owls. How many? </question> <solution>";
+    for prompted in [false, true] {
+        assert_eq!(chat(&[user.clone()], prompted), prompt);
+        assert_eq!(chat(&[turn("system", "Count."), user.clone()], prompted), format!("Count. {prompt}"));
+        let whole = chat(&[user.clone(), assistant.clone()], prompted);
+        assert_eq!(whole, format!("{prompt} a = 2. </solution> <answer> 2 </answer><|im_end|>"));
+        let tokenizer = trained();
+        let mut trained_on = tokenizer.encode(prompt);
+        trained_on.extend(tokenizer.encode(" a = 2. </solution> <answer> 2 </answer>"));
+        trained_on.push(tokenizer.eos());
+        assert_eq!(tokenizer.encode(&whole), trained_on);
+    }
 }
 
 /// `tests/fixtures/resaved` is what `AutoTokenizer.from_pretrained(…).save_pretrained(…)` of transformers 5.24.0 makes

@@ -85,8 +85,24 @@ fn what_cannot_be_used_is_refused_with_its_reason() {
         fs::write(&path, text.replacen("\"[UNK]\":0", "\"[UNK]\":4000000000", 1)).expect("writable");
     };
     check(&huge, "has the id 4000000000");
-    let tokenizer = Tokenizer::open_any(&fixture()).expect("byte-level");
+}
+
+/// A model that was trained further keeps the tokenizer that it came with, to the byte, and its special tokens.
+#[test]
+fn another_makers_tokenizer_is_written_as_it_is() {
+    let theirs = Tokenizer::open_any(&fixture()).expect("byte-level");
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let error = tokenizer.save(dir.path()).expect_err("not ours").to_string();
-    assert!(error.contains("not written again"), "{error}");
+    theirs.save(dir.path()).expect("writable");
+    let read = |dir: &Path| fs::read(dir.join("tokenizer.json")).expect("there");
+    assert!(read(&fixture()) == read(dir.path()));
+    let again = Tokenizer::open_any(dir.path()).expect("byte-level");
+    assert_eq!((again.eos(), again.pad()), (theirs.eos(), theirs.pad()));
+    // Where only the model's configuration names the end token, the tokenizer's does so from then on.
+    fs::write(dir.path().join("tokenizer_config.json"), "{}").expect("writable");
+    let eos = format!("{{\"eos_token_id\": {}}}", theirs.eos());
+    fs::write(dir.path().join("config.json"), eos).expect("writable");
+    let named = Tokenizer::open_any(dir.path()).expect("the model names it");
+    let copy = tempfile::tempdir().expect("a temporary folder");
+    named.save(copy.path()).expect("writable");
+    assert_eq!(Tokenizer::open_any(copy.path()).expect("named").eos(), theirs.eos());
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use problems::{Cell, Problem, Record, Split, SplitRule, split::Identity};
+use runs::lines;
 
 /// A file of problem records, one a line. It knows where the lines of each cell are; the content stays on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl DataFile {
         let unreadable = |e| format!("cannot read `{}`: {e}", path.display());
         let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
         let mut hasher = blake3::Hasher::new();
-        let mut lines: BTreeMap<Cell, Vec<u64>> = BTreeMap::new();
+        let mut places: BTreeMap<Cell, Vec<u64>> = BTreeMap::new();
         let (mut line, mut start, mut number) = (Vec::new(), 0, 0);
         loop {
             line.clear();
@@ -44,14 +45,14 @@ impl DataFile {
             }
             number += 1;
             hasher.update(&line);
-            if !line.trim_ascii().is_empty() {
+            if !lines::decode(&line).trim_ascii().is_empty() {
                 let problem = parse(&line).and_then(|problem| not_of_test(problem, rule));
                 let problem = problem.map_err(|e| format!("`{}`, line {number}: {e}", path.display()))?;
-                lines.entry(problem.cell).or_default().push(start);
+                places.entry(problem.cell).or_default().push(start);
             }
             start += length as u64;
         }
-        Ok(Self { path: path.to_owned(), hash: hasher.finalize().to_hex().to_string(), lines })
+        Ok(Self { path: path.to_owned(), hash: hasher.finalize().to_hex().to_string(), lines: places })
     }
 }
 
@@ -87,6 +88,6 @@ pub(crate) fn check_cells<'c>(
 }
 
 pub(super) fn parse(line: &[u8]) -> Result<Problem, String> {
-    let record: Record = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-    Problem::from_record(&record).map_err(|e| e.to_string())
+    let record: Record = lines::parse(&lines::decode(line))?;
+    Problem::from_record(&record).map_err(|e| lines::brief(&e.to_string()))
 }

@@ -7,11 +7,17 @@ use std::{
     sync::Arc,
 };
 
-use problems::{Cell, Generator, Problem, Sequence, SpecError};
-use runs::error::failed;
+use problems::{Cell, Generator, Problem, Sequence, SpecError, split::Split, stream::Stream};
+use runs::{error::failed, records::StageKind};
 
-use super::files::{DataFile, parse};
-use crate::error::RunError;
+use super::{
+    files::{DataFile, parse},
+    generator::{generator, seed_of},
+};
+use crate::{
+    error::RunError,
+    recipe::{ArmStage, Recipe},
+};
 
 /// An endless sequence of problems for every cell of a mix.
 pub enum Supply {
@@ -34,6 +40,20 @@ impl Supply {
             .map(|cell| Ok((cell.clone(), generator.sequence(cell)?)))
             .collect::<Result<_, _>>()
             .map(Self::Generator)
+    }
+
+    /// The problems of a stage: those of its files, or a stream of its own. No two stages share a stream, so none trains on
+    /// another's problems in the same order.
+    ///
+    /// # Errors
+    /// If a file cannot be opened, or the generator makes no problems of a cell.
+    pub fn of_stage(recipe: &Recipe, stage: &ArmStage, seed: u64) -> Result<Self, RunError> {
+        if !stage.files.is_empty() {
+            return Self::of_files(&stage.files);
+        }
+        let split = if stage.stage.kind == StageKind::Rl { Split::Rl } else { Split::Train };
+        let seed = seed_of(&Stream::root(seed).fork("problems").fork(&stage.stage.name));
+        Ok(Self::of_generator(&generator(recipe, seed, split)?, stage.cells.keys())?)
     }
 
     /// Opens files for reading.
@@ -89,7 +109,7 @@ fn read(mut file: &File, data: &DataFile, at: u64, cell: &Cell) -> Result<Proble
 mod tests {
     use std::fs;
 
-    use problems::{Contexts, Split, SplitRule, World, gold::Mode};
+    use problems::{Contexts, SplitRule, World, gold::Mode};
 
     use super::{super::files::check_cells, *};
 

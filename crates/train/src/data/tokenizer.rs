@@ -8,13 +8,14 @@ use tokens::Tokenizer;
 use super::generator::{generator, seed_of};
 use crate::{
     error::RunError,
-    recipe::{Recipe, mix},
+    recipe::{Recipe, TokenizerConfig, mix},
 };
 
 /// The cells that the tokenizer is trained on, with their weights: those of its mix, or of every stage of every arm.
 pub(crate) fn tokenizer_cells(recipe: &Recipe) -> BTreeMap<Cell, f64> {
     let document = &recipe.document;
-    if let Some(parts) = document.mix.get(&document.tokenizer.mix) {
+    let mix = document.tokenizer.as_ref().and_then(|config| document.mix.get(&config.mix));
+    if let Some(parts) = mix {
         return mix::cells(parts).unwrap_or_default();
     }
     let mut cells = BTreeMap::new();
@@ -34,12 +35,20 @@ pub(crate) fn tokenizer_cells(recipe: &Recipe) -> BTreeMap<Cell, f64> {
     cells
 }
 
-/// Trains a recipe's tokenizer on about `problems` problems, with at least one of every cell.
+/// The tokenizer of a recipe: that of the model that is given, or one that is trained on at most `problems` problems.
 ///
 /// # Errors
-/// If the world is impossible or the vocabulary is too small.
-pub fn train_tokenizer(recipe: &Recipe, problems: u64) -> Result<Tokenizer, RunError> {
-    let config = &recipe.document.tokenizer;
+/// If the world is impossible or the vocabulary is too small, or the given one cannot be read.
+pub(crate) fn tokenizer(recipe: &Recipe, problems: u64) -> Result<Tokenizer, RunError> {
+    match (recipe.given(), &recipe.document.tokenizer) {
+        (Some(given), _) => Ok(given.tokenizer()?),
+        (None, Some(config)) => train_tokenizer(recipe, config, config.problems.min(problems)),
+        (None, None) => Err(RunError::Data("the recipe has no tokenizer".to_owned())),
+    }
+}
+
+/// Trains a recipe's tokenizer on about `problems` problems, with at least one of every cell.
+fn train_tokenizer(recipe: &Recipe, config: &TokenizerConfig, problems: u64) -> Result<Tokenizer, RunError> {
     let seed = seed_of(&Stream::root(config.seed).fork("tokenizer"));
     let generator = generator(recipe, seed, Split::Train)?;
     let sequence = |(cell, weight): (Cell, f64)| Ok((generator.sequence(&cell)?, weight));

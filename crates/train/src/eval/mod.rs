@@ -3,6 +3,7 @@
 //! The problems of a suite are from the test split and the same for every model. Sample `s` of problem `i` draws from the
 //! same random stream whatever the model: differences between models are paired.
 
+mod elsewhere;
 mod evaluator;
 mod likelihood;
 mod one_model;
@@ -10,6 +11,7 @@ mod row;
 mod stored;
 mod suite;
 
+pub use elsewhere::{Elsewhere, Origin};
 pub use evaluator::Evaluator;
 pub use likelihood::gold_nll;
 pub use one_model::keep_to_model;

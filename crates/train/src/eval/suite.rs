@@ -1,16 +1,20 @@
 //! Suites of held-out problems.
 
-use std::fmt::Display;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+};
 
 use learner::{Prompt, Sampling};
 use problems::{
-    Generator, Problem, Record,
+    Cell, Generator, Problem, Record,
     context::Contexts,
     spec::World,
     split::{Split, SplitRule},
     stream::Stream,
+    verify::Policy,
 };
-use runs::{SuiteConfig, records::EvalInfo};
+use runs::{OpList, SuiteConfig, records::EvalInfo};
 use tokens::Tokenizer;
 
 use crate::{data::Document, error::RunError};
@@ -47,6 +51,32 @@ impl Suite {
             problems.extend((0..config.problems).map(|i| sequence.problem(i)));
         }
         Ok(Self { config: config.clone(), problems, seed })
+    }
+
+    /// A suite of problems that are given, under a policy. How a model is asked stays open.
+    pub fn of_problems(name: String, problems: Vec<Problem>, policy: Policy) -> Self {
+        let cells = problems.iter().map(|problem| &problem.cell);
+        let mut counts: BTreeMap<&Cell, u64> = BTreeMap::new();
+        cells.clone().for_each(|cell| *counts.entry(cell).or_default() += 1);
+        let distinct =
+            |all: &mut dyn Iterator<Item = String>| all.collect::<BTreeSet<_>>().into_iter().collect();
+        let config = SuiteConfig {
+            name,
+            ops: OpList(cells.clone().map(|cell| cell.op).collect::<BTreeSet<_>>().into_iter().collect()),
+            contexts: distinct(&mut cells.clone().map(|cell| cell.context.clone())),
+            modes: cells.map(|cell| cell.mode).collect::<BTreeSet<_>>().into_iter().collect(),
+            problems: counts.values().max().copied().unwrap_or(0),
+            samples: 1,
+            k: Vec::new(),
+            temperature: 1.0,
+            top_p: 1.0,
+            top_k: 0,
+            max_tokens: 0,
+            after: Vec::new(),
+            policy,
+            chunk: problems.len(),
+        };
+        Self { config, problems, seed: 0 }
     }
 
     /// The problems as lines of `data/suites/NAME.jsonl`.

@@ -2,10 +2,11 @@
 
 use std::fmt::Display;
 
+use learner::{ModelConfig, PARAMETERS_MAX};
 use problems::reward::Reward;
-use runs::SuiteConfig;
+use runs::{Evaluation, SuiteConfig};
 
-use super::{Optimizer, PolicyConfig, RolloutConfig, Stage};
+use super::{Optimizer, PolicyConfig, RolloutConfig, Stage, TokenizerConfig};
 use crate::{
     eval::sampling,
     rl::{Advantage, KlKind, KlPlace},
@@ -34,6 +35,52 @@ fn decay(name: &'static str, value: f64) -> Limit {
 
 fn at_least_one(name: &'static str, value: u64) -> Limit {
     if value > 0 { Ok(()) } else { Err((name, format!("`{name}` must be at least 1"))) }
+}
+
+/// Most responses of a step.
+const RESPONSES_MAX: u64 = 1 << 20;
+/// Most problems of a suite.
+const PROBLEMS_MAX: u64 = 1 << 20;
+/// Most samples of a problem of a suite.
+const SAMPLES_MAX: u64 = 1 << 16;
+/// Most tokens of a batch.
+const BATCH_MAX: u64 = 1 << 30;
+/// Most tokens of a text, and of a vocabulary.
+const TOKENS_MAX: u64 = 1 << 24;
+/// Most steps of a stage.
+const STEPS_MAX: u64 = 1 << 32;
+
+/// A size that memory is asked for: with more, a run would end in the middle, without a word.
+fn at_most(name: &'static str, what: &str, value: u64, most: u64) -> Limit {
+    if value <= most {
+        return Ok(());
+    }
+    Err((name, format!("{value} {what} are beyond any use: the most are {most}")))
+}
+
+/// A shape with the vocabulary of its tokenizer.
+pub(super) fn shape(shape: &ModelConfig, vocab: usize) -> Limit {
+    shape.check()?;
+    at_most("vocab", "tokens of a vocabulary", shape.vocab as u64, TOKENS_MAX)?;
+    let parameters = shape.parameters(vocab);
+    if parameters > PARAMETERS_MAX {
+        let message =
+            format!("a model of {parameters} parameters is too large: the most are {PARAMETERS_MAX}");
+        return Err(("hidden", message));
+    }
+    Ok(())
+}
+
+pub(super) fn evaluation(evaluation: &Evaluation) -> Limit {
+    let problems = evaluation.validation_problems;
+    at_most("validation_problems", "problems of a cell", problems, PROBLEMS_MAX)
+}
+
+impl TokenizerConfig {
+    pub(super) fn check(&self) -> Limit {
+        at_most("vocab", "tokens of a vocabulary", self.vocab as u64, TOKENS_MAX)?;
+        at_most("problems", "problems", self.problems, 1 << 32)
+    }
 }
 
 impl Schedule {
@@ -67,13 +114,23 @@ impl Stage {
         at_least_one("batch_tokens", self.batch_tokens as u64)?;
         at_least_one("micro_tokens", self.micro_tokens as u64)?;
         at_least_one("keep", self.keep as u64)?;
-        at_least_one("steps", self.steps.unwrap_or(1))
+        at_most("batch_tokens", "tokens of a batch", self.batch_tokens as u64, BATCH_MAX)?;
+        at_most("micro_tokens", "tokens of a micro-batch", self.micro_tokens as u64, BATCH_MAX)?;
+        at_least_one("steps", self.steps.unwrap_or(1))?;
+        at_most("steps", "steps", self.steps.unwrap_or(1), STEPS_MAX)
     }
 
     /// A corpus is divided into batches of about `batch_tokens`. A much smaller one would be a batch without a problem.
     pub(super) fn check_corpus(&self) -> Limit {
-        if self.tokens.is_some() == self.steps.is_some() {
-            return Err(("tokens", format!("stage `{}` needs either `tokens` or `steps`", self.name)));
+        match (self.tokens, self.steps) {
+            (Some(_), Some(_)) => {
+                let message = format!("stage `{}` has both `tokens` and `steps`: leave one out", self.name);
+                return Err(("steps", message));
+            }
+            (None, None) => {
+                return Err(("tokens", format!("stage `{}` needs either `tokens` or `steps`", self.name)));
+            }
+            _ => {}
         }
         let batch = self.batch_tokens as u64;
         match self.tokens {
@@ -92,6 +149,10 @@ pub(super) fn suite(suite: &SuiteConfig) -> Limit {
     at_least_one("samples", u64::from(suite.samples))?;
     at_least_one("max_tokens", u64::from(suite.max_tokens))?;
     at_least_one("chunk", suite.chunk as u64)?;
+    let cells = (suite.ops.0.len() * suite.contexts.len() * suite.modes.len()) as u64;
+    at_most("problems", "problems of a suite", suite.problems.saturating_mul(cells), PROBLEMS_MAX)?;
+    at_most("samples", "samples of a problem", u64::from(suite.samples), SAMPLES_MAX)?;
+    at_most("max_tokens", "tokens of a response", u64::from(suite.max_tokens), TOKENS_MAX)?;
     sampling(suite).check()?;
     match suite.k.iter().find(|&&k| k == 0 || k > suite.samples) {
         Some(k) => {
@@ -102,7 +163,7 @@ pub(super) fn suite(suite: &SuiteConfig) -> Limit {
 }
 
 impl RolloutConfig {
-    pub(super) fn check(&self, context: usize) -> Limit {
+    pub(super) fn check(&self, context: Option<usize>) -> Limit {
         at_least_one("prompts", u64::from(self.prompts))?;
         at_least_one("max_tokens", u64::from(self.max_tokens))?;
         if self.samples < 2 {
@@ -110,6 +171,9 @@ impl RolloutConfig {
                 "`samples` must be at least 2: a response is judged against the others of its group";
             return Err(("samples", message.to_owned()));
         }
+        let responses = u64::from(self.prompts) * u64::from(self.samples);
+        at_most("prompts", "responses of a step", responses, RESPONSES_MAX)?;
+        at_most("nominal_length", "tokens of a response", self.nominal_length, TOKENS_MAX)?;
         self.sampling().check()?;
         let must = "above 0: the responses of a group would be the same";
         is("temperature", self.temperature, self.temperature > 0.0, must)?;
@@ -125,7 +189,7 @@ impl RolloutConfig {
         }
         not_negative("overlong_penalty", self.overlong_penalty)?;
         not_negative("format_bonus", self.format_bonus)?;
-        if self.max_tokens as usize >= context {
+        if context.is_some_and(|context| self.max_tokens as usize >= context) {
             let message = "`max_tokens` must leave room for the prompt in the context";
             return Err(("max_tokens", message.to_owned()));
         }

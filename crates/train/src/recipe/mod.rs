@@ -7,9 +7,14 @@
 mod claims;
 mod count;
 mod error;
+mod given;
+mod known;
 mod limits;
 pub(crate) mod mix;
+mod model;
+mod read;
 mod resolve;
+mod sources;
 mod stage;
 mod text;
 
@@ -19,7 +24,6 @@ use std::{
     sync::Arc,
 };
 
-use learner::ModelConfig;
 use problems::{
     context::Contexts,
     spec::{Cell, World},
@@ -30,56 +34,50 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     error::{Place, RecipeError},
+    given::GivenModel,
     mix::{Ops, Part, Weights},
+    model::{Model, ModelDirectory, ModelSource},
     stage::{Optimizer, PolicyConfig, RolloutConfig, ShareOf, Stage},
     text::assignment,
 };
 use crate::data::DataFile;
 
 /// A recipe's file, with the scale and the overrides applied and every default written out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecipeDocument {
     /// The recipe's name, e.g. `quickstart`.
     pub name: String,
     /// The question it asks; by default its opening comment.
-    #[serde(default)]
     pub question: String,
     /// The scale that was applied; empty for none.
-    #[serde(default)]
     pub scale: String,
     /// Each arm is run at each seed.
-    #[serde(default = "default_seeds")]
     pub seeds: Vec<u64>,
     /// How test problems are kept apart from training problems.
-    #[serde(default = "default_split")]
     pub split: SplitRule,
     /// Files with further contexts, relative to the recipe.
-    #[serde(default)]
     pub context_files: Vec<String>,
     /// The bounds of problems.
-    #[serde(default)]
     pub world: World,
     /// Named mixes.
     pub mix: BTreeMap<String, Vec<Part>>,
-    /// The tokenizer.
-    pub tokenizer: TokenizerConfig,
+    /// How the tokenizer is trained; none if the model is given and has its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<TokenizerConfig>,
     /// The model.
-    pub model: ModelConfig,
+    pub model: ModelSource,
     /// The stages.
     #[serde(rename = "stage")]
     pub stages: Vec<Stage>,
     /// What is measured.
-    #[serde(default)]
     pub evaluation: Evaluation,
     /// What varies.
-    #[serde(default, rename = "arm")]
+    #[serde(rename = "arm")]
     pub arms: Vec<ArmConfig>,
     /// What is claimed.
-    #[serde(default, rename = "claim")]
+    #[serde(rename = "claim")]
     pub claims: Vec<Claim>,
     /// Arms that are meant to cost the same.
-    #[serde(default)]
     pub matched: Vec<Matched>,
 }
 
@@ -91,6 +89,25 @@ impl RecipeDocument {
             cells.extend(suite.cells());
         }
         cells
+    }
+
+    /// Visits every directory of a given model: the recipe's, and those of arms that set `model`.
+    pub(crate) fn for_each_directory(&mut self, mut change: impl FnMut(&mut ModelDirectory)) {
+        if let ModelSource::From(directory) = &mut self.model {
+            change(directory);
+        }
+        for arm in &mut self.arms {
+            let own = arm.set.get("model").and_then(toml::Value::as_table);
+            let Some(from) = own.and_then(|own| own.get("from")).and_then(toml::Value::as_str) else {
+                continue;
+            };
+            let hash = own.and_then(|own| own.get("hash")).and_then(toml::Value::as_str).unwrap_or_default();
+            let mut directory = ModelDirectory { from: from.to_owned(), hash: hash.to_owned() };
+            change(&mut directory);
+            if let Ok(value) = toml::Value::try_from(&directory) {
+                arm.set.insert("model".to_owned(), value);
+            }
+        }
     }
 }
 
@@ -154,8 +171,8 @@ pub struct Recipe {
 pub struct Arm {
     /// Its name; `main` for a recipe without arms.
     pub name: String,
-    /// The model.
-    pub model: ModelConfig,
+    /// The model that its first stage starts from.
+    pub model: Model,
     /// The stages, in order.
     pub stages: Vec<ArmStage>,
 }
@@ -186,7 +203,7 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::parse`], and if a file cannot be read.
     pub fn open(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
-        let text = resolve::text(path).map_err(RecipeError::new)?;
+        let text = sources::text(path).map_err(RecipeError::new)?;
         resolve::recipe(&text, &path.display().to_string(), overrides, path.parent())
     }
 
@@ -195,10 +212,18 @@ impl Recipe {
         toml::to_string(&self.document).unwrap_or_default()
     }
 
-    /// blake3 of the resolved recipe and of the contexts it names, hexadecimal.
+    /// The model whose tokenizer the run has, if its models are given. Where they lie, all arms have the same tokenizer.
+    pub fn given(&self) -> Option<&GivenModel> {
+        self.arms.iter().find_map(|arm| arm.model.given())
+    }
+
+    /// blake3 of the resolved recipe and of the contexts it names, hexadecimal. Of models that are given it has the hash of
+    /// their files and not where they lie.
     pub fn hash(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(self.resolved().as_bytes());
+        let mut document = self.document.clone();
+        document.for_each_directory(|directory| directory.from.clear());
+        hasher.update(toml::to_string(&document).unwrap_or_default().as_bytes());
         for text in &self.context_texts {
             hasher.update(text.as_bytes());
         }

@@ -87,6 +87,7 @@ impl Stage {
         match self.kind {
             StageKind::PreTraining | StageKind::MidTraining => self.budget().1,
             StageKind::Rl => self.steps.unwrap_or(0),
+            StageKind::Elsewhere => 0,
         }
     }
 }

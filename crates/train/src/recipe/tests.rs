@@ -71,7 +71,8 @@ fn overrides_and_scales() {
     let recipe = recipe.expect("the overrides are right");
     assert_eq!(recipe.document.seeds, [3, 4]);
     assert_eq!(recipe.document.scale, "tiny");
-    assert_eq!(recipe.document.model.hidden, 32);
+    let ModelSource::Fresh(shape) = &recipe.document.model else { panic!("a shape") };
+    assert_eq!(shape.hidden, 32);
     let rollout = recipe.arms[0].stages[2].stage.rollout.as_ref().expect("a stage of rollouts");
     assert_eq!(rollout.reward, problems::reward::Reward::Outcome {});
     assert_eq!(rollout.prompts, 4);
@@ -225,9 +226,15 @@ fn a_wrong_context_is_pointed_at_and_not_its_ops() {
 #[test]
 fn stages_must_make_sense() {
     let message = error("tokens = 4e6", "tokens = 4e6\nsteps = 5");
+    assert!(message.contains("stage `pre` has both `tokens` and `steps`: leave one out"), "{message}");
+    let message = error("tokens = 4e6", "");
     assert!(message.contains("stage `pre` needs either `tokens` or `steps`"), "{message}");
     let message = error("mix = \"edge\"", "mix = \"egde\"");
-    assert!(message.contains("there is no mix `egde`"), "{message}");
+    assert!(
+        message.contains("there is no mix `egde`: did you mean `edge`? There are: edge, mid, pre"),
+        "{message}"
+    );
+    assert!(message.ends_with("| mix = \"egde\"\n   |       ^^^^^^"), "{message}");
     let message = error("advantage = \"grpo\"", "advantage = \"gpro\"");
     assert!(message.contains("gpro") && message.contains("grpo-no-std"), "{message}");
     let message = error("kind = \"k3\",", "kind = \"exact\", place = \"reward\",");
@@ -266,6 +273,138 @@ fn a_suite_names_nothing_twice() {
     }
 }
 
+/// The second line of an error, and its caret.
+fn shown(message: &str) -> (String, String) {
+    let lines: Vec<&str> = message.lines().collect();
+    (lines[2].trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').to_owned(), lines[3].to_owned())
+}
+
+#[test]
+fn what_is_unknown_is_pointed_at_and_what_there_is_is_listed() {
+    for (given, why, line) in [
+        (
+            "stage.lr.steps=5",
+            "there is no `stage` named `lr`: did you mean `rl`? There are: pre, mid, rl",
+            "",
+        ),
+        ("stage.steps=5", "`stage` is a list: name the item and its key; there are: pre, mid, rl", ""),
+        ("modle.hidden=5", "unknown field `modle`: did you mean `model`? There are: name, question,", ""),
+        ("model.hiden=5", "unknown field `hiden`: did you mean `hidden`? There are: vocab, hidden,", ""),
+        ("mix.pre.7.ops='2'", "there is no `pre` named `7`; there are: 0", ""),
+        ("scale=tinny", "there is no scale `tinny`: did you mean `tiny`? There are: tiny, tutorial", ""),
+        ("tokenizer.mix='per'", "there is no mix `per`: did you mean `pre`? There are: edge, mid, pre", ""),
+        ("evaluation.suite.main.after=['rl','prae']", "there is no stage `prae`: did you mean `pre`?", ""),
+        (
+            "claim.rl-edge.band='egde'",
+            "there is no band `egde`: did you mean `edge`? There are: ID, edge,",
+            "",
+        ),
+        ("matched=[{arms=['mian']}]", "there is no arm `mian`: did you mean `main`? There are: main", ""),
+        ("stage.rl.kind='lr'", "unknown variant `lr`: did you mean `rl`? There are: pre-training, mid", ""),
+        ("model.layers='two'", "expected a whole number of at least 0", ""),
+        ("model.layers=-1", "expected a whole number of at least 0", ""),
+        ("seeds=7", "expected a list", ""),
+        ("model.tied=1", "expected `true` or `false`", ""),
+        ("world=3", "expected a table", line_of("world=3")),
+    ] {
+        let message = error_of_set(given);
+        assert!(message.starts_with("--s"), "{given}: {message}");
+        assert!(message.contains(why), "{given}: {message}");
+        let (found, caret) = shown(&message);
+        assert!(found.starts_with("| \"") && caret.ends_with('^'), "{given}: {message}");
+        assert!(line.is_empty() || found.contains(line), "{given}: {message}");
+    }
+}
+
+/// The path of an override as it is shown.
+fn line_of(given: &'static str) -> &'static str {
+    given.split_once('=').expect("a value").0
+}
+
+#[test]
+fn a_claim_about_arms_needs_one() {
+    let arms = "[[arm]]\nname = \"a\"\n[[arm]]\nname = \"b\"\n[[claim]]";
+    let text = QUICKSTART.replacen("[[claim]]", arms, 1);
+    let message = parse(&text, &[]).expect_err("an arm is missing").to_string();
+    assert!(message.contains("claim `rl-edge`: `left` needs an `arm`; there are: a, b"), "{message}");
+    assert!(message.contains("left = {"), "{message}");
+}
+
+#[test]
+fn all_errors_are_told_at_once() {
+    let text = QUICKSTART
+        .replacen("max_value = 20", "max_valeu = 20", 1)
+        .replacen("tokens = 4e6", "tokens = \"many\"", 1)
+        .replacen("[scale.tiny", "[scale.tinier]\nmodle = 3\n\n[scale.tiny", 1);
+    let message = parse(&text, &[]).expect_err("wrong").to_string();
+    for part in ["unknown field `max_valeu`", "expected a whole number", "unknown field `modle`"] {
+        assert_eq!(message.matches(part).count(), 1, "{part}: {message}");
+    }
+    // What is wrong with the values as well, each once though arms repeat it.
+    let sets =
+        ["stage.pre.optimizer.lr=-1", "stage.rl.rollout.samples=1", "claim.rl-edge.band='x'", "name='a b'"];
+    let message = parse(QUICKSTART, &sets).expect_err("wrong").to_string();
+    for part in ["a learning rate of -1", "`samples` must be at least 2", "no band `x`", "`a b` is no name"] {
+        assert_eq!(message.matches(part).count(), 1, "{part}: {message}");
+    }
+}
+
+/// Sizes that no machine has are refused before anything is made.
+#[test]
+fn sizes_have_a_stated_limit() {
+    for (given, why) in [
+        ("model.layers=10_000_000", "the model's layers = 10000000 is beyond any use"),
+        (
+            "stage.rl.rollout.prompts=4294967295",
+            "responses of a step are beyond any use: the most are 1048576",
+        ),
+        ("evaluation.suite.main.problems=4294967295", "problems of a suite are beyond any use"),
+        ("evaluation.suite.main.samples=4294967295", "samples of a problem are beyond any use"),
+        ("evaluation.validation_problems=9e15", "expected"),
+        ("evaluation.validation_problems=4294967295", "problems of a cell are beyond any use"),
+        ("stage.pre.batch_tokens=8e15", "tokens of a batch are beyond any use"),
+        ("stage.rl.steps=8e15", "steps are beyond any use"),
+        ("tokenizer.vocab=4294967295", "tokens of a vocabulary are beyond any use"),
+    ] {
+        let message = error_of_set(given);
+        assert!(message.contains(why), "{given}: {message}");
+    }
+    let wide = ["model.hidden=8388608", "model.mlp=8388608"];
+    let message = parse(QUICKSTART, &wide).expect_err("too large").to_string();
+    assert!(message.contains("parameters is too large: the most are 17179869184"), "{message}");
+}
+
+/// Nothing that a recipe holds makes an error longer than a screen or sends control characters to the terminal.
+#[test]
+fn errors_are_short_whatever_a_recipe_holds() {
+    let long = "x".repeat(70_000);
+    let deep = format!("{}=1", vec!["a"; 20_000].join("."));
+    let band = format!("evaluation.bands=[{{name=\"{long}\",from=2,to=4}}]");
+    for (given, why) in [
+        (deep.as_str(), "a path of 20000 parts leads nowhere, the most are 16"),
+        (band.as_str(), "a name of 70000 letters is too long for a band: the most are 64"),
+        (&format!("{long}=1"), "unknown field `xxx"),
+        (&format!("name={long}"), "a name of 70000 letters is too long"),
+        ("evaluation.bands=[{name=\"a\\u001b[31m\",from=2,to=4}]", "all in one line"),
+        ("stage.rl.mix=\"a\\u001b[31m\"", "there is no mix `a\\u{1b}[31m`"),
+    ] {
+        let message = error_of_set(given);
+        assert!(message.contains(why), "{given:.60}: {message:.2000}");
+        assert!(message.len() < 6000 && !message.contains('\u{1b}'), "{given:.60}: {}", message.len());
+    }
+    // A long line is shown around its place, once.
+    let text = format!("{QUICKSTART}\n[[arm]]\nname = \"a\"\nset = {{ \"stage.rl.x\" = \"{long}\" }}\n");
+    let message = parse(&text, &[]).expect_err("unknown").to_string();
+    assert!(
+        message.contains("stage.rl.x") && message.contains('…') && message.len() < 2000,
+        "{message:.3000}"
+    );
+    // The parser's own limit names the file.
+    let message = parse(&format!("a = {}", "[".repeat(20_000)), &[]).expect_err("deep").to_string();
+    assert!(message.starts_with("recipe.toml:"), "{message:.300}");
+    assert!(message.len() < 2000, "{}", message.len());
+}
+
 /// Every key of a recipe, the optional ones included.
 fn keys(value: &toml::Value, found: &mut std::collections::BTreeSet<String>) {
     match value {
@@ -295,16 +434,23 @@ fn claims_are_checked_before_anything_runs() {
             .to_owned()
     };
     for (set, message) in [
-        ("claim.rl-edge.suite='other'", "there is no suite `other`"),
-        ("claim.rl-edge.band='far'", "there is no band `far`"),
+        ("claim.rl-edge.suite='other'", "there is no suite `other`; there are: main"),
+        ("claim.rl-edge.suite='mian'", "there is no suite `mian`: did you mean `main`? There are: main"),
+        ("claim.rl-edge.band='far'", "there is no band `far`; there are: ID, edge, hard"),
         ("claim.rl-edge.ops='6-7'", "name a `band` or `ops`, not both"),
         ("claim.rl-edge.context='school'", "suite `main` has no problem of `school`"),
         ("claim.rl-edge.metric='pass@129'", "pass@129 needs 129 samples, and there are 128"),
-        ("claim.rl-edge.left={stage='post'}", "arm `main` has no stage `post`"),
-        ("claim.rl-edge.left={stage='rl',since='post'}", "arm `main` has no stage `post`"),
+        (
+            "claim.rl-edge.left={stage='post'}",
+            "arm `main`: there is no stage `post`; there are: pre, mid, rl",
+        ),
+        (
+            "claim.rl-edge.left={stage='rl',since='prae'}",
+            "arm `main`: there is no stage `prae`: did you mean `pre`? There are: pre, mid, rl",
+        ),
         ("claim.rl-edge.left={stage='mid',since='rl'}", "`rl` is no earlier stage than `mid`"),
         ("claim.rl-edge.left={stage='rl',since='rl'}", "`rl` is no earlier stage than `rl`"),
-        ("claim.rl-edge.right={arm='x',stage='mid'}", "there is no arm `x`"),
+        ("claim.rl-edge.right={arm='x',stage='mid'}", "there is no arm `x`; there are: main"),
         ("claim.rl-edge.margin=-0.1", "a margin of -0.1 is impossible"),
         ("evaluation.suite.main.after=['pre','mid']", "suite `main` is not run after stage `rl`"),
     ] {

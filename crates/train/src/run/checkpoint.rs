@@ -7,7 +7,12 @@ use std::{
 };
 
 use learner::{Learner, LearnerFactory};
-use runs::{checkpoints, error::failed, files, records::FORMAT};
+use runs::{
+    checkpoints,
+    error::failed,
+    files,
+    records::{FORMAT, StageDone},
+};
 use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
@@ -69,13 +74,48 @@ pub(super) fn state(path: &Path, key: &str, steps: u64) -> Result<LoopState, Run
     if state.step > steps || path.file_name() != checkpoints::of_step(path, state.step).file_name() {
         return Err(unusable(path, &format!("{LOOP_FILE} is of step {}", state.step)));
     }
-    for (name, hash) in &state.files {
+    check_files(path, &state.files)?;
+    Ok(state)
+}
+
+fn check_files(path: &Path, files: &BTreeMap<String, String>) -> Result<(), RunError> {
+    for (name, hash) in files {
         let found = fs::read(path.join(name)).map_err(|e| unusable(path, &format!("{name}: {e}")))?;
         if blake3::hash(&found).to_hex().as_str() != hash {
             return Err(unusable(path, &format!("{name} is not what was saved")));
         }
     }
-    Ok(state)
+    Ok(())
+}
+
+/// Checks the weights of a model against what is known of them: a checkpoint of a run against its own record, the last one
+/// of a finished stage against the stage's. Of another directory nothing is known.
+///
+/// # Errors
+/// If a file is not what was saved, or cannot be read.
+pub fn check_weights(dir: &Path) -> Result<(), RunError> {
+    /// The part of [`LoopState`] that this is about.
+    #[derive(Deserialize)]
+    struct Known {
+        step: u64,
+        #[serde(default)]
+        files: BTreeMap<String, String>,
+    }
+    // A path such as `.` has no parents of its own.
+    let dir = fs::canonicalize(dir).map_err(failed(dir, "read"))?;
+    let Some(known) = files::read_optional::<Known>(&dir.join(LOOP_FILE))? else { return Ok(()) };
+    check_files(&dir, &known.files)?;
+    let Some(stage) = dir.ancestors().nth(2) else { return Ok(()) };
+    match files::read_optional::<StageDone>(&stage.join("done.json"))? {
+        Some(done) if done.steps == known.step && checkpoints::of_step(stage, known.step) == dir => {
+            if checkpoints::weights_hash(&dir)? == done.weights_hash {
+                return Ok(());
+            }
+            let reason = format!("the weights in `{}` are not those of its end", dir.display());
+            Err(RunError::Finished { stage: stage.to_owned(), reason })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// blake3 of every file in a folder, by name.

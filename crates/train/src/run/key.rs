@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use crate::{
     data::tokenizer_cells,
     error::RunError,
-    recipe::{Arm, ArmStage, Recipe, Stage, TokenizerConfig},
+    recipe::{Arm, ArmStage, Model, Recipe, Stage, TokenizerConfig},
 };
 
 /// Goes up whenever the same stage would give other bytes: then old stages are not taken for new ones. The golden tests of
@@ -26,7 +26,7 @@ struct StageKey<'a> {
     /// The key of the stage before it; empty for the first.
     parent: &'a str,
     seed: u64,
-    model: &'a ModelConfig,
+    model: ModelKey<'a>,
     world: &'a World,
     split: SplitRule,
     context_texts: &'a [String],
@@ -39,6 +39,26 @@ struct StageKey<'a> {
     judge: Option<u32>,
 }
 
+/// What determines a model that the first stage starts from. Where a given one lies does not.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum ModelKey<'a> {
+    Shape(&'a ModelConfig),
+    Given {
+        /// The hash of its files.
+        files: &'a str,
+    },
+}
+
+impl<'a> ModelKey<'a> {
+    fn of(model: &'a Model) -> Self {
+        match model {
+            Model::Fresh(shape) => Self::Shape(shape),
+            Model::Given(given) => Self::Given { files: &given.hash },
+        }
+    }
+}
+
 /// All that determines the held-out loss of a stage.
 type ValidationKey = (u64, u64, BTreeSet<Cell>);
 
@@ -47,7 +67,7 @@ impl Serialize for StageKey<'_> {
         // What is measured on the way does not change what is trained.
         let stage = Stage { evaluate_milestones: false, ..self.stage.clone() };
         let cells: Vec<(&Cell, &f64)> = self.cells.iter().collect();
-        let origin = (self.behaviour, self.tokenizer, self.parent, self.seed, self.model);
+        let origin = (self.behaviour, self.tokenizer, self.parent, self.seed, &self.model);
         let problems = (self.world, self.split, self.context_texts);
         let training = (stage, cells, &self.validation, &self.files);
         match self.judge {
@@ -83,9 +103,13 @@ fn hash(key: &impl Serialize) -> Result<String, RunError> {
 /// Hash of all that determines the tokenizer.
 pub(super) fn tokenizer_key(recipe: &Recipe) -> Result<String, RunError> {
     let document = &recipe.document;
+    if let Some(given) = recipe.given() {
+        return Ok(given.tokenizer_hash.clone());
+    }
+    let config = document.tokenizer.as_ref();
     hash(&TokenizerKey {
         behaviour: BEHAVIOUR,
-        config: &document.tokenizer,
+        config: config.ok_or_else(|| RunError::Data("the recipe has no tokenizer".to_owned()))?,
         world: &document.world,
         split: document.split,
         context_texts: &recipe.context_texts,
@@ -123,8 +147,17 @@ pub fn stages_on(
     seed: u64,
     engine: Option<&EngineInfo>,
 ) -> Result<Vec<PlannedStage>, RunError> {
+    stages_with(recipe, &tokenizer_key(recipe)?, (arm, seed), engine)
+}
+
+/// [`stages_on`] with the key of the tokenizer, which all arms and seeds have in common.
+pub(super) fn stages_with(
+    recipe: &Recipe,
+    tokenizer: &str,
+    (arm, seed): (&Arm, u64),
+    engine: Option<&EngineInfo>,
+) -> Result<Vec<PlannedStage>, RunError> {
     let document = &recipe.document;
-    let tokenizer = tokenizer_key(recipe)?;
     let mut parent = String::new();
     let mut planned = Vec::new();
     for stage in &arm.stages {
@@ -134,10 +167,10 @@ pub fn stages_on(
         });
         let key = StageKey {
             behaviour: BEHAVIOUR,
-            tokenizer: &tokenizer,
+            tokenizer,
             parent: &parent,
             seed,
-            model: &arm.model,
+            model: ModelKey::of(&arm.model),
             world: &document.world,
             split: document.split,
             context_texts: &recipe.context_texts,

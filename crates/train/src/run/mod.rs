@@ -7,9 +7,11 @@ mod checkpoint;
 mod done;
 mod journals;
 mod key;
+mod lengths;
 pub mod plan;
 mod reuse;
 mod stage;
+mod traps;
 mod validation;
 
 use std::{
@@ -18,7 +20,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use learner::{LearnerFactory, ModelConfig};
+use learner::LearnerFactory;
 use runs::{
     Lock, files, lines,
     records::{ArmRun, EngineInfo, FORMAT, Manifest},
@@ -27,16 +29,20 @@ use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
 pub use crate::outcome::Outcome;
-pub use checkpoint::LoopState;
+pub use checkpoint::{LoopState, check_weights};
 pub use key::{PlannedStage, stages, stages_on};
 
-use self::{key::tokenizer_key, stage::StageRun};
+use self::{
+    key::{stages_with, tokenizer_key},
+    lengths::Lengths,
+    stage::StageRun,
+};
 use crate::{
-    data::train_tokenizer,
+    data,
     error::RunError,
     eval::Suite,
     observer::{Event, Observer},
-    recipe::{Arm, Recipe},
+    recipe::{Arm, Model, Recipe},
 };
 
 /// The options of a run, besides its recipe.
@@ -62,7 +68,7 @@ pub struct Run<'a> {
     folder: PathBuf,
     factory: &'a dyn LearnerFactory,
     options: Options,
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// `data/tokenizer/source.json`: what the tokenizer was trained on.
@@ -83,6 +89,7 @@ impl<'a> Run<'a> {
         options: Options,
     ) -> Result<Self, RunError> {
         check_choice(&recipe, &options)?;
+        check_models(&recipe, factory)?;
         files::make_folder(folder)?;
         let lock = Lock::take(folder)?;
         let manifest_path = folder.join("manifest.json");
@@ -95,7 +102,7 @@ impl<'a> Run<'a> {
             }
             engines = old.engines;
         }
-        let run = Self { recipe, folder: folder.to_owned(), factory, options, _lock: lock };
+        let run = Self { recipe, folder: folder.to_owned(), factory, options, lock };
         // What a killed process was making or removing.
         files::sweep_dead(folder)?;
         for inside in ["data", "stages"] {
@@ -139,11 +146,12 @@ impl<'a> Run<'a> {
         let tokenizer = self.tokenizer(observer)?;
         let suites = self.suites(observer)?;
         self.check_lengths(&suites, &tokenizer)?;
+        let key = tokenizer_key(&self.recipe)?;
         for seed in self.seeds() {
             for arm in self.arms() {
                 observer.on(Event::Arm { name: &arm.name, seed });
                 let mut parent: Option<PathBuf> = None;
-                for planned in self.stages(arm, seed)? {
+                for planned in self.stages(&key, arm, seed)? {
                     let folder = self.folder.join("stages").join(&planned.folder);
                     let stage = StageRun {
                         recipe: &self.recipe,
@@ -157,6 +165,7 @@ impl<'a> Run<'a> {
                         suites: &suites,
                         factory: self.factory,
                         reuse: &self.options.reuse,
+                        lock: &self.lock,
                         stop,
                     };
                     if stage.execute(observer)? == Outcome::Stopped {
@@ -178,18 +187,19 @@ impl<'a> Run<'a> {
         self.options.seed.map_or_else(|| self.recipe.document.seeds.clone(), |seed| vec![seed])
     }
 
-    fn stages(&self, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>, RunError> {
-        stages_on(&self.recipe, arm, seed, self.options.engine.as_ref())
+    fn stages(&self, tokenizer: &str, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>, RunError> {
+        stages_with(&self.recipe, tokenizer, (arm, seed), self.options.engine.as_ref())
     }
 
     /// The manifest. `engines` are those that the run was on so far.
     fn manifest(&self, mut engines: Vec<EngineInfo>) -> Result<Manifest, RunError> {
         engines.extend(self.options.engine.clone().filter(|engine| engines.last() != Some(engine)));
         let document = &self.recipe.document;
+        let key = tokenizer_key(&self.recipe)?;
         let mut runs = Vec::new();
         for &seed in &document.seeds {
             for arm in &self.recipe.arms {
-                let stages = self.stages(arm, seed)?;
+                let stages = self.stages(&key, arm, seed)?;
                 let stages = stages.into_iter().map(|stage| stage.folder).collect();
                 runs.push(ArmRun { arm: arm.name.clone(), seed, stages });
             }
@@ -207,7 +217,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// The run's tokenizer: trained once, the same for all arms and seeds.
+    /// The run's tokenizer: trained once or given, the same for all arms and seeds.
     fn tokenizer(&self, observer: &mut dyn Observer) -> Result<Tokenizer, RunError> {
         let path = self.folder.join("data").join("tokenizer");
         let source = TokenizerSource { key: tokenizer_key(&self.recipe)? };
@@ -217,16 +227,16 @@ impl<'a> Run<'a> {
                 let what = "a tokenizer that was trained on other problems".to_owned();
                 return Err(RunError::Foreign { folder: self.folder.clone(), what });
             }
-            return Ok(Tokenizer::open(&path)?);
+            return Ok(Tokenizer::open_any(&path)?);
         }
         observer.on(Event::Preparing("tokenizer"));
-        let tokenizer = train_tokenizer(&self.recipe, self.recipe.document.tokenizer.problems)?;
+        let tokenizer = data::tokenizer(&self.recipe, u64::MAX)?;
         let partial = files::begin_folder(&path)?;
         tokenizer.save(&partial)?;
         files::write_json(&partial.join("source.json"), &source)?;
         files::publish(&partial, &path)?;
         // As it will be read by every later run.
-        Ok(Tokenizer::open(&path)?)
+        Ok(Tokenizer::open_any(&path)?)
     }
 
     fn suites(&self, observer: &mut dyn Observer) -> Result<Vec<Suite>, RunError> {
@@ -249,17 +259,25 @@ impl<'a> Run<'a> {
         Ok(suites)
     }
 
-    /// Refuses a suite that does not fit the model's context before the first stage begins. (Stories that the tokenizer was
-    /// not trained on take many tokens.)
+    /// Refuses stages and suites that do not fit the model's context before the first stage begins. (Stories that the
+    /// tokenizer was not trained on take many tokens.)
     fn check_lengths(&self, suites: &[Suite], tokenizer: &Tokenizer) -> Result<(), RunError> {
+        for arm in self.arms() {
+            traps::check_vocabulary(arm, tokenizer)?;
+        }
         for suite in suites {
             let longest = suite.longest(tokenizer);
-            if let Some(arm) = self.arms().find(|arm| arm.model.context < longest) {
+            if let Some(arm) = self.arms().find(|arm| arm.model.context() < longest) {
                 return Err(RunError::Data(format!(
                     "suite `{}`: a problem with its solution has {longest} tokens, and the model's context is {}",
-                    suite.config.name, arm.model.context
+                    suite.config.name,
+                    arm.model.context()
                 )));
             }
+        }
+        let lengths = Lengths::new(&self.recipe, tokenizer)?;
+        for arm in self.arms() {
+            traps::check_context(arm, &lengths)?;
         }
         Ok(())
     }
@@ -281,10 +299,24 @@ fn check_choice(recipe: &Recipe, options: &Options) -> Result<(), RunError> {
     Ok(())
 }
 
+/// Checks that every model that is given can be trained here.
+///
+/// # Errors
+/// What the learner's side says, e.g. that it does not know the architecture.
+pub fn check_models(recipe: &Recipe, factory: &dyn LearnerFactory) -> Result<(), RunError> {
+    for given in recipe.arms.iter().filter_map(|arm| arm.model.given()) {
+        factory.check(&given.dir)?;
+    }
+    Ok(())
+}
+
 /// The arm's model with what the tokenizer decides filled in.
-fn model_of(arm: &Arm, tokenizer: &Tokenizer) -> ModelConfig {
-    let vocab = if arm.model.vocab == 0 { tokenizer.vocab_size() } else { arm.model.vocab };
-    let eos = arm.model.eos.or(Some(tokenizer.eos()));
-    let pad = arm.model.pad.or(Some(tokenizer.pad()));
-    ModelConfig { vocab, eos, pad, ..arm.model.clone() }
+fn model_of(arm: &Arm, tokenizer: &Tokenizer) -> Model {
+    let mut model = arm.model.clone();
+    if let Model::Fresh(shape) = &mut model {
+        shape.vocab = if shape.vocab == 0 { tokenizer.vocab_size() } else { shape.vocab };
+        shape.eos = shape.eos.or(Some(tokenizer.eos()));
+        shape.pad = shape.pad.or(Some(tokenizer.pad()));
+    }
+    model
 }

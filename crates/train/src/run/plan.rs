@@ -1,17 +1,21 @@
 //! What a recipe will cost, before anything is done.
 
-use learner::ModelConfig;
-use problems::{Cell, split::Split};
+use std::collections::BTreeSet;
+
+use problems::split::Split;
 use runs::{
     MatchedBy,
     records::{Cost, StageKind},
 };
 use serde::{Deserialize, Serialize};
-use tokens::Tokenizer;
 
-use super::key::{PlannedStage, stages};
+use super::{
+    key::{PlannedStage, stages_with, tokenizer_key},
+    lengths::Lengths,
+    traps,
+};
 use crate::{
-    data::{Document, generator, train_tokenizer},
+    data,
     error::RunError,
     ledger::Ledger,
     recipe::{Arm, PolicyConfig, Recipe, RolloutConfig, Stage},
@@ -40,6 +44,8 @@ pub struct Plan {
     pub disk_bytes: u64,
     /// Whether the arms that are meant to cost the same do.
     pub matched: Vec<MatchCheck>,
+    /// What the recipe says and nobody can mean, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// The cost of an arm.
@@ -107,32 +113,34 @@ impl Rates {
     }
 }
 
-/// Problems that lengths are estimated from, for each cell.
-const LENGTH_PROBLEMS: u64 = 16;
+/// Problems that a tokenizer is trained on for a plan, at most.
+const TOKENIZER_PROBLEMS: u64 = 500;
 
 impl Plan {
     /// Plans a recipe. `rates` are of the machine, at this model's size.
     ///
     /// # Errors
-    /// If the recipe's world or tokenizer is impossible.
+    /// If the recipe's world or tokenizer is impossible, or a model has no room for its tokens or problems.
     pub fn of(recipe: &Recipe, rates: Option<Rates>) -> Result<Self, RunError> {
-        let tokenizer = train_tokenizer(recipe, recipe.document.tokenizer.problems.min(500))?;
-        let lengths = Lengths { recipe, tokenizer: &tokenizer };
+        let tokenizer = data::tokenizer(recipe, TOKENIZER_PROBLEMS)?;
+        let lengths = Lengths::new(recipe, &tokenizer)?;
+        let (costs, key) = (Costs { recipe, lengths: &lengths }, tokenizer_key(recipe)?);
         let seed = recipe.document.seeds[0];
-        let mut known: Vec<String> = Vec::new();
+        let mut known = BTreeSet::new();
         let mut arms = Vec::new();
         for arm in &recipe.arms {
-            let parameters = parameters(&arm.model, tokenizer.vocab_size());
+            traps::check_vocabulary(arm, &tokenizer)?;
+            traps::check_context(arm, &lengths)?;
+            let parameters = arm.model.parameters(tokenizer.vocab_size());
             let mut planned = Vec::new();
-            for stage in stages(recipe, arm, seed)? {
-                let shared = known.contains(&stage.folder);
-                known.push(stage.folder.clone());
-                planned.push(StagePlan { shared, ..lengths.stage(arm, &stage, parameters, rates)? });
+            for stage in stages_with(recipe, &key, (arm, seed), None)? {
+                let shared = !known.insert(stage.folder.clone());
+                planned.push(StagePlan { shared, ..costs.stage(arm, &stage, parameters, rates)? });
             }
             let total: Cost = planned.iter().map(|stage| stage.cost).sum();
             arms.push(ArmPlan { name: arm.name.clone(), parameters, stages: planned, total });
         }
-        Ok(Self::summed(recipe, arms))
+        Ok(Self { warnings: traps::warnings(recipe, &lengths)?, ..Self::summed(recipe, arms) })
     }
 
     fn summed(recipe: &Recipe, arms: Vec<ArmPlan>) -> Self {
@@ -153,6 +161,7 @@ impl Plan {
             // about two bytes a sampled token of compressed responses.
             disk_bytes: checkpoints + 24 * largest + 2 * evaluation_tokens,
             matched: recipe.document.matched.iter().map(|matched| check(matched, &arms)).collect(),
+            warnings: Vec::new(),
             arms,
         }
     }
@@ -173,12 +182,12 @@ fn check(matched: &runs::Matched, arms: &[ArmPlan]) -> MatchCheck {
     MatchCheck { arms: matched.arms.clone(), by: matched.by, difference, matches }
 }
 
-struct Lengths<'a> {
+struct Costs<'a> {
     recipe: &'a Recipe,
-    tokenizer: &'a Tokenizer,
+    lengths: &'a Lengths<'a>,
 }
 
-impl Lengths<'_> {
+impl Costs<'_> {
     /// The plan of a stage that no earlier arm has.
     fn stage(
         &self,
@@ -190,8 +199,9 @@ impl Lengths<'_> {
         let stage = &planned.stage.stage;
         let mut ledger = Ledger::default();
         if let (Some(rollout), Some(policy)) = (&stage.rollout, &stage.policy) {
-            let lengths = self.mean(planned.stage.cells.iter().map(|(cell, w)| (cell, *w)), Split::Rl)?;
-            count_rollouts(&mut ledger, stage, (rollout, policy), lengths, arm.model.context);
+            let lengths =
+                self.lengths.mean(planned.stage.cells.iter().map(|(cell, w)| (cell, *w)), Split::Rl)?;
+            count_rollouts(&mut ledger, stage, (rollout, policy), lengths, arm.model.context());
         } else {
             ledger.trained_tokens = stage.budget().0;
         }
@@ -216,37 +226,14 @@ impl Lengths<'_> {
             if suite.after.is_empty() || suite.after.iter().any(|name| name == stage) {
                 let cells = suite.cells();
                 let weight = 1.0 / cells.len() as f64;
-                let (_, response) = self.mean(cells.iter().map(|cell| (cell, weight)), Split::Test)?;
+                let (_, response) =
+                    self.lengths.mean(cells.iter().map(|cell| (cell, weight)), Split::Test)?;
                 let problems = cells.len() as u64 * suite.problems;
                 tokens +=
                     problems as f64 * f64::from(suite.samples) * response.min(f64::from(suite.max_tokens));
             }
         }
         Ok(tokens as u64)
-    }
-
-    /// Mean lengths of prompts and gold responses over cells of a split, in tokens.
-    ///
-    /// They are measured on validation problems, so that planning looks at no problem that is trained on or reported.
-    /// A cell that has none is measured on its own split.
-    fn mean<'c>(
-        &self,
-        cells: impl Iterator<Item = (&'c Cell, f64)>,
-        split: Split,
-    ) -> Result<(f64, f64), RunError> {
-        let (validation, own) =
-            (generator(self.recipe, 0, Split::Validation)?, generator(self.recipe, 0, split)?);
-        let (mut prompts, mut responses) = (0.0, 0.0);
-        for (cell, weight) in cells {
-            let sequence = validation.sequence(cell).or_else(|_| own.sequence(cell))?;
-            for i in 0..LENGTH_PROBLEMS {
-                let document = Document::of(&sequence.problem(i), self.tokenizer);
-                let share = weight / LENGTH_PROBLEMS as f64;
-                prompts += share * document.prompt as f64;
-                responses += share * (document.tokens.len() - document.prompt) as f64;
-            }
-        }
-        Ok((prompts, responses))
     }
 }
 
@@ -272,18 +259,7 @@ fn count_rollouts(
         _ => 1,
     };
     ledger.scored_tokens = (tokens * f64::from(passes)) as u64;
-    ledger.nominal_rollout_tokens = responses as u64 * rollout.nominal_length_or(context);
-}
-
-/// The parameters of a Qwen2 decoder. `vocab` stands in where the model's is 0.
-pub fn parameters(model: &ModelConfig, vocab: usize) -> u64 {
-    let vocab = if model.vocab == 0 { vocab } else { model.vocab };
-    let (h, f) = (model.hidden, model.mlp);
-    let kv = h / model.heads.max(1) * model.kv_heads;
-    let attention = (h + 1) * h + 2 * (h + 1) * kv + h * h;
-    let layer = attention + 3 * h * f + 2 * h;
-    let embeddings = vocab * h * if model.tied { 1 } else { 2 };
-    (embeddings + model.layers * layer + h) as u64
+    ledger.nominal_rollout_tokens = (responses as u64).saturating_mul(rollout.nominal_length_or(context));
 }
 
 /// Bytes at most: weights, gradient and two moments in f32, the reference, the activations of the largest
@@ -291,9 +267,9 @@ pub fn parameters(model: &ModelConfig, vocab: usize) -> u64 {
 fn memory(arm: &Arm, parameters: u64) -> u64 {
     /// Sequences that are sampled side by side (an assumption about the sampler).
     const SIDE_BY_SIDE: u64 = 512;
-    let model = &arm.model;
-    let kv = (model.hidden / model.heads.max(1) * model.kv_heads) as u64;
-    let activations_a_token = 4 * model.layers as u64 * (8 * model.hidden as u64 + 4 * model.mlp as u64);
+    let (layers, hidden, mlp, kv) = arm.model.widths();
+    let (layers, kv) = (layers as u64, kv as u64);
+    let activations_a_token = 4 * layers * (8 * hidden as u64 + 4 * mlp as u64);
     let mut most = 0;
     for stage in arm.stages.iter().map(|stage| &stage.stage) {
         let at_once =
@@ -301,8 +277,8 @@ fn memory(arm: &Arm, parameters: u64) -> u64 {
         let mut bytes = 16 * parameters + at_once as u64 * activations_a_token;
         if let (Some(rollout), Some(policy)) = (&stage.rollout, &stage.policy) {
             bytes += if policy.kl.active() { 4 * parameters } else { 0 };
-            let length = model.context.min(2 * rollout.max_tokens as usize) as u64;
-            bytes += SIDE_BY_SIDE * length * 8 * kv * model.layers as u64;
+            let length = arm.model.context().min(2 * rollout.max_tokens as usize) as u64;
+            bytes += SIDE_BY_SIDE * length * 8 * kv * layers;
         }
         most = most.max(bytes);
     }

@@ -6,10 +6,10 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use learner::{Learner, LearnerFactory, ModelConfig};
-use problems::{split::Split, stream::Stream};
+use learner::{Learner, LearnerFactory};
+use problems::stream::Stream;
 use runs::{
-    checkpoints, files,
+    Lock, checkpoints, files,
     records::{FORMAT, StageDone, StageInfo, StageKind},
 };
 use tokens::Tokenizer;
@@ -23,12 +23,12 @@ use super::{
 };
 use crate::{
     Outcome,
-    data::{Corpus, Mixture, Supply, generator, seed_of},
+    data::{Corpus, Mixture, Supply},
     error::RunError,
     eval::{Evaluator, Suite},
     ledger::Ledger,
     observer::{Event, Observer},
-    recipe::{ArmStage, Recipe, RolloutConfig, ShareOf, Stage},
+    recipe::{ArmStage, Model, Recipe, RolloutConfig, ShareOf, Stage},
     rl::{Reinforcement, RolloutSampler},
     training::Training,
     work::BatchSource,
@@ -38,7 +38,7 @@ use crate::{
 pub(super) struct StageRun<'a> {
     pub(super) recipe: &'a Recipe,
     pub(super) stage: &'a ArmStage,
-    pub(super) model: &'a ModelConfig,
+    pub(super) model: &'a Model,
     pub(super) seed: u64,
     pub(super) key: &'a str,
     /// The stage's folder.
@@ -50,6 +50,8 @@ pub(super) struct StageRun<'a> {
     pub(super) factory: &'a dyn LearnerFactory,
     /// Run folders that the stage is taken from if it is finished there.
     pub(super) reuse: &'a [PathBuf],
+    /// The run folder's lock.
+    pub(super) lock: &'a Lock,
     /// Asks to stop.
     pub(super) stop: &'a AtomicBool,
 }
@@ -83,6 +85,7 @@ impl StageRun<'_> {
         if self.evaluate(observer)? == Outcome::Stopped {
             return Ok(Outcome::Stopped);
         }
+        self.check_place(&journals)?;
         let done = StageDone {
             format: FORMAT,
             steps: info.steps,
@@ -139,7 +142,14 @@ impl StageRun<'_> {
             || (every > 0 && training.step.is_multiple_of(every))
     }
 
+    /// Checks that what is written goes where it was begun, and that nobody else works there.
+    fn check_place(&self, journals: &Journals) -> Result<(), RunError> {
+        self.lock.check()?;
+        Ok(journals.metrics.check()?)
+    }
+
     fn save(&self, training: &Training<'_>, journals: &mut Journals) -> Result<PathBuf, RunError> {
+        self.check_place(journals)?;
         let stage = &self.stage.stage;
         let state = LoopState {
             format: FORMAT,
@@ -175,13 +185,21 @@ impl StageRun<'_> {
         Ok((training, Journals::open(self.folder, step, bytes)?))
     }
 
-    /// The model that the stage starts from: the last of the stage before it, or fresh weights.
+    /// The model that the stage starts from: the last of the stage before it, or what the arm starts from.
     fn first_model(&self) -> Result<Box<dyn Learner>, RunError> {
-        let Some(parent) = self.parent else {
-            let key = Stream::root(self.seed).fork("weights").key();
-            return Ok(self.factory.fresh(self.model, key)?);
-        };
-        self.open(&done::checkpoint(parent)?)
+        if let Some(parent) = self.parent {
+            return self.open(&done::checkpoint(parent)?);
+        }
+        match self.model {
+            Model::Fresh(shape) => {
+                let key = Stream::root(self.seed).fork("weights").key();
+                Ok(self.factory.fresh(shape, key)?)
+            }
+            Model::Given(given) => {
+                given.is_unchanged().map_err(RunError::Data)?;
+                Ok(self.factory.open(&given.dir)?)
+            }
+        }
     }
 
     fn open(&self, checkpoint: &Path) -> Result<Box<dyn Learner>, RunError> {
@@ -192,12 +210,13 @@ impl StageRun<'_> {
         let stage = &self.stage.stage;
         let (Some(rollout), Some(policy)) = (&stage.rollout, &stage.policy) else {
             let mixture = Mixture::new(&self.stage.cells, stage.share_of);
-            let corpus = Corpus::new(self.supply(Split::Train)?, self.tokenizer, mixture, stage);
+            let supply = Supply::of_stage(self.recipe, self.stage, self.seed)?;
+            let corpus = Corpus::new(supply, self.tokenizer, mixture, stage);
             return Ok(Box::new(corpus));
         };
-        let nominal_length = rollout.nominal_length_or(self.model.context);
+        let nominal_length = rollout.nominal_length_or(self.model.context());
         let sampler = RolloutSampler {
-            supply: self.supply(Split::Rl)?,
+            supply: Supply::of_stage(self.recipe, self.stage, self.seed)?,
             tokenizer: self.tokenizer,
             stream: Stream::root(self.seed).fork("rollouts").fork(&stage.name),
             config: RolloutConfig { nominal_length, ..rollout.clone() },
@@ -208,16 +227,6 @@ impl StageRun<'_> {
         let source =
             Reinforcement::new(sampler, policy.clone(), mixture, reference, stage.micro_tokens, folder);
         Ok(Box::new(source))
-    }
-
-    /// The stage's problems: those of its files, or a stream of its own. No two stages share a stream, so none trains on
-    /// another's problems in the same order.
-    fn supply(&self, split: Split) -> Result<Supply, RunError> {
-        if !self.stage.files.is_empty() {
-            return Supply::of_files(&self.stage.files);
-        }
-        let seed = seed_of(&Stream::root(self.seed).fork("problems").fork(&self.stage.stage.name));
-        Ok(Supply::of_generator(&generator(self.recipe, seed, split)?, self.stage.cells.keys())?)
     }
 
     /// Runs the suites on the last checkpoint, and on milestones if asked.
@@ -294,7 +303,8 @@ fn planned_tokens(stage: &Stage) -> u64 {
         (StageKind::Rl, Some(rollout), Some(policy)) => {
             let responses = u64::from(rollout.prompts) * u64::from(rollout.samples);
             let passes = u64::from(policy.epochs);
-            stage.total_steps() * responses * u64::from(rollout.max_tokens) * passes
+            let tokens = responses.saturating_mul(u64::from(rollout.max_tokens)).saturating_mul(passes);
+            stage.total_steps().saturating_mul(tokens)
         }
         _ => stage.budget().0,
     }

@@ -46,11 +46,11 @@ fn stage_keys_are_those_of_earlier_versions() {
     );
     check(
         "process-rewards",
-        "tiny",
+        "short",
         "blend-20",
         &[
-            "576b984678aaf53433414a88ac12360fbe3f9f45a40fe1f98f4e6ee2f405a95a",
-            "68a4979fcf0c234325076748a45958efef075324576e72703004ef316212fe16",
+            "ce028132ec7a660948738557dea29f42fbde444f467519ee4a098dda9dafae7f",
+            "3cd1c304a021106d6970cc4d1dbd61b216568b628dc5dfa75abbd718a578a3a5",
         ],
     );
 }

@@ -13,4 +13,5 @@ mod learning;
 mod parity;
 mod resume;
 mod tabular;
+mod traps;
 mod variants;

@@ -412,6 +412,63 @@ fn two_processes_do_not_share_a_folder() {
     assert!(Run::open(recipe(), folder.path(), &factory, Options::default()).is_ok());
 }
 
+/// Does something to the run's folder when its second step is done.
+struct AtStep<F: FnMut()> {
+    left: u32,
+    act: F,
+}
+
+impl<F: FnMut()> Observer for AtStep<F> {
+    fn on(&mut self, event: Event<'_>) {
+        if let Event::Step { .. } = event {
+            self.left = self.left.wrapping_sub(1);
+            if self.left == 0 {
+                (self.act)();
+            }
+        }
+    }
+}
+
+/// What was begun in a folder is not ended in another, and not beside somebody else.
+#[test]
+fn a_folder_that_is_moved_ends_the_run() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (run, moved) = (dir.path().join("run"), dir.path().join("moved"));
+    let stop = AtomicBool::new(false);
+    let check = |expected: &str, act: &mut dyn FnMut()| {
+        for folder in [&run, &moved] {
+            let _ = fs::remove_dir_all(folder);
+        }
+        let ended = work(&run, &Fuse::never(), &mut AtStep { left: 2, act }, &stop);
+        let message = ended.expect_err(expected).to_string();
+        assert!(message.contains(expected), "{message}");
+        for folder in [&run, &moved] {
+            let stages = fs::read_dir(folder.join("stages")).into_iter().flatten();
+            let finished =
+                stages.filter_map(Result::ok).filter(|stage| stage.path().join("done.json").exists());
+            assert_eq!(finished.count(), 0, "{expected}");
+        }
+    };
+    let metrics = || {
+        let mut stages = fs::read_dir(run.join("stages")).expect("there");
+        stages.find_map(Result::ok).expect("one").path().join("metrics.jsonl")
+    };
+    check(".lock` was removed, moved or replaced", &mut || fs::rename(&run, &moved).expect("movable"));
+    check(".lock` was removed, moved or replaced", &mut || {
+        // Another process begins at the same path.
+        fs::rename(&run, &moved).expect("movable");
+        fs::create_dir(&run).expect("free");
+        drop(runs::Lock::take(&run).expect("free"));
+    });
+    check(".lock` was removed, moved or replaced", &mut || fs::remove_dir_all(&run).expect("removable"));
+    check("metrics.jsonl` was removed, moved or replaced", &mut || {
+        fs::remove_file(metrics()).expect("there");
+    });
+    check("metrics.jsonl` has 0 bytes instead of", &mut || {
+        fs::File::options().write(true).open(metrics()).and_then(|file| file.set_len(0)).expect("writable");
+    });
+}
+
 #[test]
 fn a_damaged_checkpoint_is_named_and_nothing_is_lost() {
     let expected = undisturbed();

@@ -14,7 +14,10 @@ pub fn explain(response: &str, verdict: &Verdict) -> String {
         line(&mut out, response, at..step.range.start, ' ', None);
         let sign = if step.correct { '+' } else { '-' };
         let fault = step.fault.zip(step.fault_range.clone());
-        let fault = fault.map(|(kind, place)| (reason(kind) + &details(step, kind), place));
+        let fault = fault.map(|(kind, place)| {
+            let details = step.details().map_or_else(String::new, |details| format!(" ({details})"));
+            (reason(kind) + &details, place)
+        });
         line(&mut out, response, step.range.clone(), sign, fault);
         at = step.range.end;
     }
@@ -39,20 +42,24 @@ fn reason(kind: FaultKind) -> String {
     format!("{}: {}", kind.name(), kind.meaning())
 }
 
-/// What the step says and what is true, where its fault is a value or its parents.
-fn details(step: &StepVerdict, kind: FaultKind) -> String {
-    match (kind, &step.wrong_value) {
-        (FaultKind::WrongValue | FaultKind::CarriedValue, Some(value)) => {
-            format!(" (says {}, is {})", value.says.as_deref().unwrap_or("nothing"), value.is)
+impl StepVerdict {
+    /// What the step says and what is true, where its fault is a value or its parents: `says 2, is 6`,
+    /// `missing: adult owl in Oak Hill; too many: something else`.
+    pub fn details(&self) -> Option<String> {
+        match (self.fault?, &self.wrong_value) {
+            (FaultKind::WrongValue | FaultKind::CarriedValue, Some(value)) => {
+                Some(format!("says {}, is {}", value.says.as_deref().unwrap_or("nothing"), value.is))
+            }
+            (FaultKind::WrongParents, _) => {
+                let list = |what: &str, names: &[String]| {
+                    (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")))
+                };
+                let lists = [list("missing", &self.missing_parents), list("too many", &self.extra_parents)];
+                let text = lists.into_iter().flatten().collect::<Vec<_>>().join("; ");
+                Some(text).filter(|text| !text.is_empty())
+            }
+            _ => None,
         }
-        (FaultKind::WrongParents, _) => {
-            let list = |what: &str, names: &[String]| {
-                (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")))
-            };
-            let lists = [list("missing", &step.missing_parents), list("too many", &step.extra_parents)];
-            format!(" ({})", lists.into_iter().flatten().collect::<Vec<_>>().join("; "))
-        }
-        _ => String::new(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! How fast this machine trains and samples a recipe's model.
 
+use anyhow::Context as _;
 use learner::{AdamW, Batch, LearnerFactory, ModelConfig, Objective, Prompt, Sampling};
-use train::recipe::Recipe;
-use train::run::plan::{Rates, parameters};
+use train::recipe::{Model, Recipe};
+use train::run::plan::Rates;
 
 use crate::progress::now;
 
@@ -27,19 +28,24 @@ impl Objective for AllTokens {
 
 /// Trains and samples the largest model of the recipe for a moment, with arbitrary tokens.
 pub(super) fn measure(recipe: &Recipe, factory: &dyn LearnerFactory) -> anyhow::Result<Rates> {
-    let vocabulary = recipe.document.tokenizer.vocab;
-    let largest = recipe.arms.iter().map(|arm| &arm.model).max_by_key(|m| parameters(m, vocabulary));
-    let model = largest.unwrap_or(&recipe.document.model);
-    let model =
-        ModelConfig { vocab: if model.vocab == 0 { vocabulary } else { model.vocab }, ..model.clone() };
-    let per_token = parameters(&model, vocabulary) as f64;
-    let mut learner = factory.fresh(&model, [0; 32])?;
+    let vocabulary = recipe.document.tokenizer.as_ref().map_or(0, |tokenizer| tokenizer.vocab);
+    let largest = recipe.arms.iter().map(|arm| &arm.model).max_by_key(|model| model.parameters(vocabulary));
+    let model = largest.context("the recipe has no arm")?;
+    let per_token = model.parameters(vocabulary) as f64;
+    let (mut learner, vocab) = match model {
+        Model::Fresh(shape) => {
+            let vocab = if shape.vocab == 0 { vocabulary } else { shape.vocab };
+            (factory.fresh(&ModelConfig { vocab, ..shape.clone() }, [0; 32])?, vocab)
+        }
+        Model::Given(given) => (factory.open(&given.dir)?, given.vocab),
+        _ => anyhow::bail!("this model cannot be measured"),
+    };
 
-    let length = model.context.min(128);
+    let length = model.context().min(128);
     let sequences = ((OPERATIONS / (6.0 * per_token)) as usize / length).clamp(1, 512);
     let mut batch = Batch::default();
     for s in 0..sequences {
-        let tokens: Vec<u32> = (0..length).map(|t| ((s * 31 + t * 7) % model.vocab) as u32).collect();
+        let tokens: Vec<u32> = (0..length).map(|t| ((s * 31 + t * 7) % vocab) as u32).collect();
         batch.push(&tokens);
     }
     let objective = AllTokens(vec![-1.0 / batch.len() as f32; batch.len()]);

@@ -88,6 +88,7 @@ impl Terminal {
         let wanted: &[(&str, &str)] = match info.kind {
             StageKind::Rl => &[("reward", "critic/rewards/mean"), ("verified", "verified/mean")],
             StageKind::PreTraining | StageKind::MidTraining => &[("loss", "loss")],
+            StageKind::Elsewhere => &[],
         };
         let shown = wanted.iter().filter_map(|(word, name)| Some(format!("{word} {:.3}", value(name)?)));
         self.remark = shown.collect::<Vec<_>>().join(", ");

@@ -1,0 +1,121 @@
+//! Rows as a Parquet file, a row group at a time.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::basic::Compression;
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
+use parquet::schema::parser::parse_message_type;
+use runs::error::failed;
+use runs::files;
+
+use super::{Row, Value};
+
+/// A file under its temporary name, NAME.partial; it gets its name when it is whole.
+pub(crate) struct ParquetFile {
+    path: PathBuf,
+    /// Opened with the first rows, whose columns are the file's.
+    writer: Option<SerializedFileWriter<File>>,
+}
+
+impl ParquetFile {
+    /// A file without rows. An unfinished one is begun again.
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), writer: None }
+    }
+
+    /// Adds rows, all with the same columns, as a group. No rows are no group.
+    pub(crate) fn group(&mut self, rows: &[Row]) -> anyhow::Result<()> {
+        let Some(first) = rows.first() else { return Ok(()) };
+        if self.writer.is_none() {
+            let file = File::create(self.partial()).map_err(failed(&self.path, "write"))?;
+            let schema = Arc::new(parse_message_type(&schema(first))?);
+            let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+            self.writer = Some(SerializedFileWriter::new(file, schema, Arc::new(properties))?);
+        }
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let mut group = writer.next_row_group()?;
+        for column in 0..first.0.len() {
+            let values: Vec<&Value> = rows.iter().map(|row| &row.0[column].1).collect();
+            // A list of messages is stored as two columns, of roles and of contents.
+            for leaf in 0..leaves(values[0]) {
+                let Some(mut open) = group.next_column()? else {
+                    return Err(ParquetError::General("a column is missing".to_owned()).into());
+                };
+                write(&mut open, &values, leaf)?;
+                open.close()?;
+            }
+        }
+        group.close()?;
+        Ok(())
+    }
+
+    /// Gives the file its name.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        let partial = self.partial();
+        let Some(writer) = self.writer else {
+            return Err(ParquetError::General("a Parquet file needs at least one row".to_owned()).into());
+        };
+        let file = writer.into_inner()?;
+        file.sync_all().map_err(failed(&self.path, "write"))?;
+        Ok(files::rename(&partial, &self.path)?)
+    }
+
+    fn partial(&self) -> PathBuf {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push(".partial");
+        name.into()
+    }
+}
+
+/// The columns of a row in Parquet's own language.
+fn schema(row: &Row) -> String {
+    let field = |(name, value): &(&str, Value)| match value {
+        Value::Text(_) => format!("required binary {name} (UTF8);"),
+        Value::Whole(_) => format!("required int64 {name};"),
+        Value::Messages(_) => format!(
+            "required group {name} (LIST) {{ repeated group list {{ required group element {{ \
+             required binary role (UTF8); required binary content (UTF8); }} }} }}"
+        ),
+    };
+    format!("message problems {{ {} }}", row.0.iter().map(field).collect::<String>())
+}
+
+fn leaves(value: &Value) -> usize {
+    if matches!(value, Value::Messages(_)) { 2 } else { 1 }
+}
+
+/// Writes one column: all values of a kind, of messages the roles (`leaf` 0) or the contents (1).
+fn write(
+    column: &mut SerializedColumnWriter<'_>,
+    values: &[&Value],
+    leaf: usize,
+) -> Result<(), ParquetError> {
+    let bytes = |text: &str| ByteArray::from(text.as_bytes().to_vec());
+    let (mut texts, mut numbers, mut definitions, mut repetitions) = (vec![], vec![], vec![], vec![]);
+    for value in values {
+        match value {
+            Value::Text(text) => texts.push(bytes(text)),
+            Value::Whole(number) => numbers.push(*number),
+            Value::Messages(messages) => {
+                for (i, message) in messages.iter().enumerate() {
+                    texts.push(bytes(if leaf == 0 { message.role } else { &message.content }));
+                    definitions.push(1);
+                    repetitions.push(i16::from(i > 0));
+                }
+            }
+        }
+    }
+    let nested = !definitions.is_empty();
+    if texts.is_empty() {
+        column.typed::<Int64Type>().write_batch(&numbers, None, None)?;
+    } else {
+        let column = column.typed::<ByteArrayType>();
+        column.write_batch(&texts, nested.then_some(&definitions[..]), nested.then_some(&repetitions[..]))?;
+    }
+    Ok(())
+}
