@@ -6,25 +6,31 @@
 True
 """
 
-from tercet._lib import (
-    Cell,
-    Context,
-    Fault,
-    Graph,
-    Problem,
-    Problems,
-    Quantity,
-    Reward,
-    Step,
-    Verdict,
-    World,
-    explain,
-    generate,
-    reward,
-    verify,
-    verify_many,
-)
-from tercet._runs import Report, Results, plan, report, results, run
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tercet._lib import (
+        Cell,
+        Context,
+        Fault,
+        Graph,
+        Problem,
+        Problems,
+        Quantity,
+        Reward,
+        Step,
+        Verdict,
+        World,
+        explain,
+        generate,
+        reward,
+        verify,
+        verify_many,
+    )
+    from tercet._runs import Report, Results, plan, report, results, run
 
 __all__ = [
     "Cell",
@@ -51,10 +57,19 @@ __all__ = [
     "verify_many",
 ]
 
+_RUNS = {"Report", "Results", "plan", "report", "results", "run"}
 
-def __getattr__(name: str) -> str:
+
+def __getattr__(name: str) -> Any:
+    # What is asked for is imported then: the workers in `tercet.torch` need PyTorch and not the extension.
     if name == "__version__":
-        from importlib.metadata import version
+        return importlib.import_module("importlib.metadata").version("tercet")
+    if name not in __all__:
+        raise AttributeError(f"module 'tercet' has no attribute '{name}'")
+    value = getattr(importlib.import_module("tercet._runs" if name in _RUNS else "tercet._lib"), name)
+    globals()[name] = value
+    return value
 
-        return version("tercet")
-    raise AttributeError(f"module 'tercet' has no attribute '{name}'")
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -106,7 +106,7 @@ def test_lm_eval(checkpoint, tmp_path, monkeypatch):
         model="hf",
         model_args={"pretrained": str(checkpoint), "dtype": "float32"},
         tasks=["tercet"],
-        task_manager=TaskManager(include_path=str(folder())),
+        task_manager=TaskManager(include_path=str(folder()), include_defaults=False),
         device="cpu",
         batch_size=8,
         gen_kwargs="max_gen_toks=64",
