@@ -49,9 +49,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let recipe = args.recipe.open()?;
     let factory = model::factory(&recipe, threads)?;
     train::run::check_models(&recipe, &factory)?;
-    let rates = match args.untimed {
-        true => None,
-        false => Some(rates::measure(&recipe, &*args.engine.start(factory)?.factory)?),
+    let rates = if args.untimed {
+        None
+    } else {
+        Some(rates::measure(&recipe, &*args.engine.start(factory)?.factory)?)
     };
     let plan = Plan::of(&recipe, rates)?;
     for warning in &plan.warnings {
