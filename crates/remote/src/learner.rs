@@ -134,10 +134,11 @@ impl RemoteLearner {
         objective: &dyn Objective,
         answer: &Answer,
     ) -> Result<(), LearnerError> {
+        let divergence_T = self.sense(answer.floats("divergence", &[pass.logprobs_T.len()]))?;
         if let Some(kl) = objective.reference_kl() {
-            pass.divergence_T = self.sense(answer.floats("divergence", &[kl.weights_T.len()]))?;
-            let terms = kl.weights_T.iter().zip(&pass.divergence_T);
+            let terms = kl.weights_T.iter().zip(&divergence_T);
             pass.loss += terms.map(|(weight, kl)| f64::from(*weight) * f64::from(*kl)).sum::<f64>();
+            pass.divergence_T = divergence_T;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::table::Word;
 const WIDTH: f64 = 240.0;
 /// Room at both ends, for labels.
 const PAD: f64 = 18.0;
-const TICKS: usize = 5;
+const TICKS: usize = 4;
 
 /// The axis that a column of differences shares.
 pub(super) struct Axis {

@@ -83,7 +83,16 @@ impl Bootstrap {
         }
         let total: f64 = values_SP.iter().flatten().sum();
         let value = total / (seeds * problems) as f64;
-        let (low, high) = self.resamples(seeds, problems).interval(values_SP, unseen(values_SP, range));
+        let first = values_SP[0][0];
+        let alike = values_SP.iter().flatten().all(|v| *v == first);
+        let (low, high) = match range {
+            // Only the unseen problem weighs, so the percentile is known without resamples.
+            Some((least, most)) if alike => {
+                let weight = 1.0 - TAIL.powf(1.0 / problems as f64);
+                (first + (least - first) * weight, first + (most - first) * weight)
+            }
+            _ => self.resamples(seeds, problems).interval(values_SP, unseen(values_SP, range)),
+        };
         // Sums in another order may differ in the last bit.
         let (low, high) = (low.min(value), high.max(value));
         Some(Estimate { value, low, high, problems: problems as u32, seeds: seeds as u32 })

@@ -239,7 +239,7 @@ fn what_is_no_file_is_named_and_not_read() {
 #[test]
 fn large_files_do_not_fill_the_memory() {
     let (dir, run) = served();
-    let report = "a line of a large report\n".repeat(100_000);
+    let report = "a line of a large report\n".repeat(200_000);
     std::fs::write(run.join("report.html"), &report).unwrap();
     let live = Live::of(dir.path());
     let (status, answer) = live.get("/run/r/report.html");

@@ -1,5 +1,6 @@
 //! Tests of the report on synthetic run folders.
 
+#[cfg(feature = "serve")]
 mod browser;
 mod fixture;
 #[cfg(feature = "serve")]

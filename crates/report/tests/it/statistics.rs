@@ -99,19 +99,19 @@ fn intervals_cover_the_truth() {
     assert!((365..=392).contains(&held), "{held} of 400");
 }
 
-/// How often the interval holds the truth down to rare events, in 2,000 draws (give or take a point): `rate` is that of one
+/// How often the interval holds the truth down to rare events, in 600 draws (give or take a point): `rate` is that of one
 /// problem, drawn anew for each.
 fn coverage(name: &str, problems: usize, mean: f64, rate: impl Fn(f64) -> f64) -> f64 {
     let bootstrap = Bootstrap::default();
     let mut draws = problems::stream::Stream::root(17).fork(name).draws();
     let mut uniform = move || draws.below(1 << 30) as f64 / f64::from(1 << 30);
     let mut held = 0;
-    for _ in 0..2000 {
+    for _ in 0..600 {
         let values: Vec<f64> = (0..problems).map(|_| rate(uniform())).collect();
         let e = bootstrap.mean(&[values], Some((0.0, 1.0))).unwrap();
         held += u32::from(e.low <= mean && mean <= e.high);
     }
-    f64::from(held) / 2000.0
+    f64::from(held) / 600.0
 }
 
 /// Rare successes, as all or nothing and as small rates of a few problems.

@@ -8,6 +8,7 @@ use learner::Learner;
 use runs::records::EngineInfo;
 use tokens::Tokenizer;
 
+use train::recipe::{GivenModel, Recipe};
 use train::run::check_weights;
 
 use crate::engine::EngineArgs;
@@ -22,6 +23,14 @@ pub(crate) fn folder(named: &Path) -> anyhow::Result<PathBuf> {
     }
     check_weights(&dir)?;
     Ok(dir)
+}
+
+/// Makes the models of a recipe. The configuration of a model that is given may name an end token that its tokenizer does
+/// not have: then the tokenizer's counts.
+pub(crate) fn factory(recipe: &Recipe, threads: Option<usize>) -> anyhow::Result<CpuFactory> {
+    let tokenizer = recipe.given().map(GivenModel::tokenizer).transpose()?;
+    let eos = tokenizer.map(|tokenizer| tokenizer.eos());
+    Ok(CpuFactory { eos, ..CpuFactory::with_threads(threads) })
 }
 
 /// Opens a checkpoint to ask it: a Hugging Face directory with config.json, model.safetensors and tokenizer.json, of

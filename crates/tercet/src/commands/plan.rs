@@ -4,12 +4,12 @@ mod rates;
 
 use std::io::Write as _;
 
-use engine::CpuFactory;
 use runs::MatchedBy;
 use runs::records::Cost;
 use train::recipe::Recipe;
 use train::run::plan::{ArmPlan, Plan, Rates, StagePlan};
 
+use super::model;
 use super::recipe::RecipeArgs;
 use crate::engine::EngineArgs;
 use crate::failure::printable;
@@ -45,11 +45,15 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let cpu = CpuFactory::with_threads(args.threads.apply()?);
+    let threads = args.threads.apply()?;
     let recipe = args.recipe.open()?;
-    train::run::check_models(&recipe, &cpu)?;
-    let rates =
-        if args.untimed { None } else { Some(rates::measure(&recipe, &*args.engine.start(cpu)?.factory)?) };
+    let factory = model::factory(&recipe, threads)?;
+    train::run::check_models(&recipe, &factory)?;
+    let rates = if args.untimed {
+        None
+    } else {
+        Some(rates::measure(&recipe, &*args.engine.start(factory)?.factory)?)
+    };
     let plan = Plan::of(&recipe, rates)?;
     for warning in &plan.warnings {
         say(&format!("warning: {warning}"));

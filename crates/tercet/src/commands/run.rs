@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use engine::CpuFactory;
-use train::recipe::GivenModel;
 use train::run::{Options, Outcome, Run};
 #[cfg(feature = "tensorboard")]
 use train::tensorboard::TensorBoard;
 
+use super::model;
 use super::recipe::RecipeArgs;
 use crate::engine::EngineArgs;
 use crate::failure::Usage;
@@ -64,10 +64,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, called: &[OsString]) -> anyhow::Result<()> {
     let threads = args.threads.apply()?;
     let recipe = args.recipe.open()?;
-    // The configuration of a model that is given may name an end token that its tokenizer does not have.
-    let tokenizer = recipe.given().map(GivenModel::tokenizer).transpose()?;
-    let eos = tokenizer.map(|tokenizer| tokenizer.eos());
-    let factory = CpuFactory { pin: args.pin, eos, ..CpuFactory::with_threads(threads) };
+    let factory = CpuFactory { pin: args.pin, ..model::factory(&recipe, threads)? };
     let stop = interrupt::listen(interrupt::SAVING)?;
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.document.name));
     for other in &args.reuse {

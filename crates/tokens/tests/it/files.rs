@@ -57,7 +57,7 @@ fn the_chat_template_gives_the_training_text() {
         (turn("user", "2 owls. How many?"), turn("assistant", " a = 2. </solution> <answer> 2 </answer>"));
     let prompt = "<question> 2 owls. How many? </question> <solution>";
     for prompted in [false, true] {
-        assert_eq!(chat(&[user.clone()], prompted), prompt);
+        assert_eq!(chat(std::slice::from_ref(&user), prompted), prompt);
         assert_eq!(chat(&[turn("system", "Count."), user.clone()], prompted), format!("Count. {prompt}"));
         let whole = chat(&[user.clone(), assistant.clone()], prompted);
         assert_eq!(whole, format!("{prompt} a = 2. </solution> <answer> 2 </answer><|im_end|>"));

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 RECIPE = str(ROOT / "recipes/quickstart.toml")
 BASE = {
     "stage.pre.tokens": 84_000,

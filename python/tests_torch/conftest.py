@@ -15,7 +15,7 @@ from tercet.torch.model import Model
 from tercet.torch.ranks import Ranks
 
 torch.use_deterministic_algorithms(True)
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "crates/engine/tests/fixtures"
 MODELS = ["qwen2_tied_gqa", "qwen2_untied_mha"]
 ADAMW = dict(lr=0.01, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.1, clip_norm=1.0)
