@@ -114,6 +114,8 @@ fn pass_on(mut stream: TcpStream, server: SocketAddr) -> Option<()> {
     let answer = String::from_utf8(answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let body = body.replace("</body>", &format!("<script>{LOOKS}{LIVE_VISITOR}</script></body>"));
+    // The visitor is a script that stands in the page, which the page's own rules forbid.
+    let head = head.replace("script-src 'self';", "script-src 'self' 'unsafe-inline';");
     let head: Vec<&str> = head.lines().filter(|l| !l.to_lowercase().starts_with("content-length")).collect();
     write!(stream, "{}\r\nContent-Length: {}\r\n\r\n{body}", head.join("\r\n"), body.len()).ok()
 }

@@ -223,7 +223,7 @@ fn what_is_no_file_is_named_and_not_read() {
         assert_eq!(live.get(&format!("/run/r/{place}")).0, 404);
         assert_eq!(live.get("/run/r/live").0, 404);
         let list = live.get("/live").1;
-        assert!(list.contains(said), "{list}");
+        assert!(list.replace("&#x2f;", "/").contains(said), "{list}");
         std::fs::remove_file(&path).unwrap();
         kept.map_or(Ok(()), |kept| std::fs::write(&path, kept)).unwrap();
     }

@@ -99,67 +99,6 @@ fn intervals_cover_the_truth() {
     assert!((365..=392).contains(&held), "{held} of 400");
 }
 
-/// How often the interval holds the truth down to rare events, in 600 draws (give or take a point): `rate` is that of one
-/// problem, drawn anew for each.
-fn coverage(name: &str, problems: usize, mean: f64, rate: impl Fn(f64) -> f64) -> f64 {
-    let bootstrap = Bootstrap::default();
-    let mut draws = problems::stream::Stream::root(17).fork(name).draws();
-    let mut uniform = move || draws.below(1 << 30) as f64 / f64::from(1 << 30);
-    let mut held = 0;
-    for _ in 0..600 {
-        let values: Vec<f64> = (0..problems).map(|_| rate(uniform())).collect();
-        let e = bootstrap.mean(&[values], Some((0.0, 1.0))).unwrap();
-        held += u32::from(e.low <= mean && mean <= e.high);
-    }
-    f64::from(held) / 600.0
-}
-
-/// Rare successes, as all or nothing and as small rates of a few problems.
-#[test]
-fn intervals_cover_rare_events() {
-    for p in [0.001, 0.003, 0.01, 0.03, 0.1] {
-        let all_or_nothing = coverage("whole", 160, p, |u| f64::from(u8::from(u < p)));
-        // A fifth of the problems is solved at times, at rates from 0 to 10 p.
-        let graded = coverage("graded", 160, p, |u| if u < 0.2 { u * 5.0 * 10.0 * p } else { 0.0 });
-        // One problem in fifty is solved half the time, the others a little.
-        let little = (p - 0.02 * 0.5).max(0.0) / 0.98;
-        let mean = 0.02 * 0.5 + 0.98 * little;
-        let mixed = coverage("mixed", 160, mean, |u| if u < 0.02 { 0.5 } else { little });
-        let found = [all_or_nothing, graded, mixed];
-        assert!(found.iter().all(|held| *held >= 0.94), "p = {p}: {found:?}");
-    }
-}
-
-/// A pool and its half no longer contradict each other: one small success more or less moves an end a little.
-#[test]
-fn one_small_success_does_not_make_an_interval_certain() {
-    let bootstrap = Bootstrap::default();
-    let high = |values: Vec<f64>| bootstrap.mean(&[values], Some((0.0, 1.0))).unwrap().high;
-    let one = |problems: usize| {
-        let mut values = vec![0.0; problems];
-        values[0] = 1.0 / 128.0;
-        values
-    };
-    let (none, pool, half) = (high(vec![0.0; 160]), high(one(160)), high(vec![0.0; 80]));
-    assert!((0.022..0.024).contains(&none) && (0.044..0.047).contains(&half), "{none} {half}");
-    assert!((0.018..none).contains(&pool), "{pool}");
-    // A problem that changed a little does not decide that nothing else does.
-    let changed = bootstrap.mean(&[one(160)], Some((-1.0, 1.0))).unwrap();
-    assert!(changed.low < -0.015 && !changed.excludes_zero(), "{changed:?}");
-}
-
-/// Of all-or-nothing values the interval is Clopper's and Pearson's, within what 2,000 resamples tell.
-#[test]
-fn the_interval_of_a_proportion_is_exact() {
-    let bootstrap = Bootstrap::default();
-    // Successes of 100, with both ends by the quantiles of the beta distribution.
-    for (successes, low, high) in [(1, 0.0003, 0.0545), (5, 0.0164, 0.1128), (50, 0.3983, 0.6017)] {
-        let values = (0..100).map(|i| f64::from(u8::from(i < successes))).collect();
-        let e = bootstrap.mean(&[values], Some((0.0, 1.0))).unwrap();
-        assert!((e.low - low).abs() < 0.006 && (e.high - high).abs() < 0.006, "{successes}: {e:?}");
-    }
-}
-
 #[test]
 fn an_all_or_nothing_sample_is_not_certainty() {
     let bootstrap = Bootstrap::default();

@@ -132,7 +132,7 @@ fn what_is_wrong_with_a_given_model_is_said_before_anything_begins() {
     );
     let state = |dir: &Path| fs::write(dir.join("optimizer.safetensors"), "").expect("writable");
     check(&state, &[], "holds the state of an optimizer");
-    let pinned = ["--set", "model.from=theirs", "--set", "model.hash=12"];
+    let pinned = ["--set", "model.from=theirs", "--set", "model.hash=\"12\""];
     check(&|_| (), &pinned, "are not those that the recipe names");
     let both = ["--set", "tokenizer.vocab=300"];
     check(&|_| (), &both, "the tokenizer comes with the model");
