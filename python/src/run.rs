@@ -174,7 +174,7 @@ pub(crate) fn execute(
     command: String,
     listener: &Bound<'_, PyAny>,
 ) -> PyResult<(PathBuf, PathBuf, String)> {
-    let options = Options { command, revision: tercet::revision(), arm, seed, reuse };
+    let options = Options { command, revision: tercet::revision(), arm, seed, reuse, ..Options::default() };
     let order = Order { recipe, overrides, folder: out, options, threads };
     let stop = AtomicBool::new(false);
     let (sender, news) = channel();
