@@ -80,7 +80,7 @@ impl Observer for Teller {
 fn remark(info: &StageInfo, metrics: &MetricsRow) -> String {
     let (word, name) = match info.kind {
         StageKind::Rl => ("reward", "critic/rewards/mean"),
-        StageKind::PreTraining | StageKind::MidTraining => ("loss", "loss"),
+        StageKind::PreTraining | StageKind::MidTraining | StageKind::Elsewhere => ("loss", "loss"),
     };
     let value = metrics.values.get(name).copied().flatten();
     value.map_or(String::new(), |value| format!("{word} {value:.3}"))
