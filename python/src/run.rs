@@ -80,7 +80,7 @@ impl Observer for Teller {
 fn remark(info: &StageInfo, metrics: &MetricsRow) -> String {
     let (word, name) = match info.kind {
         StageKind::Rl => ("reward", "critic/rewards/mean"),
-        StageKind::PreTraining | StageKind::MidTraining => ("loss", "loss"),
+        StageKind::PreTraining | StageKind::MidTraining | StageKind::Elsewhere => ("loss", "loss"),
     };
     let value = metrics.values.get(name).copied().flatten();
     value.map_or(String::new(), |value| format!("{word} {value:.3}"))
@@ -174,7 +174,7 @@ pub(crate) fn execute(
     command: String,
     listener: &Bound<'_, PyAny>,
 ) -> PyResult<(PathBuf, PathBuf, String)> {
-    let options = Options { command, revision: tercet::revision(), arm, seed, reuse };
+    let options = Options { command, revision: tercet::revision(), arm, seed, reuse, ..Options::default() };
     let order = Order { recipe, overrides, folder: out, options, threads };
     let stop = AtomicBool::new(false);
     let (sender, news) = channel();
