@@ -35,7 +35,7 @@ pub(super) fn svg(heat: &Heat, around: Around) -> String {
             let (class, deep) = (if v.value < 0.0 { "tc-cold" } else { "tc-warm" }, v.value.abs() / most);
             c.raw(&format!(
                 r#"<g class="tc-point"><rect class="{class}" fill-opacity="{:.2}" x="{}" y="{}" width="{}" height="{}"/>"#,
-                0.08 + 0.52 * deep,
+                0.08 + 0.42 * deep,
                 n(x + 1.0),
                 n(y + 1.0),
                 n(width - 2.0),

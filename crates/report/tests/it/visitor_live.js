@@ -22,7 +22,7 @@ window.addEventListener("load", () => {
     } else {
       expect(live.querySelectorAll("figure").length > 3, "few figures");
       expect([...live.querySelectorAll("figure .panel svg")].every(shown), "a panel is not visible");
-      expect([...live.querySelectorAll("svg.tc")].every((s) => s.getAttribute("aria-label")), "a drawing without a description");
+      expect([...live.querySelectorAll("svg.tc[role=img]")].every((s) => s.getAttribute("aria-label")), "a drawing without a description");
     }
     reach();
     for (const problem of [...overflowing(), ...faint()].slice(0, 12)) found.push(problem);

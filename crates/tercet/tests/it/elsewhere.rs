@@ -67,7 +67,7 @@ fn responses_become_a_run_that_is_reported_and_compared() {
     assert_eq!(report.code, 0, "{}", report.stderr);
     assert!(made.stderr.starts_with(report.stdout.trim_end()), "{}", report.stdout);
     let page = fs::read_to_string(dir.path().join("run/report.html")).expect("a report");
-    assert!(!page.contains(['\u{7}', '\u{1b}']) && page.contains('\u{fffd}'), "control characters");
+    assert!(!page.contains(['\u{7}', '\u{1b}']), "control characters");
     assert!(page.contains("made elsewhere"));
 
     // The same responses laid out otherwise are the same run.
