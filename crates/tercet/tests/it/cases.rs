@@ -239,7 +239,7 @@ fn constant_model(checkpoint: &Path) {
     fs::write(path, file).expect("writable");
 }
 
-/// Both need a whole run, so they share it.
+/// Entropy is logged at the temperature of the rollouts, not at 1.
 #[test]
 fn entropy_is_of_the_policy_that_is_sampled() {
     let dir = case("bom");
