@@ -13,6 +13,9 @@ pub(crate) struct Row(pub(crate) Vec<(&'static str, Value)>);
 pub(crate) enum Value {
     Text(String),
     Whole(i64),
+    /// None where it is not known.
+    Real(Option<f64>),
+    Flag(bool),
     Messages(Vec<Message>),
 }
 

@@ -154,7 +154,7 @@ fn a_wrong_recipe_is_pointed_at_and_nothing_is_begun() {
     exit 2
     --- stdout
     --- stderr
-    error: the recipe has no arm `none`; it has: …
+    error: there is no arm `none`; there are: main
     ");
 }
 
