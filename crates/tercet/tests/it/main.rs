@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cases;
+mod check;
 mod cli;
 mod compare;
 mod elsewhere;

@@ -3,6 +3,7 @@
 //! A stage's folder is named by the hash of all that determines it. So arms share stages that are the same, a finished
 //! stage is never run again, and a run that was stopped goes on where it was.
 
+mod check;
 mod checkpoint;
 mod done;
 mod journals;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
 pub use crate::outcome::Outcome;
+pub use check::{Checked, Finding, check};
 pub use checkpoint::{LoopState, check_weights};
 pub use key::{PlannedStage, stages, stages_on};
 
