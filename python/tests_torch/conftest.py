@@ -22,7 +22,7 @@ ADAMW = dict(lr=0.01, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.1, clip_no
 
 
 def settings(**changes):
-    return Namespace(**{"precision": "f32", "micro_tokens": 16384, "checkpointing": False, **changes})
+    return Namespace(**{"precision": "f32", "micro_tokens": 16384, "checkpointing": False, "shard": False, **changes})
 
 
 def open_model(folder, **changes):

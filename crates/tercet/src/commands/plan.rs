@@ -11,7 +11,7 @@ use train::run::plan::{ArmPlan, Plan, Rates, StagePlan};
 
 use super::model;
 use super::recipe::RecipeArgs;
-use crate::engine::EngineArgs;
+use crate::engine::{Engine, EngineArgs};
 use crate::failure::printable;
 use crate::output::Output;
 use crate::progress::{duration, say};
@@ -48,12 +48,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.threads.apply()?;
     let recipe = args.recipe.open()?;
     let factory = model::factory(&recipe, threads)?;
-    train::run::check_models(&recipe, &factory)?;
-    let rates = if args.untimed {
-        None
-    } else {
-        Some(rates::measure(&recipe, &*args.engine.start(factory)?.factory)?)
-    };
+    // Without a measurement only this program's own engine can be asked what it can open.
+    let engine = if args.untimed && !args.engine.is_cpu() { None } else { Some(args.engine.start(factory)?) };
+    if let Some(engine) = &engine {
+        train::run::check_models(&recipe, &*engine.factory)?;
+    }
+    let timed = engine.as_ref().filter(|_| !args.untimed);
+    let rates = timed.map(|engine| rates::measure(&recipe, &*engine.factory)).transpose()?;
+    let device = engine.as_ref().and_then(Engine::memory);
     let plan = Plan::of(&recipe, rates)?;
     for warning in &plan.warnings {
         say(&format!("warning: {warning}"));
@@ -63,12 +65,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         serde_json::to_writer_pretty(&mut output, &plan)?;
         writeln!(output)?;
     } else {
-        write(&mut output, &recipe, &plan, rates)?;
+        write(&mut output, &recipe, &plan, rates, device)?;
     }
     output.finish()
 }
 
-fn write(output: &mut Output, recipe: &Recipe, plan: &Plan, rates: Option<Rates>) -> anyhow::Result<()> {
+fn write(
+    output: &mut Output,
+    recipe: &Recipe,
+    plan: &Plan,
+    rates: Option<Rates>,
+    device: Option<u64>,
+) -> anyhow::Result<()> {
     let question = recipe.document.question.split("\n\n").next().unwrap_or_default();
     writeln!(output, "{}: {}\n", recipe.document.name, printable(&question.replace('\n', " ")))?;
     for arm in &plan.arms {
@@ -104,7 +112,8 @@ fn write(output: &mut Output, recipe: &Recipe, plan: &Plan, rates: Option<Rates>
         let (arms, apart) = (check.arms.join(", "), 100.0 * check.difference);
         writeln!(output, "{arms} {word}: {apart:.2}% apart in {by}")?;
     }
-    writeln!(output, "memory up to {}, disk {}", bytes(plan.memory_bytes), bytes(plan.disk_bytes))?;
+    let of = device.map_or_else(String::new, |has| format!(" (each device has {})", bytes(has)));
+    writeln!(output, "memory up to {}{of}, disk {}", bytes(plan.memory_bytes), bytes(plan.disk_bytes))?;
     if let (Some(seconds), Some(rates)) = (plan.seconds, rates) {
         writeln!(
             output,
