@@ -41,7 +41,7 @@ impl ParquetFile {
         let mut group = writer.next_row_group()?;
         for column in 0..first.0.len() {
             let values: Vec<&Value> = rows.iter().map(|row| &row.0[column].1).collect();
-            // A list of messages is stored as two columns, of roles and of contents.
+            // A list of messages is stored as two columns, of roles and of contents, and a group as those of its fields.
             for leaf in 0..leaves(values[0]) {
                 let Some(mut open) = group.next_column()? else {
                     return Err(ParquetError::General("a column is missing".to_owned()).into());
@@ -74,6 +74,10 @@ impl ParquetFile {
 
 /// The columns of a row in Parquet's own language.
 fn schema(row: &Row) -> String {
+    format!("message problems {{ {} }}", fields(row))
+}
+
+fn fields(row: &Row) -> String {
     let field = |(name, value): &(&str, Value)| match value {
         Value::Text(_) => format!("required binary {name} (UTF8);"),
         Value::Whole(_) => format!("required int64 {name};"),
@@ -81,15 +85,34 @@ fn schema(row: &Row) -> String {
             "required group {name} (LIST) {{ repeated group list {{ required group element {{ \
              required binary role (UTF8); required binary content (UTF8); }} }} }}"
         ),
+        Value::Group(row) => format!("required group {name} {{ {} }}", fields(row)),
     };
-    format!("message problems {{ {} }}", row.0.iter().map(field).collect::<String>())
+    row.0.iter().map(field).collect()
 }
 
+/// In how many columns a value is stored.
 fn leaves(value: &Value) -> usize {
-    if matches!(value, Value::Messages(_)) { 2 } else { 1 }
+    match value {
+        Value::Text(_) | Value::Whole(_) => 1,
+        Value::Messages(_) => 2,
+        Value::Group(row) => row.0.iter().map(|(_, value)| leaves(value)).sum(),
+    }
 }
 
-/// Writes one column: all values of a kind, of messages the roles (`leaf` 0) or the contents (1).
+/// The value within groups whose column has this number, and the number of the column among its own.
+fn inner(value: &Value, mut leaf: usize) -> (&Value, usize) {
+    if let Value::Group(row) = value {
+        for (_, field) in &row.0 {
+            if leaf < leaves(field) {
+                return inner(field, leaf);
+            }
+            leaf -= leaves(field);
+        }
+    }
+    (value, leaf)
+}
+
+/// Writes one column: all values of a kind, of messages the roles or the contents, of groups the field of number `leaf`.
 fn write(
     column: &mut SerializedColumnWriter<'_>,
     values: &[&Value],
@@ -98,6 +121,7 @@ fn write(
     let bytes = |text: &str| ByteArray::from(text.as_bytes().to_vec());
     let (mut texts, mut numbers, mut definitions, mut repetitions) = (vec![], vec![], vec![], vec![]);
     for value in values {
+        let (value, leaf) = inner(value, leaf);
         match value {
             Value::Text(text) => texts.push(bytes(text)),
             Value::Whole(number) => numbers.push(*number),
@@ -108,6 +132,8 @@ fn write(
                     repetitions.push(i16::from(i > 0));
                 }
             }
+            // A group is made of the values that `inner` finds.
+            Value::Group(_) => {}
         }
     }
     let nested = !definitions.is_empty();
