@@ -41,11 +41,12 @@ pub struct LoopState {
 
 const LOOP_FILE: &str = "loop.json";
 
-/// Writes a checkpoint. The last checkpoint of a stage has no optimizer state: the next stage starts with its own.
+/// Writes a checkpoint; its tokenizer names the model's context length. The last checkpoint of a stage has no optimizer
+/// state: the next stage starts with its own.
 pub(super) fn save(
     stage: &Path,
     learner: &dyn Learner,
-    tokenizer: &Tokenizer,
+    (tokenizer, context): (&Tokenizer, usize),
     state: &LoopState,
     with_optimizer: bool,
 ) -> Result<PathBuf, RunError> {
@@ -54,7 +55,7 @@ pub(super) fn save(
     let filled = (|| {
         learner.save(&partial, with_optimizer)?;
         let files = if with_optimizer { hashes(&partial)? } else { BTreeMap::new() };
-        tokenizer.save(&partial)?;
+        tokenizer.save_for(&partial, context)?;
         files::write_json(&partial.join(LOOP_FILE), &LoopState { files, ..state.clone() })?;
         Ok(files::publish(&partial, &path)?)
     })();
