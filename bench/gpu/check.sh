@@ -18,9 +18,11 @@ tercet=${TERCET:-target/release/tercet}
 if [ -n "${REHEARSE:-}" ]; then
   export SHAPES=bench/gpu/tiny.json CUDA_VISIBLE_DEVICES=
   device=cpu scale=tiny seconds=60 rounds="--rounds 1 --seconds 0.1"
+  training="S 500M" sides=worker,direct,eager sampling="P256 P4096"
 else
   export SHAPES=bench/gpu/shapes.json
   device=cuda scale=small seconds=150 rounds="--rounds 3 --seconds 2 --warm-up 3"
+  training="S 15M P 500M" sides=worker,direct,compile,eager sampling="P256 P1024 P4096"
   nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader | tee "$out/gpu.txt"
 fi
 "$python" -c 'import torch, transformers; print("torch", torch.__version__, "transformers", transformers.__version__)' | tee -a "$out/gpu.txt"
@@ -44,12 +46,12 @@ export python device rounds
 case ${1:-} in
 1)
   part 90 parity "$python" -m pytest -q -p no:cacheprovider python/tests_torch/test_model.py python/tests_torch/test_draw.py
-  for shape in S 15M P 500M; do
-    part 75 "train-$shape" bash -c "second --shapes $shape --work train --precision bf16 --train worker,direct,compile,eager --json '$out/train-$shape.json'"
+  for shape in $training; do
+    part 75 "train-$shape" bash -c "second --shapes $shape --work train --precision bf16 --train $sides --json '$out/train-$shape.json'"
   done
   ;;
 2)
-  for shape in P256 P1024 P4096; do
+  for shape in $sampling; do
     part 60 "sample-$shape" bash -c "second --shapes $shape --work sample --precision bf16 --sample worker,generate --json '$out/sample-$shape.json'"
   done
   # Stops by itself after a while, saved; status 1 and 124 then say so and nothing else.

@@ -43,6 +43,10 @@ VARIANTS = {
     "exact-kl": {"kl": EXACT},
     "kl-in-the-reward": {"kl": '{ kind = "k1", coefficient = 0.01, place = "reward" }'},
     "k2": {"kl": '{ kind = "k2", coefficient = 0.01 }'},
+}
+#: These need responses that are right in part.
+TAUGHT = {
+    "plain": {},
     "step-credit": {"step_credit": 1.0},
     "curriculum": {"rollout.curriculum": "{ k = 8, succeeds_from = 0.5, fails_to = 0.5 }"},
 }
@@ -62,8 +66,8 @@ class Runner:
         self.worker = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         self.url = self.worker.stdout.readline().split()[-1]
 
-    def command(self, out, engine, changes=(), reuse=(), prefix=()):
-        words = [*prefix, self.program, "run", RECIPE, "--scale", "tiny", "--out", str(self.folder / out), *engine]
+    def command(self, out, engine, changes=(), reuse=(), prefix=(), scale="tiny"):
+        words = [*prefix, self.program, "run", RECIPE, "--scale", scale, "--out", str(self.folder / out), *engine]
         for key, value in (BASE | dict(changes)).items():
             words += ["--set", f"{key}={toml(value)}"]
         for other in reuse:
@@ -103,9 +107,12 @@ class Runner:
             worst = max(abs(one["loss"] / other["loss"] - 1) for one, other in pairs)
             print(f"{stage}: losses of {len(pairs)} steps within {worst:.1e}")
 
-    def texts(self, out, step):
+    def rollouts(self, out, step):
         with gzip.open(self.stage(out, "rl") / f"rollouts/step-{step:06}.jsonl.gz", "rt") as file:
-            return [json.loads(line)["text"] for line in file]
+            return [json.loads(line) for line in file]
+
+    def texts(self, out, step):
+        return [line["text"] for line in self.rollouts(out, step)]
 
 
 def close(what, a, b, relative, absolute):
@@ -167,6 +174,27 @@ def variants(runner):
         runner.run(f"torch-{name}", ["--engine", runner.url], changes, ["torch"])
         first = compare_first_step(runner, f"cpu-{name}", f"torch-{name}", name)
         print(f"{name}: loss {first['loss']:.6f}, {len(first)} metrics are the same")
+
+
+def taught(runner):
+    """The same with a model that solves some problems: the tutorial's, pre-trained for half a minute."""
+    minimal = {"stage.rl.steps": 1, "evaluation.suite.main.problems": 1, "evaluation.suite.main.ops": "4"}
+    runner.run("taught", [], minimal | {"stage.pre.tokens": 800_000}, scale="tutorial")
+    given = {"model.from": f"{runner.folder / 'taught'}:mid", "stage.pre.tokens": 2048, "stage.mid.tokens": 2048}
+    sizes = []
+    for name, policy in TAUGHT.items():
+        changes = given | minimal | {f"stage.rl.{key if '.' in key else 'policy.' + key}": value for key, value in policy.items()}
+        changes |= {"stage.rl.rollout.max_tokens": 96, "stage.rl.rollout.overlong_buffer": 16}
+        for out, engine in [(f"cpu-{name}", []), (f"torch-{name}", ["--engine", runner.url])]:
+            runner.run(out, engine, changes, scale="tutorial")
+        first = compare_first_step(runner, f"cpu-{name}", f"torch-{name}", name)
+        sizes.append(first["critic/advantages/abs_mean"])
+        right = sum(line["verified"] for line in runner.rollouts(f"torch-{name}", 1))
+        if right == 0:
+            raise SystemExit(f"{name}: no response is right")
+        print(f"{name}: {right} of 128 right, mean advantage {sizes[-1]:.4f}, {len(first)} metrics are the same")
+    if sizes[1] == sizes[0]:
+        raise SystemExit("step credit changed nothing")
 
 
 ALONE = ["--engine", "torch", "--python", sys.executable]
@@ -355,24 +383,37 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--kills", type=int, default=5, help="how often something is killed")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
-    parts = {"variants": variants, "decoders": decoders, "drift": drift, "nodes": two_nodes, "plans": plans}
-    parser.add_argument("--only", choices=["engines", *parts, "kills"])
+    parts = {"variants": variants, "taught": taught, "decoders": decoders, "drift": drift, "nodes": two_nodes, "plans": plans}
+    parser.add_argument("--only", nargs="+", choices=["engines", *parts, "kills"], help="these parts")
     parser.add_argument("--whole", nargs=2, metavar=("OURS", "THEIRS"), help="run folders of the whole recipe, and nothing else")
     args = parser.parse_args()
     if args.whole:
         return whole(args.program, *args.whole)
+    wanted = args.only or ["engines", *parts, "kills"]
+    failed = []
+
+    def attempt(name, act, *more):
+        began = time.monotonic()
+        try:
+            act(*more)
+        except (SystemExit, Exception) as error:
+            failed.append(name)
+            print(f"FAILED: {name}: {error}")
+        print(f"-- {name}: {time.monotonic() - began:.0f} s", flush=True)
+
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner(str(Path(args.program).absolute()), folder)
         try:
-            if args.only not in ("kills", "plans"):
-                two_engines(runner)
-            for name, part in parts.items():
-                if args.only in (None, name):
-                    part(runner)
+            if set(wanted) - {"kills", "plans"}:
+                attempt("engines", two_engines, runner)
+            for name in [name for name in parts if name in wanted]:
+                attempt(name, parts[name], runner)
         finally:
             runner.worker.kill()
-        if args.only in (None, "kills"):
-            kills(runner, args.kills, args.seed)
+        if "kills" in wanted:
+            attempt("kills", kills, runner, args.kills, args.seed)
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
     print("all of it holds")
 
 

@@ -34,7 +34,7 @@ def test_logprobs_loss_and_gradients_are_those_of_transformers(fixture, precisio
         worst = off(weight.grad, gradients[name])
         if precision == "bf16" and name.endswith("k_proj.bias"):
             # Softmax hardly feels it: in bf16 much of its gradient is rounding, which is small by the side of others.
-            worst = float((weight.grad - gradients[name]).abs().max() / gradients[name.replace("k_proj", "v_proj")].abs().max())
+            worst = float((weight.grad.cpu() - gradients[name]).abs().max() / gradients[name.replace("k_proj", "v_proj")].abs().max())
         assert worst < (tolerance if precision == "f32" else 5 * tolerance), f"{name}: {worst}"
     # In two phases the same.
     again = open_model(folder, precision=precision, micro_tokens=micro_tokens)
@@ -100,7 +100,7 @@ def test_three_adamw_steps_are_those_of_transformers(fixture):
         found, applied = model.optim_step(ADAMW)
         assert applied and abs(found / norm - 1) < 1e-4
     for name, expected in read("after_steps").items():
-        rms = float((model.weights[name].detach().double() - expected).square().mean().sqrt())
+        rms = float((model.weights[name].detach().cpu().double() - expected).square().mean().sqrt())
         # Only the rotation keeps the gradient of a key's bias from being 0. Where rounding decides its sign, Adam takes it up
         # to 2 · lr a step apart; the bound is a share of that, so small that it happens to none of these.
         bound = 5e-3 * ADAMW["lr"] * 3 if name.endswith("k_proj.bias") else 1e-4 * float(expected.abs().max())
@@ -119,12 +119,13 @@ def test_the_exact_kl_term_is_what_autograd_makes_of_its_definition(fixture):
     out = model.forward_backward(batch, 0.7, gradient_T, (reference_TV, weights_T))
     loss, start = 0, 0
     for text in texts:
-        logits = by_hand.module(input_ids=torch.tensor([text]), use_cache=False).logits[0] / 0.7
+        ids = torch.tensor([text], device=by_hand.ranks.device)
+        logits = by_hand.module(input_ids=ids, use_cache=False).logits[0].cpu() / 0.7
         log = logits.log_softmax(-1)
         for t in range(1, len(text)):
             divergence = (log[t - 1].exp() * (log[t - 1] - reference_TV[start + t - 1])).sum()
             if weights_T[start + t] > 0:
-                assert abs(float(divergence) - float(out["divergence"][start + t])) < 1e-5
+                assert abs(divergence.item() - float(out["divergence"][start + t])) < 1e-5
             loss = loss + weights_T[start + t] * divergence + gradient_T[start + t] * log[t - 1, text[t]]
         start += len(text)
     loss.backward()

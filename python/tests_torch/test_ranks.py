@@ -1,6 +1,7 @@
 """Several processes compute what one does."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,26 +10,25 @@ import pytest
 from conftest import ADAMW, FIXTURES, off
 from safetensors.torch import load_file
 
-
-def run(folder, count, *options):
-    """What the processes say, and the checkpoint that they wrote."""
-    here = Path(__file__).parent
-    out = folder / f"{count}{''.join(options)}.safetensors"
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)] if count > 1 else []
-    command = [sys.executable, *launcher, str(here / "two_ranks.py"), str(FIXTURES / "qwen2_tied_gqa"), str(out), *options]
-    path = os.pathsep.join([str(here), *sys.path])
-    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}, timeout=300)
-    return load_file(out)
+SEVERAL = ["2", "4", "2-shard", "4-shard"]
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("one"), 1)
+def computed(tmp_path_factory):
+    """What one process computes, and what several do."""
+    here, out = Path(__file__).parent, tmp_path_factory.mktemp("ranks")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, str(here / "two_ranks.py"), str(FIXTURES / "qwen2_tied_gqa"), str(out), str(port)]
+    path = os.pathsep.join([str(here), *sys.path])
+    subprocess.run([*command, "1", *SEVERAL], check=True, env=os.environ | {"PYTHONPATH": path}, timeout=300)
+    return {kind: load_file(out / f"{kind}.safetensors") for kind in ["1", *SEVERAL]}
 
 
-@pytest.mark.parametrize("count, options", [(2, []), (4, []), (2, ["shard"]), (4, ["shard"])])
-def test_several_processes_compute_what_one_does(one, count, options, tmp_path):
-    several = run(tmp_path, count, *options)
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_several_processes_compute_what_one_does(computed, kind):
+    one, several = computed["1"], dict(computed[kind])
     same = (several.pop("samples") == one["samples"]).all(-1)
     assert len(same) == 100 and int(same.sum()) >= 99
     for name, found in several.items():

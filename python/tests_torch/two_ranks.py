@@ -1,5 +1,9 @@
-"""Run by test_ranks.py under torchrun: gradients, samples, and the weights after three steps, from all ranks together."""
+"""Run by test_ranks.py: gradients, samples, and the weights after three steps, from all ranks together.
 
+The ranks are forks of this process, which has imported what they need once; torchrun itself is tested elsewhere.
+"""
+
+import os
 import sys
 from pathlib import Path
 
@@ -74,4 +78,27 @@ def main(folder, out, *options):
         dist.destroy_process_group()
 
 
-main(*sys.argv[1:])
+def fork(rank, count, port, *rest):
+    child = os.fork()
+    if child == 0:
+        names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        os.environ.update({name: str(value) for name, value in names.items()})
+        torch.set_num_threads(1)
+        main(*rest)
+        sys.exit(0)
+    return child
+
+
+folder, out, port = sys.argv[1:4]
+for number, kind in enumerate(sys.argv[4:]):
+    count, *options = kind.split("-")
+    ranks = [fork(r, int(count), int(port) + number, folder, f"{out}/{kind}.safetensors", *options) for r in range(int(count))]
+    running = set(ranks)
+    while running:
+        rank, status = os.wait()
+        running.discard(rank)
+        if status != 0:
+            # The others would wait for it in vain.
+            for rank in running:
+                os.kill(rank, 9)
+            sys.exit(f"a rank of {kind} failed")
