@@ -1,5 +1,7 @@
 //! `tercet export`
 
+mod slurm;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,10 +13,11 @@ use super::model;
 use crate::failure::Usage;
 use crate::progress::say;
 
-/// Export a model for other programs
+/// Export a model, or the work of a recipe, for other programs
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Hf(HfArgs),
+    Slurm(Box<slurm::Args>),
 }
 
 /// Write weights, configuration and tokenizer of a model as a Hugging Face directory
@@ -43,6 +46,7 @@ fn belongs(name: &str) -> bool {
 pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Hf(args) => hf(args),
+        Command::Slurm(args) => slurm::slurm(args),
     }
 }
 

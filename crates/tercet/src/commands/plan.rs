@@ -1,8 +1,9 @@
 //! `tercet plan`
 
-mod rates;
+pub(super) mod rates;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use runs::MatchedBy;
 use runs::records::Cost;
@@ -28,16 +29,19 @@ use crate::threads::Threads;
 #[command(after_help = "Examples:
   tercet plan recipes/quickstart.toml
   tercet plan recipes/quickstart.toml --set stage.pre.tokens=60e6 --untimed
-  tercet plan recipes/quickstart.toml --json")]
+  tercet plan recipes/quickstart.toml --json | jq '.nodes[] | {name, parents, state}'")]
 pub(crate) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
     /// Do not measure this machine, and print no time
     #[arg(long)]
     untimed: bool,
-    /// Print the plan as JSON
+    /// Print the plan as JSON. Its `nodes` are the graph of the run: every stage of every arm and seed once
     #[arg(long)]
     json: bool,
+    /// Run folder to look into: how far is each stage? By default runs/NAME
+    #[arg(long, value_name = "DIR", requires = "json")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
@@ -49,17 +53,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let recipe = args.recipe.open()?;
     let factory = model::factory(&recipe, threads)?;
     train::run::check_models(&recipe, &factory)?;
-    let rates = if args.untimed {
-        None
+    let (rates, engine) = if args.untimed {
+        (None, args.engine.planned()?)
     } else {
-        Some(rates::measure(&recipe, &*args.engine.start(factory)?.factory)?)
+        let engine = args.engine.start(factory)?;
+        (Some(rates::measure(&recipe, &*engine.factory)?), engine.info)
     };
-    let plan = Plan::of(&recipe, rates)?;
+    let mut plan = Plan::on(&recipe, rates, engine.as_ref())?;
     for warning in &plan.warnings {
         say(&format!("warning: {warning}"));
     }
     let mut output = Output::stdout();
     if args.json {
+        let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.document.name));
+        plan.look(&recipe, engine.as_ref(), &folder)?;
         serde_json::to_writer_pretty(&mut output, &plan)?;
         writeln!(output)?;
     } else {

@@ -9,6 +9,8 @@ mod given;
 mod golden;
 mod problems;
 mod run;
+mod slurm;
+mod together;
 mod tokenizer;
 mod tutorial;
 mod verify;
