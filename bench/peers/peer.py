@@ -25,7 +25,7 @@ import time
 
 TRAIN = [f"{how}-{dtype}" for how in ("eager", "compile", "hub") for dtype in ("f32", "bf16", "bf16pure")]
 SAMPLE = [f"{how}-{dtype}" for how in ("eager", "generate") for dtype in ("f32", "bf16")]
-SHAPES = json.loads(pathlib.Path(__file__).with_name("shapes.json").read_text())
+SHAPES = json.loads(pathlib.Path(os.environ.get("SHAPES") or pathlib.Path(__file__).with_name("shapes.json")).read_text())
 
 
 def say(**line):
@@ -94,7 +94,7 @@ class Train:
 
     def step(self):
         torch = self.torch
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+        with torch.autocast(self.tokens_BL.device.type, torch.bfloat16, enabled=self.autocast):
             if self.hub:
                 loss = self.call(self.tokens_BL, labels=self.tokens_BL, use_cache=False).loss
             else:
@@ -184,6 +184,7 @@ def main():
     parser.add_argument("--variant", default="eager-f32", help=" ".join(TRAIN + SAMPLE))
     parser.add_argument("--group", type=int, default=1, help="samples a prompt")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--warm-up", type=int, default=2, help="steps before the first round")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
@@ -200,6 +201,7 @@ def main():
     import memory
 
     torch.set_num_threads(args.threads)
+    torch.set_default_device(args.device)
     torch.manual_seed(0)
     transformers.logging.set_verbosity_error()
     if args.check:
@@ -218,13 +220,16 @@ def main():
         job.step()
     say(warm_up_seconds=time.perf_counter() - start, loss=job.loss)
     memory.forget_peak()
+    settle = torch.cuda.synchronize if args.device == "cuda" else lambda: None
+    settle()
     for line in sys.stdin:
         wanted, done = float(line), 0
         start, busy = time.perf_counter(), time.process_time()
         while done == 0 or time.perf_counter() - start < wanted:
             done += job.step()
+            settle()
         seconds, core_seconds = time.perf_counter() - start, time.process_time() - busy
-        say(seconds=seconds, core_seconds=core_seconds, tokens=done, peak=memory.peak())
+        say(seconds=seconds, core_seconds=core_seconds, tokens=done, peak=torch.cuda.max_memory_allocated() if args.device == "cuda" else memory.peak())
 
 
 if __name__ == "__main__":

@@ -10,11 +10,15 @@ import json
 import os
 import random
 import re
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from nodes import two_nodes
 
 ROOT = Path(__file__).parents[2]
 RECIPE = str(ROOT / "recipes/quickstart.toml")
@@ -37,9 +41,12 @@ VARIANTS = {
     "gspo": {"surrogate": '"gspo"'},
     "cispo": {"surrogate": '"cispo"'},
     "exact-kl": {"kl": EXACT},
-    # Rewards differ in their last bits, so that after several updates a ratio may cross its bound: one pass, then.
-    "kl-in-the-reward": {"kl": '{ kind = "k1", coefficient = 0.01, place = "reward" }', "epochs": 1},
+    "kl-in-the-reward": {"kl": '{ kind = "k1", coefficient = 0.01, place = "reward" }'},
     "k2": {"kl": '{ kind = "k2", coefficient = 0.01 }'},
+}
+#: These need responses that are right in part.
+TAUGHT = {
+    "plain": {},
     "step-credit": {"step_credit": 1.0},
     "curriculum": {"rollout.curriculum": "{ k = 8, succeeds_from = 0.5, fails_to = 0.5 }"},
 }
@@ -59,8 +66,8 @@ class Runner:
         self.worker = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         self.url = self.worker.stdout.readline().split()[-1]
 
-    def command(self, out, engine, changes=(), reuse=()):
-        words = [self.program, "run", RECIPE, "--scale", "tiny", "--out", str(self.folder / out), *engine]
+    def command(self, out, engine, changes=(), reuse=(), prefix=(), scale="tiny"):
+        words = [*prefix, self.program, "run", RECIPE, "--scale", scale, "--out", str(self.folder / out), *engine]
         for key, value in (BASE | dict(changes)).items():
             words += ["--set", f"{key}={toml(value)}"]
         for other in reuse:
@@ -91,9 +98,21 @@ class Runner:
         lines = (self.stage(out, name) / "metrics.jsonl").read_text().splitlines()
         return [json.loads(line)["values"] for line in lines]
 
-    def texts(self, out, step):
+    def same_losses(self, a, b):
+        """The losses of both runs' first twenty steps of each stage before reinforcement learning are about the same."""
+        for stage in ("pre", "mid"):
+            pairs = list(zip(self.metrics(a, stage), self.metrics(b, stage)))[:20]
+            for step, (one, other) in enumerate(pairs):
+                close(f"{stage}, loss of step {step + 1}", one["loss"], other["loss"], 1e-4, 0)
+            worst = max(abs(one["loss"] / other["loss"] - 1) for one, other in pairs)
+            print(f"{stage}: losses of {len(pairs)} steps within {worst:.1e}")
+
+    def rollouts(self, out, step):
         with gzip.open(self.stage(out, "rl") / f"rollouts/step-{step:06}.jsonl.gz", "rt") as file:
-            return [json.loads(line)["text"] for line in file]
+            return [json.loads(line) for line in file]
+
+    def texts(self, out, step):
+        return [line["text"] for line in self.rollouts(out, step)]
 
 
 def close(what, a, b, relative, absolute):
@@ -131,13 +150,7 @@ def two_engines(runner):
         raise SystemExit(f"stages of two engines share a name: {folders}")
     manifest = json.loads((runner.folder / "torch/manifest.json").read_text())
     print("manifest:", manifest["engines"])
-    worst = 0
-    for stage in ("pre", "mid"):
-        pairs = list(zip(runner.metrics("cpu", stage), runner.metrics("torch", stage)))[:20]
-        for step, (a, b) in enumerate(pairs):
-            close(f"{stage}, loss of step {step + 1}", a["loss"], b["loss"], 1e-4, 0)
-            worst = max(worst, abs(a["loss"] / b["loss"] - 1))
-        print(f"{stage}: losses of {len(pairs)} steps within {worst:.1e}")
+    runner.same_losses("cpu", "torch")
     first = compare_first_step(runner, "cpu", "torch", "grpo")
     if not first["actor/pg_clipfrac"] > 0:
         raise SystemExit("nothing is clipped")
@@ -163,48 +176,91 @@ def variants(runner):
         print(f"{name}: loss {first['loss']:.6f}, {len(first)} metrics are the same")
 
 
+def taught(runner):
+    """The same with a model that solves some problems: the tutorial's, pre-trained for half a minute."""
+    minimal = {"stage.rl.steps": 1, "evaluation.suite.main.problems": 1, "evaluation.suite.main.ops": "4"}
+    runner.run("taught", [], minimal | {"stage.pre.tokens": 800_000}, scale="tutorial")
+    given = {"model.from": f"{runner.folder / 'taught'}:mid", "stage.pre.tokens": 2048, "stage.mid.tokens": 2048}
+    sizes = []
+    for name, policy in TAUGHT.items():
+        changes = given | minimal | {f"stage.rl.{key if '.' in key else 'policy.' + key}": value for key, value in policy.items()}
+        changes |= {"stage.rl.rollout.max_tokens": 96, "stage.rl.rollout.overlong_buffer": 16}
+        for out, engine in [(f"cpu-{name}", []), (f"torch-{name}", ["--engine", runner.url])]:
+            runner.run(out, engine, changes, scale="tutorial")
+        first = compare_first_step(runner, f"cpu-{name}", f"torch-{name}", name)
+        sizes.append(first["critic/advantages/abs_mean"])
+        right = sum(line["verified"] for line in runner.rollouts(f"torch-{name}", 1))
+        if right == 0:
+            raise SystemExit(f"{name}: no response is right")
+        print(f"{name}: {right} of 128 right, mean advantage {sizes[-1]:.4f}, {len(first)} metrics are the same")
+    if sizes[1] == sizes[0]:
+        raise SystemExit("step credit changed nothing")
+
+
+ALONE = ["--engine", "torch", "--python", sys.executable]
+TORCHRUN = f"{sys.executable} -m torch.distributed.run --standalone --nproc-per-node 2 -m tercet.torch --threads 1"
+PAIR = ["--engine", "torch", "--launch", TORCHRUN]
+
+
 def kills(runner, count, seed):
-    """A driver or its worker is killed at random moments; the same command then goes on to the same bytes."""
-    moments = random.Random(seed)
-    began = time.monotonic()
-    runner.run("undisturbed", ["--engine", "torch", "--python", sys.executable])
-    whole = time.monotonic() - began
+    """A driver, its worker or one of two ranks is killed at random moments; the same command then goes on to the same bytes."""
+    moments, whole = random.Random(seed), {}
     for i in range(count):
-        out, whom = f"killed-{i}", ("driver", "worker")[i % 2]
-        process = runner.start(out, ["--engine", "torch", "--python", sys.executable])
-        at = moments.uniform(0.3, 0.9) * whole
+        whom = ("driver", "worker", "driver", "worker", "rank")[i % 5]
+        engine, undisturbed = (PAIR, "pair") if whom == "rank" else (ALONE, "alone")
+        if undisturbed not in whole:
+            began = time.monotonic()
+            runner.run(undisturbed, engine)
+            whole[undisturbed] = time.monotonic() - began
+        out, at = f"killed-{i}", moments.uniform(0.3, 0.9) * whole[undisturbed]
+        process = runner.start(out, engine)
         time.sleep(at)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        threads = Path(f"/proc/{process.pid}/task").iterdir() if not children else []
-        children += [c for thread in threads for c in (thread / "children").read_text().split()]
-        if process.poll() is not None:
-            said = "it had ended"
-        elif whom == "driver":
-            process.kill()
-            process.wait()
-            gone(children)
-            said = "its worker ended with it"
-        else:
-            for child in children:
-                os.kill(int(child), 9)
-            text = process.communicate(timeout=60)[1]
-            if process.returncode != 1 or "worker" not in text:
-                raise SystemExit(f"the driver ended with {process.returncode}:\n{text}")
-            said = text.strip().splitlines()[-1][:100]
-        runner.run(out, ["--engine", "torch", "--python", sys.executable])
-        same = subprocess.run([runner.program, "compare", "--assert-equal", runner.folder / "undisturbed", runner.folder / out])
+        said = kill(process, whom)
+        runner.run(out, engine)
+        same = subprocess.run(
+            [runner.program, "compare", "--assert-equal", runner.folder / undisturbed, runner.folder / out],
+            stdout=subprocess.DEVNULL,
+        )
         if same.returncode != 0:
             raise SystemExit(f"after the {whom} was killed at {at:.1f} s the results differ")
-        print(f"{whom} killed at {at:.1f} of {whole:.1f} s: {said}; resumed to the same bytes")
+        print(f"{whom} killed at {at:.1f} of {whole[undisturbed]:.1f} s: {said}; resumed to the same bytes", flush=True)
 
 
-def gone(children):
+def kill(process, whom):
+    """Kills a driver, or what works for it, and sees that the others end; says what was seen."""
+    if process.poll() is not None:
+        return "it had ended"
+    workers = descendants(process.pid)
+    if whom == "driver":
+        process.kill()
+        process.wait()
+        gone(workers)
+        return "its worker ended with it"
+    victims = workers if whom == "worker" else workers[-1:]
+    for victim in victims:
+        os.kill(victim, 9)
+    text = process.communicate(timeout=90)[1]
+    if process.returncode != 1 or "worker" not in text:
+        raise SystemExit(f"the driver ended with {process.returncode}:\n{text}")
+    gone(workers)
+    return "the driver named the loss" if victims else "there was no worker yet"
+
+
+def descendants(pid):
+    """The processes below one, parents first."""
+    children = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        children += [int(child) for child in (thread / "children").read_text().split()]
+    return children + [below for child in children for below in descendants(child)]
+
+
+def gone(workers):
     """Waits until these processes have ended."""
-    for _ in range(100):
-        if not any(Path(f"/proc/{child}").exists() and not zombie(child) for child in children):
+    for _ in range(300):
+        if not any(Path(f"/proc/{worker}").exists() and not zombie(worker) for worker in workers):
             return
         time.sleep(0.1)
-    raise SystemExit(f"workers {children} outlived their driver")
+    raise SystemExit(f"workers {workers} outlived their driver")
 
 
 def zombie(pid):
@@ -214,25 +270,154 @@ def zombie(pid):
         return True
 
 
+def make_model(folder, config, tokenizer):
+    """Fresh weights from transformers, with the tokenizer of another run."""
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tokenizer / name, folder / name)
+
+
+def sizes(tokenizer, **more):
+    known = json.loads((tokenizer / "tokenizer.json").read_text())
+    tokens = {token["content"]: token["id"] for token in known["added_tokens"]}
+    end = json.loads((tokenizer / "tokenizer_config.json").read_text())["eos_token"]
+    vocab = 1 + max([*known["model"]["vocab"].values(), *tokens.values()])
+    return dict(vocab_size=vocab, eos_token_id=tokens[end], bos_token_id=None, pad_token_id=None) | more
+
+
+def decoders(runner):
+    """Decoders that the CPU engine does not know are trained, sampled and evaluated; the CPU engine refuses them."""
+    from transformers import GPT2Config, LlamaConfig, Qwen3Config
+
+    tokenizer = tokenizer_of(runner)
+    small = sizes(tokenizer, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4)
+    small |= dict(num_key_value_heads=2, max_position_embeddings=384, initializer_range=0.06)
+    gpt2 = sizes(tokenizer, n_embd=32, n_layer=2, n_head=4, n_positions=384, initializer_range=0.06)
+    configs = {"llama": LlamaConfig(**small), "qwen3": Qwen3Config(**small, head_dim=16), "gpt2": GPT2Config(**gpt2)}
+    for name, config in configs.items():
+        folder = runner.folder / f"model-{name}"
+        make_model(folder, config, tokenizer)
+        changes = {"model.from": str(folder), "stage.rl.steps": 1, "evaluation.suite.main.problems": 1}
+        refused = runner.start(f"cpu-{name}", [], changes)
+        said = refused.communicate(timeout=60)[1]
+        if refused.returncode == 0 or "qwen2" not in said.lower():
+            raise SystemExit(f"{name}: the CPU engine ended with {refused.returncode}:\n{said}")
+        runner.run(f"torch-{name}", ["--engine", runner.url], changes)
+        losses = [row["loss"] for row in runner.metrics(f"torch-{name}", "pre")]
+        rollouts = len(runner.texts(f"torch-{name}", 1))
+        if not (losses[-1] < losses[0] - 0.5 and rollouts == 128):
+            raise SystemExit(f"{name}: loss from {losses[0]} to {losses[-1]}, {rollouts} rollouts")
+        print(f"{name}: loss {losses[0]:.2f} to {losses[-1]:.2f} in {len(losses)} steps, {rollouts} rollouts; the CPU engine refuses it")
+
+
+def tokenizer_of(runner):
+    """The folder of the tokenizer that the tiny recipe makes."""
+    return next((runner.folder / "cpu").rglob("tokenizer.json")).parent
+
+
+def drift(runner, steps=200):
+    """Pre-training of the quick recipe's model: the engines part no further than the CPU engine parts from itself when its
+    first weights are changed by 1e-7 of themselves."""
+    import torch
+    from safetensors.torch import load_file, save_file
+    from transformers import Qwen2Config
+
+    tokenizer = tokenizer_of(runner)
+    shape = sizes(tokenizer, hidden_size=128, intermediate_size=384, num_hidden_layers=4, num_attention_heads=4)
+    shape |= dict(num_key_value_heads=2, max_position_embeddings=384, initializer_range=0.06, rms_norm_eps=1e-6)
+    shape |= dict(rope_parameters={"rope_type": "default", "rope_theta": 1e3}, tie_word_embeddings=True)
+    first, moved = runner.folder / "model-first", runner.folder / "model-moved"
+    make_model(first, Qwen2Config(**shape), tokenizer)
+    shutil.copytree(first, moved)
+    weights = load_file(first / "model.safetensors")
+    save_file({n: w * (1 + 1e-7 * torch.randn_like(w)) for n, w in weights.items()}, moved / "model.safetensors", {"format": "pt"})
+    changes = {"stage.pre.tokens": 1024 * steps, "stage.pre.batch_tokens": 1024, "stage.pre.validate_every": 0}
+    changes |= {"stage.pre.checkpoint_every": 0, "stage.mid.tokens": 4096, "stage.rl.steps": 1, "evaluation.suite.main.problems": 1}
+    losses = {}
+    for out, engine, model in [("drift-cpu", [], first), ("drift-moved", [], moved), ("drift-torch", ["--engine", runner.url], first)]:
+        runner.run(out, engine, changes | {"model.from": str(model)})
+        losses[out] = [row["loss"] for row in runner.metrics(out, "pre")]
+    apart = lambda out: [abs(a / b - 1) for a, b in zip(losses[out], losses["drift-cpu"], strict=True)]
+    engines, own = apart("drift-torch"), apart("drift-moved")
+    early, late = max(engines[:20]), statistics.mean(engines[-20:])
+    print(f"{len(engines)} steps: engines {early:.1e} apart in the first 20, {late:.1e} in the last 20; own {statistics.mean(own[-20:]):.1e}")
+    if not (len(engines) == steps and early < 1e-4 and late <= 2 * statistics.mean(own[-20:])):
+        raise SystemExit("the engines part too far")
+
+
+def plans(runner):
+    """What the larger scales would take on this worker's device."""
+    for scale in ("small", "paper"):
+        command = [runner.program, "plan", str(ROOT / "recipes/extrapolation.toml"), "--scale", scale, "--engine", runner.url]
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TERCET_TOKEN": "secret"}, timeout=300)
+        lines = done.stdout.splitlines()
+        memory = [line for line in lines if re.match(r"memory up to .+ \(each device has .+\), disk ", line)]
+        time_ = [line for line in lines if line.startswith("time about ")]
+        if not (done.returncode == 0 and memory and time_):
+            raise SystemExit(f"{scale}: plan ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        print(f"{scale}: {memory[0]}; {time_[0]}")
+
+
+def whole(program, ours, theirs):
+    """The whole quick recipe on both engines: hours. Each number of the table lies within the interval of ours. What a run
+    folder has is not done again."""
+    for out, engine in [(ours, []), (theirs, ALONE)]:
+        subprocess.run([program, "run", RECIPE, "--out", out, *engine], check=True)
+    tables = [json.loads((Path(out) / "results.json").read_text())["rows"] for out in (ours, theirs)]
+    outside = 0
+    for a, b in zip(*tables, strict=True):
+        for metric in ("pass_1", "pass_k"):
+            low, high, found = a[metric]["low"], a[metric]["high"], b[metric]["value"]
+            outside += not low <= found <= high
+            print(f"{a['band']:12} {a['model']:6} {metric}: {100 * found:.1f}, ours {100 * a[metric]['value']:.1f} [{100 * low:.1f}, {100 * high:.1f}]")
+    if outside:
+        raise SystemExit(f"{outside} numbers lie outside")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("program")
     parser.add_argument("--kills", type=int, default=5, help="how often something is killed")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
-    parser.add_argument("--only", choices=["engines", "variants", "kills"])
+    parts = {"variants": variants, "taught": taught, "decoders": decoders, "drift": drift, "nodes": two_nodes, "plans": plans}
+    parser.add_argument("--only", nargs="+", choices=["engines", *parts, "kills"], help="these parts")
+    parser.add_argument("--whole", nargs=2, metavar=("OURS", "THEIRS"), help="run folders of the whole recipe, and nothing else")
     args = parser.parse_args()
+    if args.whole:
+        return whole(args.program, *args.whole)
+    wanted = args.only or ["engines", *parts, "kills"]
+    failed = []
+
+    def attempt(name, act, *more):
+        began = time.monotonic()
+        try:
+            act(*more)
+        except (SystemExit, Exception) as error:
+            failed.append(name)
+            print(f"FAILED: {name}: {error}")
+        print(f"-- {name}: {time.monotonic() - began:.0f} s", flush=True)
+
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner(str(Path(args.program).absolute()), folder)
         try:
-            if args.only != "kills":
-                two_engines(runner)
-            if args.only in (None, "variants"):
-                variants(runner)
+            if set(wanted) - {"kills", "plans"}:
+                attempt("engines", two_engines, runner)
+            for name in [name for name in parts if name in wanted]:
+                attempt(name, parts[name], runner)
         finally:
             runner.worker.kill()
-        if args.only in (None, "kills"):
-            kills(runner, args.kills, args.seed)
+        if "kills" in wanted:
+            attempt("kills", kills, runner, args.kills, args.seed)
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
     print("all of it holds")
 
 
-main()
+if __name__ == "__main__":
+    main()

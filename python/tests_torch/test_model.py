@@ -31,9 +31,10 @@ def test_logprobs_loss_and_gradients_are_those_of_transformers(fixture, precisio
     assert abs(float(logprobs.flatten() @ gradient) - float(expected["loss"])) < tolerance * float(expected["loss"])
     assert model.weights.keys() == gradients.keys()
     for name, weight in model.weights.items():
-        if precision == "bf16" and name.endswith("k_proj.bias"):
-            continue  # Softmax hardly feels it: in bf16 its gradient is rounding.
         worst = off(weight.grad, gradients[name])
+        if precision == "bf16" and name.endswith("k_proj.bias"):
+            # Softmax hardly feels it: in bf16 much of its gradient is rounding, which is small by the side of others.
+            worst = float((weight.grad.cpu() - gradients[name]).abs().max() / gradients[name.replace("k_proj", "v_proj")].abs().max())
         assert worst < (tolerance if precision == "f32" else 5 * tolerance), f"{name}: {worst}"
     # In two phases the same.
     again = open_model(folder, precision=precision, micro_tokens=micro_tokens)
@@ -42,6 +43,37 @@ def test_logprobs_loss_and_gradients_are_those_of_transformers(fixture, precisio
     for name, weight in model.weights.items():
         assert torch.equal(weight.grad, again.weights[name].grad), name
     assert torch.equal(again.logprobs(again.read(given), 1.0)["logprobs"], out["logprobs"])
+
+
+def test_a_pass_that_does_not_fit_is_halved_until_it_does_and_that_is_remembered(fixture, monkeypatch):
+    folder, _ = fixture
+    whole, tight = open_model(folder), open_model(folder)
+    given, gradient = message(sequences(whole.vocab, [60, 50, 40, 30, 20, 10])), torch.full((210,), -1 / 210)
+    seen, real = [], tight.module.forward
+
+    def forward(input_ids, **more):
+        seen.append(input_ids.numel())
+        if input_ids.numel() > 150:
+            raise torch.OutOfMemoryError("no room")
+        return real(input_ids=input_ids, **more)
+
+    monkeypatch.setattr(tight.module, "forward", forward)
+    tight.settings.micro_tokens = 600
+    tight.search()
+    assert tight.settings.micro_tokens == 150 and all(weight.grad is None for weight in tight.weights.values())
+    # The gradient is that of one pass, though no pass has more tokens than fit.
+    seen.clear()
+    for model in (whole, tight):
+        model.forward(model.read(given), 1.0)
+        model.backward(gradient, None)
+    assert max(seen) <= 150 and len(seen) > 2
+    for name, weight in whole.weights.items():
+        assert off(tight.weights[name].grad, weight.grad) < 1e-5, name
+    # A sequence as long as the context must fit.
+    tight.settings.micro_tokens = 128
+    monkeypatch.setattr(tight, "survives", lambda tokens: False)
+    with pytest.raises(Refused, match="not one sequence of .* tokens fits: start the worker with --checkpointing"):
+        tight.search()
 
 
 def test_packed_documents_are_separate(fixture):
@@ -68,8 +100,11 @@ def test_three_adamw_steps_are_those_of_transformers(fixture):
         found, applied = model.optim_step(ADAMW)
         assert applied and abs(found / norm - 1) < 1e-4
     for name, expected in read("after_steps").items():
-        rms = float((model.weights[name].detach().double() - expected).square().mean().sqrt() / expected.abs().max())
-        assert rms < (5e-4 if name.endswith("k_proj.bias") else 1e-4), f"{name}: {rms}"
+        rms = float((model.weights[name].detach().cpu().double() - expected).square().mean().sqrt())
+        # Only the rotation keeps the gradient of a key's bias from being 0. Where rounding decides its sign, Adam takes it up
+        # to 2 · lr a step apart; the bound is a share of that, so small that it happens to none of these.
+        bound = 5e-3 * ADAMW["lr"] * 3 if name.endswith("k_proj.bias") else 1e-4 * float(expected.abs().max())
+        assert rms < bound, f"{name}: {rms}"
 
 
 def test_the_exact_kl_term_is_what_autograd_makes_of_its_definition(fixture):
@@ -84,12 +119,13 @@ def test_the_exact_kl_term_is_what_autograd_makes_of_its_definition(fixture):
     out = model.forward_backward(batch, 0.7, gradient_T, (reference_TV, weights_T))
     loss, start = 0, 0
     for text in texts:
-        logits = by_hand.module(input_ids=torch.tensor([text]), use_cache=False).logits[0] / 0.7
+        ids = torch.tensor([text], device=by_hand.ranks.device)
+        logits = by_hand.module(input_ids=ids, use_cache=False).logits[0].cpu() / 0.7
         log = logits.log_softmax(-1)
         for t in range(1, len(text)):
             divergence = (log[t - 1].exp() * (log[t - 1] - reference_TV[start + t - 1])).sum()
             if weights_T[start + t] > 0:
-                assert abs(float(divergence) - float(out["divergence"][start + t])) < 1e-5
+                assert abs(divergence.item() - float(out["divergence"][start + t])) < 1e-5
             loss = loss + weights_T[start + t] * divergence + gradient_T[start + t] * log[t - 1, text[t]]
         start += len(text)
     loss.backward()

@@ -85,6 +85,12 @@ pub trait Learner {
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Vec<Sample>>, LearnerError>;
 
+    /// Whether the log-probabilities of samples are those of [`Learner::forward_backward`], bit for bit. Where the sampler
+    /// computes them in another way, a caller that trains on samples asks [`Learner::logprobs`] for them again.
+    fn samples_exactly(&self) -> bool {
+        true
+    }
+
     /// Writes the weights as a Hugging Face directory, and the optimizer state beside them if asked. When it returns,
     /// `dir` on the caller's disk holds them, whichever way they took. The tokenizer's files are the caller's. A learner on
     /// another machine works through shared state here: saving changes no model.

@@ -63,6 +63,9 @@ pub struct Worker {
     pub precision: String,
     /// Versions of what it runs on, by name.
     pub versions: BTreeMap<String, String>,
+    /// Bytes of memory of the device of rank 0, if the worker says so.
+    #[serde(default)]
+    pub memory: Option<u64>,
 }
 
 /// A worker that said hello.
@@ -114,6 +117,7 @@ impl Connection {
                 device: String::new(),
                 precision: String::new(),
                 versions: BTreeMap::new(),
+                memory: None,
             },
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             lost: Mutex::new(None),

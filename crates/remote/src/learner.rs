@@ -281,6 +281,11 @@ impl Learner for RemoteLearner {
         Ok(prompts_P.iter().map(|prompt| samples.by_ref().take(prompt.n as usize).collect()).collect())
     }
 
+    /// The sampler reads its cache token by token, the trainer whole sequences.
+    fn samples_exactly(&self) -> bool {
+        false
+    }
+
     fn save(&self, dir: &Path, with_optimizer: bool) -> Result<Transfer, LearnerError> {
         let mut head = json!({"with_optimizer": with_optimizer});
         let transfer = place(&self.connection, dir, &mut head)?;

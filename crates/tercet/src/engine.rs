@@ -46,16 +46,35 @@ pub(crate) struct Engine {
     pub(crate) factory: Box<dyn LearnerFactory>,
     /// What it is, if it is not this program's own.
     pub(crate) info: Option<EngineInfo>,
+    /// Bytes of memory of a worker's device.
+    memory: Option<u64>,
+}
+
+impl Engine {
+    /// One that is not asked: only its name counts, in the keys of stages.
+    pub(crate) fn unused(cpu: CpuFactory, info: Option<EngineInfo>) -> Self {
+        Self { factory: Box::new(cpu), info, memory: None }
+    }
+
+    /// Bytes of memory of a worker's device; `None` for this program's own engine.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        self.memory
+    }
 }
 
 impl EngineArgs {
+    /// Whether it is this program's own.
+    pub(crate) fn is_cpu(&self) -> bool {
+        self.engine == "cpu"
+    }
+
     /// Starts the engine. `cpu` is this program's own, which also makes the fresh weights of all others.
     pub(crate) fn start(&self, cpu: CpuFactory) -> anyhow::Result<Engine> {
         let eos = cpu.eos;
         let mut remote = match self.engine.as_str() {
             "cpu" => {
                 self.refuse("cpu", &["launch", "python", "precision", "token-file"])?;
-                return Ok(Engine { factory: Box::new(cpu), info: None });
+                return Ok(Engine { factory: Box::new(cpu), info: None, memory: None });
             }
             "torch" => {
                 self.refuse("torch", &["token-file"])?;
@@ -82,8 +101,9 @@ impl EngineArgs {
             device: worker.device.clone(),
             versions: worker.versions.clone(),
         };
+        let memory = worker.memory;
         say(&format!("engine: {}", info.describe()));
-        Ok(Engine { factory: Box::new(remote), info: Some(info) })
+        Ok(Engine { factory: Box::new(remote), info: Some(info), memory })
     }
 
     /// What the engine would be, as far as results depend on it, without starting it.

@@ -100,16 +100,9 @@ pub enum RunError {
         /// What it said.
         reason: String,
     },
-    /// The recipe has no such arm, seed or stage.
-    #[error("the recipe has no {what} `{name}`; it has: {known}")]
-    Unknown {
-        /// `arm`, `seed` or `stage`.
-        what: &'static str,
-        /// The name that was given.
-        name: String,
-        /// The names that there are.
-        known: String,
-    },
+    /// The recipe has no such arm, seed or stage; a sentence that names those that there are.
+    #[error("{0}")]
+    Unknown(String),
 }
 
 impl RunError {

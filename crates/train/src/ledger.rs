@@ -15,7 +15,7 @@ pub struct Ledger {
     pub sampled_tokens: u64,
     /// Prompt tokens processed for sampling.
     pub prompt_tokens: u64,
-    /// Tokens scored by the reference.
+    /// Tokens scored without a gradient: by the reference, and by the policy where its sampler is not exact.
     pub scored_tokens: u64,
     /// The paper's N·r·L of reinforcement learning.
     pub nominal_rollout_tokens: u64,

@@ -20,8 +20,9 @@ def parse():
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="file that holds the token")
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="arithmetic; weights stay f32")
     parser.add_argument("--threads", type=int, help="threads of each process on a CPU")
-    parser.add_argument("--micro-tokens", type=int, default=16384, help="most tokens in one forward pass, padding included")
-    parser.add_argument("--checkpointing", action="store_true", help="compute activations again instead of keeping them")
+    parser.add_argument("--micro-tokens", type=int, default=16384, help="most tokens in one pass, padding included; less if a GPU has less room")
+    parser.add_argument("--checkpointing", action=argparse.BooleanOptionalAction, help="compute activations again instead of keeping them; by default from 64 M parameters on")
+    parser.add_argument("--shard", action="store_true", help="share out weights, gradients and moments over the processes (FSDP2)")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input does")
     return parser.parse_args()
 

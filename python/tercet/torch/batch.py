@@ -17,13 +17,15 @@ class Rows:
     targets_N: torch.Tensor
     #: The predicted tokens' places in the batch; on the processor, as everything that is indexed by places.
     at_N: torch.Tensor
-    #: Where each row starts in the batch.
+    #: Where each row starts in the batch, and how many tokens it has there.
     starts_R: torch.Tensor
+    lengths_R: torch.Tensor
 
-    def places(self, chosen_RL):
-        """Places in the batch of chosen elements of the rectangle."""
-        columns_L = torch.arange(chosen_RL.shape[1])
-        return (self.starts_R[:, None] + columns_L)[chosen_RL.cpu()]
+    def all(self):
+        """Every token: which elements of the rectangle they are, and their places in the batch."""
+        columns_L = torch.arange(self.ids_RL.shape[1])
+        chosen_RL = columns_L < self.lengths_R[:, None]
+        return chosen_RL.to(self.ids_RL.device), (self.starts_R[:, None] + columns_L)[chosen_RL]
 
 
 class Batch:
@@ -45,26 +47,28 @@ class Batch:
     def __len__(self):
         return len(self.tokens_T)
 
-    def rows(self, share, limit, device, least=2):
-        """The sequences of a share, longest first, in rectangles of at most `limit` tokens."""
-        chosen = [s for s in share if self.lengths[s] >= least]
+    def plan(self, share, limit, least=2):
+        """The sequences of a share, longest first, cut into parts of at most `limit` tokens with their padding."""
+        chosen, parts = [s for s in share if self.lengths[s] >= least], []
         while chosen:
-            length = self.lengths[chosen[0]]
-            count = max(1, limit // length)
-            yield self._rectangle(chosen[:count], length, device)
+            count = max(1, limit // self.lengths[chosen[0]])
+            parts.append(chosen[:count])
             chosen = chosen[count:]
+        return parts
 
-    def _rectangle(self, sequences, length, device):
-        ids_RL = torch.zeros(len(sequences), length, dtype=torch.long)
+    def rows(self, sequences, device):
+        """Sequences as a rectangle. Of none, a pass that predicts nothing."""
+        length = max([2, *(self.lengths[s] for s in sequences)])
+        ids_RL = torch.zeros(max(1, len(sequences)), length, dtype=torch.long)
         for row, s in zip(ids_RL, sequences):
             row[: self.lengths[s]] = self.tokens_T[self.starts[s] : self.starts[s + 1]]
-        lengths_R = torch.tensor([self.lengths[s] for s in sequences])
-        starts_R = torch.tensor([self.starts[s] for s in sequences])
+        lengths_R = torch.tensor([self.lengths[s] for s in sequences] or [0])
+        starts_R = torch.tensor([self.starts[s] for s in sequences] or [0])
         columns_L = torch.arange(length - 1)
         valid_RL = columns_L < (lengths_R - 1)[:, None]
         at_N = (starts_R[:, None] + 1 + columns_L)[valid_RL]
         targets_N = ids_RL[:, 1:][valid_RL]
-        return Rows(*(t.to(device) for t in (ids_RL, valid_RL, targets_N)), at_N, starts_R)
+        return Rows(*(t.to(device) for t in (ids_RL, valid_RL, targets_N)), at_N, starts_R, lengths_R)
 
 
 def check_tokens(tokens, vocab):

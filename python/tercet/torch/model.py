@@ -10,8 +10,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
+from . import shard
 from .batch import Batch
+from .shard import local, whole_tensors
 from .wire import Refused
+
+#: From so many parameters on, activations are computed again instead of being kept.
+CHECKPOINTING = 64_000_000
 
 CONFIG, WEIGHTS, OPTIMIZER = "config.json", "model.safetensors", "optimizer.safetensors"
 
@@ -33,25 +38,41 @@ class Model:
             for name in (CONFIG, "generation_config.json")
             if (Path(folder) / name).is_file()
         }
-        self.weights = dict(self.module.named_parameters())
-        self.parameters = sum(weight.numel() for weight in self.weights.values())
-        if settings.checkpointing:
+        self.parameters = sum(weight.numel() for weight in self.module.parameters())
+        on = settings.checkpointing
+        if self.parameters >= CHECKPOINTING if on is None else on:
             self.module.gradient_checkpointing_enable({"use_reentrant": False})
             self.module.train()  # Only then do transformers' layers look at it; dropout is off in any case.
-        self.pending, self.batch = None, None
+        self.sharded = settings.shard and ranks.count > 1
+        if self.sharded:
+            shard.split(self.module, ranks)
+        self.weights = dict(self.module.named_parameters())
+        self.kept, self.fitted = None, False
         self._restore(folder)
 
     # Passes
 
     def read(self, tensors):
         """A batch, checked against this model."""
-        self.pending = None
+        self.kept = None
         return Batch(tensors, self.vocab, self.context)
 
     def autocast(self):
         if self.settings.precision == "f32":
             return nullcontext()
         return torch.autocast(self.ranks.device.type, torch.bfloat16)
+
+    def whole(self):
+        """Sharded weights are whole on every rank for a while, which may then differ in their number of passes."""
+        return shard.whole(self.module) if self.sharded else nullcontext()
+
+    def rectangles(self, batch, least=2):
+        """This rank's share of a batch. Where weights are sharded, all ranks have as many rectangles."""
+        plans = [batch.plan(share, self.settings.micro_tokens, least) for share in self.ranks.shares(batch.lengths)]
+        parts = plans[self.ranks.rank]
+        if self.sharded:
+            parts += [[]] * (max(map(len, plans)) - len(parts))
+        return [batch.rows(part, self.ranks.device) for part in parts]
 
     def log_softmax(self, ids_RL, valid_RL, temperature):
         """Log-probabilities of the whole vocabulary at the chosen places: `[N, V]`."""
@@ -61,47 +82,71 @@ class Model:
         logits_NV = logits_RLV[:, : valid_RL.shape[1]][valid_RL].float()
         return torch.log_softmax(logits_NV if temperature == 1.0 else logits_NV / temperature, -1)
 
-    def passes(self, batch, temperature):
-        """The forward pass of this rank's share, rectangle by rectangle: places, log-probabilities, distributions."""
-        share = self.ranks.share(batch.lengths)
-        for rows in batch.rows(share, self.settings.micro_tokens, self.ranks.device):
-            log_NV = self.log_softmax(rows.ids_RL, rows.valid_RL, temperature)
-            yield rows.at_N, log_NV.gather(1, rows.targets_N[:, None])[:, 0], log_NV
+    def run(self, rows, temperature):
+        """A pass over a rectangle: places, log-probabilities, distributions."""
+        log_NV = self.log_softmax(rows.ids_RL, rows.valid_RL, temperature)
+        return rows.at_N, log_NV.gather(1, rows.targets_N[:, None])[:, 0], log_NV
 
-    def scores(self, batch, temperature, act):
-        """Log-probability and entropy of every token; `act` gets each rectangle's pass while its graph is alive."""
-        out = {name: torch.zeros(len(batch)) for name in ("logprobs", "entropy")}
-        for at_N, logprobs_N, log_NV in self.passes(batch, temperature):
-            with torch.no_grad():
-                entropy_N = -(log_NV.exp() * log_NV).sum(-1)
-                out["logprobs"][at_N] = logprobs_N.cpu()
-                out["entropy"][at_N] = entropy_N.cpu()
-            act(at_N, logprobs_N, log_NV)
-        return out
+    def fit(self):
+        """Finds out what fits a GPU, before the first gradient. A processor has no such errors to learn from."""
+        if not self.fitted and self.ranks.device.type != "cpu":
+            self.search()
+
+    def search(self):
+        """Halves the passes' size until one fits; the worker remembers it."""
+        self._moments()
+        while not self.survives(self.settings.micro_tokens):
+            if self.settings.micro_tokens <= self.context:
+                advice = "--checkpointing, --precision bf16 or, in several processes, --shard"
+                raise Refused("memory", f"not one sequence of {self.context} tokens fits: start the worker with {advice}")
+            self.settings.micro_tokens //= 2
+        self.settings.micro_tokens, self.fitted = self.ranks.least(self.settings.micro_tokens), True
+
+    def survives(self, tokens):
+        """Whether a pass of so many tokens and its gradient fit."""
+        length = min(tokens, self.context)
+        ids_RL = torch.zeros(tokens // length, length, dtype=torch.long, device=self.ranks.device)
+        try:
+            self.log_softmax(ids_RL, ids_RL[:, 1:] == 0, 1.0).sum().backward()
+            return True
+        except torch.OutOfMemoryError:
+            return False
+        finally:
+            self.module.zero_grad()
 
     def forward(self, batch, temperature):
-        """The first of two phases: the graph stays until the gradient comes."""
-        pending = []
-        out = self.scores(batch, temperature, lambda *part: pending.append(part))
-        self.pending, self.batch = pending, batch
-        return out
+        """The first of two phases. Graphs stay for the second as far as one pass may reach; the rest is computed again."""
+        self.fit()
+        kept, room = [], 0 if self.sharded else self.settings.micro_tokens
+        scores = empty(batch, "logprobs", "entropy")
+        for rows in self.rectangles(batch):
+            room -= rows.ids_RL.numel()
+            with torch.set_grad_enabled(room >= 0):
+                part = self.run(rows, temperature)
+            note(scores, part)
+            kept.append((rows, part if room >= 0 else None))
+        self.kept, self.batch, self.temperature = kept, batch, temperature
+        return scores
 
     def backward(self, gradient_T, kl):
         """The second phase. `kl` is None, or the reference's log-probabilities [T, V] and the weights [T]."""
-        if self.pending is None:
-            raise Refused("request", "there is no forward pass that this gradient belongs to")
-        pending, self.pending = self.pending, None
-        divergence_T = torch.zeros(len(self.batch))
-        for i, part in enumerate(pending):
-            pending[i] = None  # Each rectangle's memory is free once its backward pass is done.
-            self._backward(part, gradient_T, kl, divergence_T)
-        return {"divergence": divergence_T}
+        kept, self.kept = self.kept, None
+        out = empty(self.batch, "divergence")
+        for i, (rows, part) in enumerate(kept):
+            kept[i] = None  # Each rectangle's memory is free once its backward pass is done.
+            self._backward(part or self.run(rows, self.temperature), gradient_T, kl, out["divergence"])
+            del part
+        return out
 
     def forward_backward(self, batch, temperature, gradient_T, kl):
         """Both phases at once, for a gradient that is known beforehand."""
-        divergence_T = torch.zeros(len(batch))
-        act = lambda *part: self._backward(part, gradient_T, kl, divergence_T)
-        return {**self.scores(batch, temperature, act), "divergence": divergence_T}
+        self.fit()
+        out = empty(batch, "logprobs", "entropy", "divergence")
+        for rows in self.rectangles(batch):
+            part = self.run(rows, temperature)
+            note(out, part)
+            self._backward(part, gradient_T, kl, out["divergence"])
+        return out
 
     def _backward(self, part, gradient_T, kl, divergence_T):
         at_N, logprobs_N, log_NV = part
@@ -121,22 +166,19 @@ class Model:
 
     @torch.no_grad()
     def logprobs(self, batch, temperature):
-        out = torch.zeros(len(batch))
-        for at_N, logprobs_N, _ in self.passes(batch, temperature):
-            out[at_N] = logprobs_N.cpu()
-        return {"logprobs": out}
+        out = empty(batch, "logprobs")
+        for rows in self.rectangles(batch):
+            at_N, out_N, _ = self.run(rows, temperature)
+            out["logprobs"][at_N] = out_N.cpu()
+        return out
 
     @torch.no_grad()
     def distributions(self, batch, temperature):
         """Log-probabilities of every token's successor: `[T, V]`, this rank's rows only, 0 elsewhere."""
         out_TV = torch.zeros(len(batch), self.vocab)
-        for rows in batch.rows(self.ranks.share(batch.lengths), self.settings.micro_tokens, self.ranks.device, 1):
-            # Every token has a row here, the last of a sequence too.
-            length = rows.ids_RL.shape[1]
-            counts_R = rows.valid_RL.sum(-1) + 1
-            valid_RL = torch.arange(length, device=counts_R.device) < counts_R[:, None]
-            log_NV = self.log_softmax(rows.ids_RL, valid_RL, temperature)
-            out_TV[rows.places(valid_RL)] = log_NV.cpu()
+        for rows in self.rectangles(batch, least=1):
+            chosen_RL, at_N = rows.all()
+            out_TV[at_N] = self.log_softmax(rows.ids_RL, chosen_RL, temperature).cpu()
         return {"distributions": out_TV}
 
     # The optimizer
@@ -145,20 +187,24 @@ class Model:
     def optim_step(self, a):
         """AdamW with decoupled decay of matrices only, after clipping to the exact global norm. The gradient is cleared;
         one that is not finite changes nothing else. Returns its norm, and whether it was applied."""
-        self.pending = None
-        weights = list(self.weights.values())
-        gradients = [w.grad if w.grad is not None else torch.zeros_like(w) for w in weights]
-        for weight in weights:
-            weight.grad = None
-        self.ranks.sum(gradients)
-        norm = float(torch.stack([g.double().square().sum() for g in gradients]).sum().sqrt())
+        self.kept = None
+        weights = [local(weight) for weight in self.weights.values()]
+        gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in self.weights.values()]
+        gradients = [local(gradient) for gradient in gradients]
+        self.module.zero_grad()
+        if not self.sharded:
+            self.ranks.sum(gradients)
+        squares = torch.stack([g.double().square().sum() for g in gradients]).sum()
+        if self.sharded:
+            self.ranks.sum([squares])
+        norm = float(squares.sqrt())
         if not norm < float("inf"):
             return norm, False
         if a["clip_norm"] > 0 and norm > a["clip_norm"]:
             torch._foreach_mul_(gradients, a["clip_norm"] / norm)
         self._moments()
         self.step += 1
-        first, second = list(self.first.values()), list(self.second.values())
+        first, second = ([local(m) for m in moments.values()] for moments in (self.first, self.second))
         torch._foreach_lerp_(first, gradients, 1 - a["beta1"])
         torch._foreach_mul_(second, a["beta2"])
         torch._foreach_addcmul_(second, gradients, gradients, 1 - a["beta2"])
@@ -180,35 +226,37 @@ class Model:
 
     def save(self, folder, with_optimizer):
         """Writes what the CPU engine writes: weights in f32, their configuration, and the optimizer's state if asked."""
+        weights, state = whole_tensors(self.weights), {}
+        if with_optimizer:
+            self._moments()
+            moments = {f"first.{name}": moment for name, moment in self.first.items()}
+            state = whole_tensors(moments | {f"second.{name}": moment for name, moment in self.second.items()})
+            state["step"] = torch.tensor([self.step], dtype=torch.uint64)
         if self.ranks.rank != 0:
             return
         folder = Path(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_tensors(folder / WEIGHTS, dict(self.weights))
+            write_tensors(folder / WEIGHTS, weights)
             for name, text in self.files.items():
                 write(folder / name, lambda partial, text=text: partial.write_text(in_f32(text)))
-            if not with_optimizer:
+            if with_optimizer:
+                write_tensors(folder / OPTIMIZER, state)
+            else:
                 (folder / OPTIMIZER).unlink(missing_ok=True)
-                return
-            self._moments()
-            state = {f"first.{name}": moment for name, moment in self.first.items()}
-            state |= {f"second.{name}": moment for name, moment in self.second.items()}
-            state["step"] = torch.tensor([self.step], dtype=torch.uint64)
-            write_tensors(folder / OPTIMIZER, state)
         except OSError as error:
             raise Refused("checkpoint", f"it cannot be written: {error}", path=str(folder)) from error
 
     @torch.no_grad()
     def load(self, folder):
         """Reads what `save` wrote, into this model."""
-        self.pending = None
+        self.kept = None
         found = dict(read_module(folder).named_parameters())
         shapes = lambda weights: {name: tuple(weight.shape) for name, weight in weights.items()}
         if shapes(found) != shapes(self.weights):
             raise Refused("checkpoint", "the checkpoint is of another shape than this model", path=str(folder))
         for name, weight in self.weights.items():
-            weight.copy_(found[name])
+            weight.copy_(shard.like(found[name], weight))
             weight.grad = None
         self._restore(folder)
 
@@ -221,13 +269,14 @@ class Model:
         try:
             state = load_file(path, str(self.ranks.device))
             self.step = int(state.pop("step").cpu().view(torch.int64))
-            self.first = {name: state.pop(f"first.{name}") for name in self.weights}
-            self.second = {name: state.pop(f"second.{name}") for name in self.weights}
+            first, second = ({n: state.pop(f"{kind}.{n}") for n in self.weights} for kind in ("first", "second"))
         except (SafetensorError, OSError, KeyError, RuntimeError) as error:
             raise Refused("checkpoint", f"not an optimizer's state of this model: {error}", path=str(path)) from error
-        fits = all(self.first[n].shape == self.second[n].shape == w.shape for n, w in self.weights.items())
+        fits = all(first[n].shape == second[n].shape == w.shape for n, w in self.weights.items())
         if state or not fits:
             raise Refused("checkpoint", "it is the state of another model's optimizer", path=str(path))
+        like = lambda moments: {name: shard.like(moments[name], weight) for name, weight in self.weights.items()}
+        self.first, self.second = like(first), like(second)
 
 
 def read_module(folder):
@@ -265,6 +314,19 @@ def read_module(folder):
         if hasattr(part, "attention_dropout"):
             part.attention_dropout = 0.0
     return module.eval()
+
+
+def empty(batch, *names):
+    """A number for each token of a batch under each of these names."""
+    return {name: torch.zeros(len(batch)) for name in names}
+
+
+@torch.no_grad()
+def note(scores, part):
+    """Writes down log-probability and entropy of a pass's tokens."""
+    at_N, logprobs_N, log_NV = part
+    scores["logprobs"][at_N] = logprobs_N.cpu()
+    scores["entropy"][at_N] = -(log_NV.exp() * log_NV).sum(-1).cpu()
 
 
 def in_f32(config):

@@ -25,10 +25,17 @@ class Ranks:
             # Ranks wait here for the next job, for as long as the driver thinks.
             self.control = dist.new_group(backend="gloo", timeout=timedelta(days=7))
 
-    def share(self, lengths):
-        """This rank's part of sequences of these lengths: dealt out by length, so that all have about as much."""
+    def shares(self, lengths):
+        """Every rank's part of sequences of these lengths: dealt out by length, so that all have about as much."""
         order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-        return order[self.rank :: self.count]
+        return [order[rank :: self.count] for rank in range(self.count)]
+
+    def least(self, number):
+        """The smallest number of all ranks."""
+        numbers = torch.tensor([number])
+        if self.count > 1:
+            dist.all_reduce(numbers, dist.ReduceOp.MIN, group=self.control)
+        return int(numbers)
 
     def broadcast(self, data=None):
         """Bytes that rank 0 has, on every rank."""

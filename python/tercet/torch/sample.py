@@ -60,7 +60,7 @@ class Sampler:
         self.model, self.sampling, self.prompts, self.progress = model, sampling, prompts, progress
         self.device = model.ranks.device
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def draw(self, owners, uniforms_SL):
         """One sample for each entry of `owners`, the number of its prompt; entries of a prompt stand together. Returns
         tokens and log-probabilities `[S, max_tokens]`, and lengths."""

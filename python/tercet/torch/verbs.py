@@ -39,10 +39,15 @@ class Worker:
     def about(self):
         """What answers `hello`."""
         cuda = self.ranks.device.type == "cuda"
+        if cuda:
+            memory = torch.cuda.get_device_properties(self.ranks.device).total_memory
+        else:
+            memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         return {
             "protocol": PROTOCOL,
             "workers": self.ranks.count,
             "device": torch.cuda.get_device_name(self.ranks.device) if cuda else "cpu",
+            "memory": memory,
             "precision": self.settings.precision,
             "versions": {
                 "python": platform.python_version(),
@@ -65,7 +70,8 @@ class Worker:
             error = refused
         except torch.OutOfMemoryError as out:
             self._drop_graphs()
-            error = Refused("memory", f"{str(out).splitlines()[0]} Lower `micro_tokens` or start more workers.")
+            advice = "Lower the recipe's `micro_tokens`, or start the worker with --checkpointing or, in several processes, --shard"
+            error = Refused("memory", f"{str(out).splitlines()[0]} {advice}")
         except Exception as other:
             traceback.print_exc(file=sys.stderr)
             error = Refused("failed", f"{type(other).__name__}: {other}")
@@ -79,7 +85,7 @@ class Worker:
 
     def _drop_graphs(self):
         for model in self.models.values():
-            model.pending = None
+            model.kept = None
             for weight in model.weights.values():
                 weight.grad = None
         if torch.cuda.is_available():
@@ -128,7 +134,7 @@ class Worker:
 
     def do_backward(self, asked, given, progress):
         model = self._model(asked)
-        if model.pending is None:
+        if model.kept is None:
             raise Refused("request", "there is no forward pass that this gradient belongs to")
         gradient_T = self._gradient(given, model.batch)
         return {}, model.backward(gradient_T, self._kl(asked, given, model.batch))
@@ -173,7 +179,8 @@ class Worker:
         if uniforms_SL.shape != (len(owners), most):
             raise Refused("request", "the random numbers do not fit the samples")
         first, end = (r * len(owners) // self.ranks.count for r in (self.ranks.rank, self.ranks.rank + 1))
-        mine = Sampler(model, sampling, prompts, progress).draw(owners[first:end], uniforms_SL[first:end])
+        with model.whole():
+            mine = Sampler(model, sampling, prompts, progress).draw(owners[first:end], uniforms_SL[first:end])
         out = {
             "tokens": torch.zeros(len(owners), most, dtype=torch.int32),
             "logprobs": torch.zeros(len(owners), most),

@@ -135,20 +135,26 @@ fn weights(learner: &dyn Learner, dir: &Path) -> CpuLearner {
     cpu().open_cpu(dir).expect("the engine reads it")
 }
 
-/// Both learners have about the same weights.
-fn assert_same_weights(found: &CpuLearner, expected: &CpuLearner, tolerance: f64) {
+/// Both learners have about the same weights after some steps: matrices and norms within a share of their largest value,
+/// in the root of the mean square.
+///
+/// Biases begin at 0, so they are measured by how far Adam can take them: `lr` a step, and `2 · lr` apart where rounding
+/// decides a gradient's sign. The bound for most is so low that this happens to none of them. A bias of keys adds almost
+/// the same to all scores of a query, which softmax does not feel; only its rotation keeps the gradient from being 0, and
+/// where that is slow the gradient is rounding (2e-8 in float64, where others reach 0.2). One component in 400 may go
+/// either way: 2 · √(1/400) = 0.1.
+fn assert_same_weights(found: &CpuLearner, expected: &CpuLearner, tolerance: f64, steps: u32) {
+    let reach = f64::from(ADAMW.lr) * f64::from(steps);
     for ((name, _, found), (_, _, expected)) in found.tensors().zip(expected.tensors()) {
         let squares: f64 = found.iter().zip(expected).map(|(a, b)| f64::from(a - b).powi(2)).sum();
-        let scale = expected.iter().fold(1e-12_f32, |most, v| most.max(v.abs()));
-        let off = (squares / found.len() as f64).sqrt() / f64::from(scale);
-        // Biases begin at 0, so that only their few steps are compared. Where a gradient is a sum that cancels, Adam enlarges
-        // its rounding to a step; softmax hardly feels a key's bias at all.
-        let tolerance = match name {
-            _ if name.ends_with("k_proj.bias") => 1000.0 * tolerance,
-            _ if name.rsplit('.').next() == Some("bias") => 50.0 * tolerance,
-            _ => tolerance,
+        let off = (squares / found.len() as f64).sqrt();
+        let largest = expected.iter().fold(1e-12_f32, |most, v| most.max(v.abs()));
+        let bound = match name {
+            _ if name.ends_with("k_proj.bias") => 0.1 * reach,
+            _ if name.rsplit('.').next() == Some("bias") => 5e-3 * reach,
+            _ => tolerance * f64::from(largest),
         };
-        assert!(off < tolerance, "{name} is off by {off:e}");
+        assert!(off <= bound, "{name} is off by {off:e}, and {bound:e} is allowed");
     }
 }
 
@@ -192,13 +198,13 @@ fn passes_steps_and_checkpoints_agree_with_the_engine() {
     let mut ours = cpu().fresh_cpu(&config(), [7; 32]).unwrap();
     let mut theirs = factory.fresh(&config(), [7; 32]).unwrap();
     assert_eq!(theirs.parameters().unwrap(), ours.parameters().unwrap());
-    assert_same_weights(&weights(&*theirs, &path("fresh")), &ours, 1e-12);
+    assert_same_weights(&weights(&*theirs, &path("fresh")), &ours, 0.0, 0);
     let mut reference =
         [cpu().fresh(&config(), [8; 32]).unwrap(), factory.fresh(&config(), [8; 32]).unwrap()];
     for seed in [1, 11] {
         step(&mut ours, &mut *theirs, &mut reference, seed);
     }
-    assert_same_weights(&weights(&*theirs, &path("theirs")), &ours, 1e-4);
+    assert_same_weights(&weights(&*theirs, &path("theirs")), &ours, 1e-4, 2);
     // The stage moves to the other engine, optimizer and all, and both go on alike.
     ours.save(&path("ours"), true).unwrap();
     let mut moved = [factory.open(&path("ours")).unwrap(), cpu().open(&path("theirs")).unwrap()];
@@ -206,7 +212,7 @@ fn passes_steps_and_checkpoints_agree_with_the_engine() {
     let mut swapped = [cpu().fresh(&config(), [8; 32]).unwrap(), factory.fresh(&config(), [8; 32]).unwrap()];
     step(&mut **to_cpu, &mut **to_torch, &mut swapped, 21);
     let both = [weights(&**to_torch, &path("a")), weights(&**to_cpu, &path("b"))];
-    assert_same_weights(&both[0], &both[1], 3e-4);
+    assert_same_weights(&both[0], &both[1], 1e-4, 3);
     // What was saved is read back to the bit.
     theirs.load(&path("a")).unwrap();
     theirs.save(&path("again"), true).unwrap();
@@ -221,7 +227,7 @@ fn passes_steps_and_checkpoints_agree_with_the_engine() {
     theirs.forward_backward(&batch(1), &broken, 1.0).unwrap();
     let step = theirs.optim_step(&ADAMW).unwrap();
     assert!(!step.applied && !step.grad_norm.is_finite(), "{step:?}");
-    assert_same_weights(&weights(&*theirs, &path("after")), &before, 1e-12);
+    assert_same_weights(&weights(&*theirs, &path("after")), &before, 0.0, 0);
 }
 
 /// Samples of 64 prompts of many lengths, eight each.
@@ -288,7 +294,7 @@ fn two_processes_are_one_worker() {
     let norms = [&mut first, &mut second].map(|learner| learner.optim_step(&ADAMW).unwrap().grad_norm);
     assert!((norms[0] / norms[1] - 1.0).abs() < 1e-6, "{norms:?}");
     let [a, b] = [(&first, "a"), (&second, "b")].map(|(l, name)| weights(&**l, &dir.path().join(name)));
-    assert_same_weights(&b, &a, 1e-4);
+    assert_same_weights(&b, &a, 1e-4, 4);
     let sampling = Sampling { temperature: 0.8, top_p: 1.0, top_k: 0, max_tokens: 40 };
     let [a, b] =
         [&mut first, &mut second].map(|l| l.sample(&prompts(), &sampling, &mut |_| {}).unwrap().concat());
@@ -341,7 +347,7 @@ fn a_running_worker_serves_one_driver_after_the_other_and_files_travel() {
     let saved = dir.path().join("saved");
     assert_eq!(learner.save(&saved, true).unwrap(), Transfer::Bytes);
     learner.load(&saved).unwrap();
-    assert_same_weights(&cpu().open_cpu(&saved).unwrap(), &ours, 1e-12);
+    assert_same_weights(&cpu().open_cpu(&saved).unwrap(), &ours, 0.0, 0);
     drop(learner);
     drop(factory);
     // The first driver has gone.

@@ -12,7 +12,7 @@ use train::run::plan::{ArmPlan, Plan, Rates, StagePlan};
 
 use super::model;
 use super::recipe::RecipeArgs;
-use crate::engine::EngineArgs;
+use crate::engine::{Engine, EngineArgs};
 use crate::failure::printable;
 use crate::output::Output;
 use crate::progress::{duration, say};
@@ -52,12 +52,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.threads.apply()?;
     let recipe = args.recipe.open()?;
     let factory = model::factory(&recipe, threads)?;
-    train::run::check_models(&recipe, &factory)?;
-    let (rates, engine) = if args.untimed {
-        (None, args.engine.planned()?)
-    } else {
-        let engine = args.engine.start(factory)?;
-        (Some(rates::measure(&recipe, &*engine.factory)?), engine.info)
+    // Without a measurement only this program's own engine can be asked what it can open.
+    let started = if args.untimed && !args.engine.is_cpu() { None } else { Some(args.engine.start(factory)?) };
+    if let Some(engine) = &started {
+        train::run::check_models(&recipe, &*engine.factory)?;
+    }
+    let timed = started.as_ref().filter(|_| !args.untimed);
+    let rates = timed.map(|engine| rates::measure(&recipe, &*engine.factory)).transpose()?;
+    let device = started.as_ref().and_then(Engine::memory);
+    let engine = match started {
+        Some(engine) => engine.info,
+        None => args.engine.planned()?,
     };
     let mut plan = Plan::on(&recipe, rates, engine.as_ref())?;
     for warning in &plan.warnings {
@@ -70,12 +75,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         serde_json::to_writer_pretty(&mut output, &plan)?;
         writeln!(output)?;
     } else {
-        write(&mut output, &recipe, &plan, rates)?;
+        write(&mut output, &recipe, &plan, rates, device)?;
     }
     output.finish()
 }
 
-fn write(output: &mut Output, recipe: &Recipe, plan: &Plan, rates: Option<Rates>) -> anyhow::Result<()> {
+fn write(
+    output: &mut Output,
+    recipe: &Recipe,
+    plan: &Plan,
+    rates: Option<Rates>,
+    device: Option<u64>,
+) -> anyhow::Result<()> {
     let question = recipe.document.question.split("\n\n").next().unwrap_or_default();
     writeln!(output, "{}: {}\n", recipe.document.name, printable(&question.replace('\n', " ")))?;
     for arm in &plan.arms {
@@ -111,7 +122,8 @@ fn write(output: &mut Output, recipe: &Recipe, plan: &Plan, rates: Option<Rates>
         let (arms, apart) = (check.arms.join(", "), 100.0 * check.difference);
         writeln!(output, "{arms} {word}: {apart:.2}% apart in {by}")?;
     }
-    writeln!(output, "memory up to {}, disk {}", bytes(plan.memory_bytes), bytes(plan.disk_bytes))?;
+    let of = device.map_or_else(String::new, |has| format!(" (each device has {})", bytes(has)));
+    writeln!(output, "memory up to {}{of}, disk {}", bytes(plan.memory_bytes), bytes(plan.disk_bytes))?;
     if let (Some(seconds), Some(rates)) = (plan.seconds, rates) {
         writeln!(
             output,

@@ -160,7 +160,7 @@ impl Work<'_> {
         let factory = CpuFactory { pin: self.args.pin, ..model::factory(self.recipe, threads)? };
         let engine = if matches!(self.args.stage.as_deref(), Some("tokenizer" | "suites" | "report")) {
             // No model is asked: the engine is only part of the stages' names.
-            Engine { factory: Box::new(factory), info: self.args.engine.planned()? }
+            Engine::unused(factory, self.args.engine.planned()?)
         } else {
             self.args.engine.start(factory)?
         };

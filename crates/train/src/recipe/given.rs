@@ -44,6 +44,14 @@ const TOKENIZER: &str = "tokenizer.json";
 /// What is read as well where it is there.
 const OPTIONAL: [&str; 3] =
     ["generation_config.json", "tokenizer_config.json", "model.safetensors.index.json"];
+/// GPT-2's own names for what other configurations say.
+const ALIASES: [(&str, &str); 5] = [
+    ("max_position_embeddings", "n_positions"),
+    ("num_hidden_layers", "n_layer"),
+    ("num_attention_heads", "n_head"),
+    ("hidden_size", "n_embd"),
+    ("intermediate_size", "n_inner"),
+];
 /// The optimizer's state in a checkpoint of a stage that is not finished.
 const OPTIMIZER: &str = "optimizer.safetensors";
 
@@ -56,7 +64,10 @@ impl GivenModel {
         let config = json(dir, CONFIG)?;
         let weights = weights(dir)?;
         let tokenizer = tokenizer(dir)?;
-        let size = |key: &str| config.get(key).and_then(Value::as_u64).unwrap_or(0) as usize;
+        let size = |key: &str| {
+            let own = || ALIASES.iter().find(|(name, _)| *name == key).and_then(|(_, own)| config.get(own));
+            config.get(key).or_else(own).and_then(Value::as_u64).unwrap_or(0) as usize
+        };
         let needed = |key: &str| match size(key) {
             0 => Err(format!("`{}` does not say its `{key}`", dir.join(CONFIG).display())),
             size => Ok(size),

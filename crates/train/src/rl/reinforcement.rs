@@ -123,6 +123,34 @@ impl<'a> Reinforcement<'a> {
         Ok(())
     }
 
+    /// Asks a policy whose sampler is not exact for the log-probabilities of its responses, and logs how far off the sampler
+    /// was. The batches are those in which the reference scores: while policy and reference are equal, their divergence is
+    /// exactly 0, and a KL term in the reward cannot make a difference between responses out of rounding.
+    fn rescore(
+        &self,
+        learner: &mut dyn Learner,
+        groups_P: &mut [Group],
+        step: &mut Step<'_>,
+    ) -> Result<(), RunError> {
+        if learner.samples_exactly() {
+            return Ok(());
+        }
+        let timer = stopwatch::start();
+        let rows: Vec<Row<'_>> = groups_P.iter().flat_map(Row::of_group).collect();
+        let scores = self.scores(learner, &rows, step)?;
+        let responses = groups_P.iter_mut().flat_map(|group| &mut group.responses_G);
+        for (response, logprobs_T) in responses.zip(scores) {
+            let sampled_T = std::mem::replace(&mut response.sample.logprobs, logprobs_T);
+            for (sampled, logprob) in sampled_T.iter().zip(&response.sample.logprobs) {
+                let gap = f64::from((logprob - sampled).abs());
+                step.metrics.mean_sum("sampling/sampling_logp_difference/mean", gap, 1.0);
+                step.metrics.max("sampling/sampling_logp_difference/max", gap);
+            }
+        }
+        step.timings.set("timing_s/old_log_prob", timer.seconds());
+        Ok(())
+    }
+
     /// Asks the reference model for the log-probabilities that an estimated KL term needs.
     fn score(&self, rows: &mut [Row<'_>], step: &mut Step<'_>) -> Result<(), RunError> {
         let Some(reference) = &self.reference else { return Ok(()) };
@@ -131,17 +159,31 @@ impl<'a> Reinforcement<'a> {
         if kl.exact_in_loss() {
             return Ok(());
         }
-        let mut reference = reference.borrow_mut();
+        let scores = self.scores(&mut **reference.borrow_mut(), rows, step)?;
+        for (row, reference_T) in rows.iter_mut().zip(scores) {
+            row.set_reference(kl.kind, reference_T);
+        }
+        Ok(())
+    }
+
+    /// A model's log-probabilities of the tokens of each response.
+    fn scores(
+        &self,
+        model: &mut dyn Learner,
+        rows: &[Row<'_>],
+        step: &mut Step<'_>,
+    ) -> Result<Vec<Vec<f32>>, RunError> {
+        let mut scores = Vec::new();
         for range in micro_batches(rows.iter().map(Row::tokens), self.micro_tokens) {
             let mut batch = Batch::default();
             rows[range.clone()].iter().for_each(|row| batch.push(&row.sequence()));
             step.ledger.scored_tokens += batch.len() as u64;
-            let logprobs_T = reference.logprobs(&batch, self.sampler.config.temperature)?;
-            for (row, sequence) in rows[range].iter_mut().zip(batch.sequences()) {
-                row.set_reference(kl.kind, &logprobs_T[sequence.start + row.prompt.len()..sequence.end]);
+            let logprobs_T = model.logprobs(&batch, self.sampler.config.temperature)?;
+            for (row, sequence) in rows[range].iter().zip(batch.sequences()) {
+                scores.push(logprobs_T[sequence.start + row.prompt.len()..sequence.end].to_vec());
             }
         }
-        Ok(())
+        Ok(scores)
     }
 
     /// Gives every token its advantage: its response's, and the credit of its step.
@@ -210,7 +252,8 @@ impl<'a> Reinforcement<'a> {
 impl BatchSource for Reinforcement<'_> {
     fn work(&mut self, learner: &mut dyn Learner, step: &mut Step<'_>) -> Result<Vec<Update>, RunError> {
         self.steer(step.metrics);
-        let groups_P = self.roll(learner, step)?;
+        let mut groups_P = self.roll(learner, step)?;
+        self.rescore(learner, &mut groups_P, step)?;
         self.store(&groups_P, step.number)?;
         let mut rows: Vec<Row<'_>> = groups_P.iter().flat_map(Row::of_group).collect();
         let timer = stopwatch::start();
@@ -219,7 +262,9 @@ impl BatchSource for Reinforcement<'_> {
         self.assign_advantages(&groups_P, &mut rows, step.metrics);
         let mut updates = Vec::new();
         for epoch in 0..self.policy.epochs {
-            updates.extend(self.updates(&rows, epoch == 0, step.ledger));
+            // Elsewhere the gap between sampler and trainer is known already.
+            let compare = epoch == 0 && learner.samples_exactly();
+            updates.extend(self.updates(&rows, compare, step.ledger));
         }
         Ok(updates)
     }

@@ -36,9 +36,9 @@ impl<'g> Row<'g> {
     }
 
     /// Takes over what the reference model said of the response's tokens.
-    pub(super) fn set_reference(&mut self, kind: KlKind, reference_T: &[f32]) {
-        self.reference_T = reference_T.to_vec();
-        self.divergence = kind.sum(&self.response.sample.logprobs, reference_T);
+    pub(super) fn set_reference(&mut self, kind: KlKind, reference_T: Vec<f32>) {
+        self.divergence = kind.sum(&self.response.sample.logprobs, &reference_T);
+        self.reference_T = reference_T;
     }
 
     /// Whether any token has an advantage.

@@ -18,7 +18,10 @@ use super::{
     Options, TokenizerSource, check_choice, done,
     key::{PlannedStage, hash, stages_with, tokenizer_key},
 };
-use crate::{error::RunError, recipe::Recipe};
+use crate::{
+    error::RunError,
+    recipe::{Recipe, unknown},
+};
 
 /// The work of a run, every part after the parts that it is made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -187,8 +190,8 @@ impl Graph {
         match (begins.next(), begins.next()) {
             (Some((found, _)), None) if name.len() >= 6 => Ok(found),
             _ => {
-                let known: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
-                Err(RunError::Unknown { what: "stage", name: name.to_owned(), known: known.join(", ") })
+                let known = self.nodes.iter().map(|node| node.name.as_str());
+                Err(RunError::Unknown(unknown("stage", name, known)))
             }
         }
     }

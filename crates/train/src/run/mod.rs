@@ -4,6 +4,7 @@
 //! stage is never run again, and a run that was stopped goes on where it was. The stages form a graph ([`graph`]), and any
 //! number of processes walk it side by side: each takes what can be begun and nobody works on.
 
+mod check;
 mod checkpoint;
 mod done;
 pub mod graph;
@@ -35,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
 pub use crate::outcome::Outcome;
+pub use check::{Checked, Finding, check};
 pub use checkpoint::{LoopState, check_weights};
 pub use graph::Graph;
 pub use key::{PlannedStage, stages, stages_on};
@@ -43,7 +45,7 @@ use self::{report::Reported, walk::Walk};
 use crate::{
     error::RunError,
     observer::Observer,
-    recipe::{Arm, Model, Recipe},
+    recipe::{Arm, Model, Recipe, unknown},
 };
 
 /// The options of a run, besides its recipe.
@@ -228,14 +230,15 @@ fn check_choice(recipe: &Recipe, options: &Options) -> Result<(), RunError> {
     if let Some(arm) = &options.arm
         && !recipe.arms.iter().any(|a| a.name == *arm)
     {
-        let known: Vec<&str> = recipe.arms.iter().map(|arm| arm.name.as_str()).collect();
-        return Err(RunError::Unknown { what: "arm", name: arm.clone(), known: known.join(", ") });
+        let known = recipe.arms.iter().map(|arm| arm.name.as_str());
+        return Err(RunError::Unknown(unknown("arm", arm, known)));
     }
     if let Some(seed) = options.seed
         && !recipe.document.seeds.contains(&seed)
     {
         let known: Vec<String> = recipe.document.seeds.iter().map(u64::to_string).collect();
-        return Err(RunError::Unknown { what: "seed", name: seed.to_string(), known: known.join(", ") });
+        let known = known.iter().map(String::as_str);
+        return Err(RunError::Unknown(unknown("seed", &seed.to_string(), known)));
     }
     Ok(())
 }

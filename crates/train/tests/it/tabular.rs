@@ -50,11 +50,13 @@ pub(crate) struct Factory {
     pub(crate) eos: u32,
     /// Added to the end token's logits in fresh models.
     pub(crate) lean: f64,
+    /// How far off its sampler is at most, in log-probability.
+    pub(crate) gap: f32,
 }
 
 impl Factory {
     pub(crate) fn new(fuse: Fuse) -> Self {
-        Self { fuse, eos: 1, lean: 0.0 }
+        Self { fuse, eos: 1, lean: 0.0, gap: 0.0 }
     }
 }
 
@@ -62,6 +64,7 @@ impl LearnerFactory for Factory {
     fn fresh(&self, model: &ModelConfig, seed: [u8; 32]) -> Result<Box<dyn Learner>, LearnerError> {
         self.fuse.burn()?;
         let mut table = Table::new(model.vocab, self.eos, self.fuse.clone());
+        table.gap = self.gap;
         for (i, weight) in table.weights.iter_mut().enumerate() {
             *weight = 0.1 * (uniform(&seed, 0, i as u64) - 0.5);
             *weight += if i % model.vocab == self.eos as usize { self.lean } else { 0.0 };
@@ -72,6 +75,7 @@ impl LearnerFactory for Factory {
     fn open(&self, dir: &Path) -> Result<Box<dyn Learner>, LearnerError> {
         self.fuse.burn()?;
         let mut table = Table::new(0, self.eos, self.fuse.clone());
+        table.gap = self.gap;
         table.read(dir)?;
         (table.m, table.v, table.steps) = (vec![0.0; table.weights.len()], vec![0.0; table.weights.len()], 0);
         Ok(Box::new(table))
@@ -88,12 +92,14 @@ pub(crate) struct Table {
     v: Vec<f64>,
     steps: u64,
     fuse: Fuse,
+    gap: f32,
 }
 
 impl Table {
     pub(crate) fn new(vocab: usize, eos: u32, fuse: Fuse) -> Self {
         let zeros = || vec![0.0; vocab * vocab];
-        Self { vocab, eos, weights: zeros(), gradient: zeros(), m: zeros(), v: zeros(), steps: 0, fuse }
+        let (weights, gradient, m, v) = (zeros(), zeros(), zeros(), zeros());
+        Self { vocab, eos, weights, gradient, m, v, steps: 0, fuse, gap: 0.0 }
     }
 
     /// Probabilities of the token after `last` at a temperature.
@@ -149,7 +155,8 @@ impl Table {
                 token = (0..p.len()).max_by(|a, b| p[*a].total_cmp(&p[*b])).unwrap_or(0);
             }
             tokens.push(token as u32);
-            logprobs.push(p[token].ln() as f32);
+            let off = self.gap * uniform(&prompt.key, u64::from(number) + 1, u64::from(t)) as f32;
+            logprobs.push(p[token].ln() as f32 + off);
             last = token as u32;
             if last == self.eos {
                 return Sample { tokens, logprobs, stop: StopReason::End };
@@ -238,6 +245,10 @@ impl Learner for Table {
     fn logprobs(&mut self, batch: &Batch, temperature: f32) -> Result<Vec<f32>, LearnerError> {
         self.fuse.burn()?;
         Ok(self.passes(batch, temperature))
+    }
+
+    fn samples_exactly(&self) -> bool {
+        self.gap == 0.0
     }
 
     fn distributions(&mut self, batch: &Batch, temperature: f32) -> Result<Distributions, LearnerError> {

@@ -6,7 +6,7 @@
 //! reward 0. The only token of such a response is the first after the prompt, where a mask that is off by one
 //! or an advantage with the wrong sign would show.
 
-use std::sync::atomic::AtomicBool;
+use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
 use runs::{lines, records::MetricsRow};
 use tercet_train::{
@@ -62,11 +62,16 @@ epochs = 2
 
 /// Runs the recipe and gives the metrics of its steps.
 fn run(overrides: &[&str]) -> Vec<MetricsRow> {
+    run_with_gap(overrides, 0.0)
+}
+
+/// The same with a sampler that is off.
+fn run_with_gap(overrides: &[&str], gap: f32) -> Vec<MetricsRow> {
     let overrides: Vec<String> = overrides.iter().map(|o| format!("stage.rl.{o}")).collect();
     let recipe = Recipe::parse(RECIPE, "variants.toml", &overrides).expect("the recipe is right");
     let folder = tempfile::tempdir().expect("a folder");
     // One token in six ends a response, to begin with.
-    let factory = Factory { lean: 4.0, ..Factory::new(Fuse::never()) };
+    let factory = Factory { lean: 4.0, gap, ..Factory::new(Fuse::never()) };
     let run = Run::open(recipe, folder.path(), &factory, Options::default()).expect("the folder opens");
     run.execute(&mut (), &AtomicBool::new(false)).expect("the run ends");
     let stages = std::fs::read_dir(folder.path().join("stages")).expect("there are stages");
@@ -157,4 +162,22 @@ fn how_a_step_of_rollouts_is_cut_does_not_matter() {
         assert!((whole - parts).abs() < 1e-6, "{whole} in one micro-batch, {parts} in several");
     }
     assert!(whole[1] > 0.01 && whole[3] > 0.0, "there is something to differ: {whole:?}");
+}
+
+/// Policy and reference are equal at first. A KL term in the reward then says nothing, and must not set responses apart by
+/// what the sampler's rounding makes of them.
+#[test]
+fn a_sampler_that_is_off_changes_nothing_but_the_gap() {
+    let kl = "policy.kl={kind = 'k1', coefficient = 0.5, place = 'reward'}";
+    for buffer in ["rollout.overlong_buffer=0", "rollout.overlong_buffer=11"] {
+        let settings = ["steps=5", kl, buffer];
+        let (exact, off) = (run(&settings), run_with_gap(&settings, 1e-3));
+        for (a, mut b) in exact.into_iter().zip(off) {
+            let gap = b.values["sampling/sampling_logp_difference/max"].expect("finite");
+            assert!(gap > 1e-4 && gap < 1.1e-3, "{gap}");
+            b.values.retain(|name, _| !name.starts_with("sampling/"));
+            let rest = a.values.into_iter().filter(|(name, _)| !name.starts_with("sampling/"));
+            assert_eq!(rest.collect::<BTreeMap<_, _>>(), b.values);
+        }
+    }
 }

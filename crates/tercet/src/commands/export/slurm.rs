@@ -10,7 +10,7 @@ use train::run::plan::{NodePlan, Plan, StageCost};
 
 use super::super::plan::rates;
 use super::super::recipe::RecipeArgs;
-use super::super::{model, run};
+use super::super::{model, run::quoted};
 use crate::engine::EngineArgs;
 use crate::failure::Usage;
 use crate::progress::{duration, say};
@@ -75,7 +75,7 @@ struct Array<'p> {
     stages: Vec<&'p NodePlan>,
 }
 
-pub(super) fn slurm(args: &Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     for option in &args.sbatch {
         let key = option.split_once('=').map_or(option.as_str(), |(key, _)| key);
         if key.is_empty() || key.starts_with('-') || option.contains(['\n', '\r']) {
@@ -247,7 +247,7 @@ impl Jobs<'_> {
     }
 
     fn report(&self) -> String {
-        let out = run::quoted(&self.out.to_string_lossy());
+        let out = quoted(&self.out.to_string_lossy());
         format!("{}exec {} report {out}\n", self.head("report", None), self.args.program)
     }
 
@@ -291,7 +291,7 @@ impl Args {
         words.extend(["--out".to_owned(), absolute(out)?.to_string_lossy().into_owned()]);
         words.extend(self.lease.map(|seconds| format!("--lease={seconds}")));
         words.extend(self.engine.arguments());
-        let words: Vec<String> = words.iter().map(|word| run::quoted(word)).collect();
+        let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
         Ok(format!("{} {}", self.program, words.join(" ")))
     }
 }
