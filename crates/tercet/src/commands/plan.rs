@@ -53,7 +53,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let recipe = args.recipe.open()?;
     let factory = model::factory(&recipe, threads)?;
     // Without a measurement only this program's own engine can be asked what it can open.
-    let started = if args.untimed && !args.engine.is_cpu() { None } else { Some(args.engine.start(factory)?) };
+    let started =
+        if args.untimed && !args.engine.is_cpu() { None } else { Some(args.engine.start(factory)?) };
     if let Some(engine) = &started {
         train::run::check_models(&recipe, &*engine.factory)?;
     }
