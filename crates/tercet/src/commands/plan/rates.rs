@@ -31,7 +31,7 @@ impl Objective for AllTokens {
 }
 
 /// Trains and samples the largest model of the recipe for a moment, with arbitrary tokens.
-pub(super) fn measure(recipe: &Recipe, factory: &dyn LearnerFactory) -> anyhow::Result<Rates> {
+pub(crate) fn measure(recipe: &Recipe, factory: &dyn LearnerFactory) -> anyhow::Result<Rates> {
     let vocabulary = recipe.document.tokenizer.as_ref().map_or(0, |tokenizer| tokenizer.vocab);
     let largest = recipe.arms.iter().map(|arm| &arm.model).max_by_key(|model| model.parameters(vocabulary));
     let model = largest.context("the recipe has no arm")?;
