@@ -55,6 +55,16 @@ impl Observer for Teller {
                     .map_or("already done".to_owned(), |run| format!("reused from {}", run.display()));
                 self.tell(News::Line(format!("{folder}: {from}")));
             }
+            Event::Waiting { name, process } => {
+                let who = process.map_or("another process".to_owned(), ToString::to_string);
+                self.tell(News::Line(format!("waiting for {name}: {who} works on it")));
+            }
+            Event::TakenOver { name, process } => {
+                self.tell(News::Line(format!("{name}: taken over from {process}, whose lease stood still")));
+            }
+            Event::StageFailed { folder, error } => {
+                self.tell(News::Line(format!("{folder} failed: {error}; stages that do not start from it go on")));
+            }
             Event::StageStarted { info, done } => {
                 self.tell(News::Begins(info.name.clone(), info.steps, "steps", done));
             }

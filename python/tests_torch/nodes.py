@@ -46,8 +46,13 @@ def two_nodes(runner):
                 command += ["-m", "tercet.torch", "--threads", "1", "--host", ADDRESSES["tercet-a"], "--port", "7000"]
                 environment = os.environ | {"TERCET_TOKEN": "secret", "GLOO_SOCKET_IFNAME": f"cable-{name[-1]}"}
                 command = ["ip", "netns", "exec", name, *command]
-                nodes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
-            url = nodes[0].stdout.readline().split()[-1]
+                # torchrun tells of its own end at length.
+                log = open(runner.folder / f"{name}.log", "w")
+                nodes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True))
+            line = nodes[0].stdout.readline()
+            if not line:
+                raise SystemExit("no worker came up:\n" + (runner.folder / "tercet-a.log").read_text())
+            url = line.split()[-1]
             engine = ["--engine", url]
             said = runner.run("nodes", engine, prefix=["ip", "netns", "exec", "tercet-b"])
             if "2 workers" not in said:

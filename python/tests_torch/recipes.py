@@ -274,7 +274,9 @@ def make_model(folder, config, tokenizer):
     """Fresh weights from transformers, with the tokenizer of another run."""
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json"):

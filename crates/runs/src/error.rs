@@ -58,6 +58,15 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
+    /// A lease was taken over.
+    #[error(
+        "the lease `{path}` was taken over by another process, because its counter had stood still: this one writes nothing \
+         more; the other one goes on"
+    )]
+    Lost {
+        /// The lease.
+        path: PathBuf,
+    },
     /// A file that only grows has another length than was written.
     #[error("`{path}` has {found} bytes instead of {known}: something else writes to it, or has cut it off")]
     Length {

@@ -1,9 +1,9 @@
 //! Files that are whole or absent: they are written beside their place, synced, then renamed into it.
 //!
 //! An unfinished file or folder has a name of its own, `.NAME.PROCESS-COUNTER.partial`, so that processes never touch each
-//! other's. What a killed process leaves is removed later. The rule is: the holder of a run's lock removes everything
-//! unfinished below `stages` and `data` ([`sweep`]); elsewhere only files that no living process writes are removed
-//! ([`sweep_dead`]).
+//! other's. What a killed process leaves is removed later. The rule is: the holder of the lock of a stage, or of another part
+//! of a run, removes everything unfinished of that part ([`sweep`]); elsewhere only files that no living process writes are
+//! removed ([`sweep_dead`]).
 
 use std::{
     fs::{self, File},
@@ -128,6 +128,16 @@ pub fn publish(partial: &Path, path: &Path) -> Result<(), FileError> {
         sync_folder(Some(partial))
     };
     sync().map_err(failed(partial, "write"))?;
+    for _ in 1..ATTEMPTS {
+        remove_folder(path)?;
+        match fs::rename(partial, path) {
+            // Another process has published one in the meantime.
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            renamed => {
+                return renamed.and_then(|()| sync_folder(path.parent())).map_err(failed(path, "write"));
+            }
+        }
+    }
     remove_folder(path)?;
     rename(partial, path)
 }
@@ -199,21 +209,45 @@ fn is_same(a: &fs::Metadata, b: &fs::Metadata) -> bool {
     a.len() == b.len()
 }
 
-/// Removes everything unfinished in a folder and those below it. Only for a process that nobody else writes beside: the
-/// holder of a run's [`Lock`](crate::Lock) sweeps the run's `stages` and `data` before it works.
+/// Removes everything unfinished of a folder: in it, in those below it, and beside it, where the folder itself was being
+/// made. Only for the one process that writes there, the holder of the part's [`Lock`](crate::Lock).
 ///
 /// # Errors
 /// If the system refuses.
 pub fn sweep(folder: &Path) -> Result<(), FileError> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    for path in list(folder.parent().unwrap_or(Path::new("")))? {
+        if is_unfinished(&path) && is_of(&path, &name) {
+            remove(&path)?;
+        }
+    }
+    sweep_inside(folder)
+}
+
+fn sweep_inside(folder: &Path) -> Result<(), FileError> {
     for path in list(folder)? {
-        match (is_unfinished(&path), path.is_dir() && !path.is_symlink()) {
-            (true, true) => remove_folder(&path)?,
-            (true, false) => remove_file(&path)?,
-            (false, true) => sweep(&path)?,
+        match (is_unfinished(&path), is_folder(&path)) {
+            (true, _) => remove(&path)?,
+            (false, true) => sweep_inside(&path)?,
             (false, false) => {}
         }
     }
     Ok(())
+}
+
+/// Whether something unfinished was to get this name: `.NAME.PROCESS-COUNTER.partial`.
+fn is_of(unfinished: &Path, name: &str) -> bool {
+    let full = unfinished.file_name().unwrap_or_default().to_string_lossy();
+    let rest = full.strip_prefix('.').and_then(|rest| rest.strip_prefix(name));
+    rest.and_then(|rest| rest.strip_prefix('.')).is_some_and(|rest| rest.matches('.').count() <= 1)
+}
+
+fn is_folder(path: &Path) -> bool {
+    path.is_dir() && !path.is_symlink()
+}
+
+fn remove(path: &Path) -> Result<(), FileError> {
+    if is_folder(path) { remove_folder(path) } else { remove_file(path) }
 }
 
 /// Removes the unfinished files of dead processes in one folder. For places where several processes write without a lock:
@@ -331,15 +365,18 @@ mod tests {
     }
 
     #[test]
-    fn the_holder_of_the_lock_sweeps_everything_unfinished() {
+    fn the_holder_of_a_lock_sweeps_everything_unfinished_of_its_part() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let stage = dir.path().join("pre-1a2b");
+        let [own, other] =
+            ["pre-1a2b", "pre-3c4d"].map(|name| begin_folder(&dir.path().join(name)).expect("begun"));
         make_folder(&stage.join("checkpoints")).expect("writable");
         let checkpoint = begin_folder(&stage.join("checkpoints/step-000001")).expect("begun");
         write(&checkpoint.join("model"), b"half").expect("written");
         fs::write(stage.join(".stage.json.partial"), "").expect("writable");
         write(&stage.join("stage.json"), b"{}").expect("written");
-        sweep(dir.path()).expect("swept");
+        sweep(&stage).expect("swept");
+        assert!(!own.exists() && other.exists());
         assert_eq!(names(&stage), ["checkpoints", "stage.json"]);
         assert!(names(&stage.join("checkpoints")).is_empty());
         sweep(&dir.path().join("none")).expect("a folder that is missing is swept");

@@ -1,7 +1,7 @@
 //! Files that only grow.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -22,22 +22,28 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens a journal and cuts it off at a length in bytes, or starts it.
+    /// Opens a journal and cuts it off at a length in bytes, or starts it. What is kept is copied into a new file: a process
+    /// that still has the old one open, because it was stopped and not killed, writes nothing into this one.
     ///
     /// # Errors
     /// If the system refuses, or the file is shorter than that.
     pub fn open(path: &Path, bytes: u64) -> Result<Self, FileError> {
-        let open = || -> io::Result<File> {
-            let file = File::options().create(true).append(true).read(true).open(path)?;
-            let length = file.metadata()?.len();
+        let kept = || -> io::Result<Vec<u8>> {
+            let mut content = match fs::read(path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+                read => read?,
+            };
+            let length = content.len() as u64;
             if length < bytes {
                 let reason = format!("it has {length} bytes, and the checkpoint knows of {bytes}");
                 return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
             }
-            file.set_len(bytes)?;
-            Ok(file)
+            content.truncate(bytes as usize);
+            Ok(content)
         };
-        Ok(Self { path: path.to_owned(), file: open().map_err(failed(path, "resume"))?, bytes })
+        files::write(path, &kept().map_err(failed(path, "resume"))?)?;
+        let file = File::options().append(true).read(true).open(path).map_err(failed(path, "resume"))?;
+        Ok(Self { path: path.to_owned(), file, bytes })
     }
 
     /// Appends a value.
@@ -76,8 +82,6 @@ impl Journal {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -98,18 +102,18 @@ mod tests {
         assert_eq!(matches!(journal.check(), Err(FileError::Replaced { .. })), cfg!(unix));
     }
 
+    /// A process that was stopped and wakes up after another went on in its place.
     #[test]
-    fn the_lock_of_a_folder_that_was_moved_is_no_lock() {
+    fn who_still_has_the_old_file_open_writes_nothing_into_the_new_one() {
         let dir = tempfile::tempdir().unwrap();
-        let [run, moved] = ["run", "moved"].map(|name| dir.path().join(name));
-        fs::create_dir(&run).unwrap();
-        let lock = crate::Lock::take(&run).unwrap();
-        lock.check().unwrap();
-        fs::rename(&run, &moved).unwrap();
-        assert!(matches!(lock.check(), Err(FileError::Replaced { .. })));
-        // Another process begins at the same path.
-        fs::create_dir(&run).unwrap();
-        let _other = crate::Lock::take(&run).unwrap();
-        assert_eq!(matches!(lock.check(), Err(FileError::Replaced { .. })), cfg!(unix));
+        let path = dir.path().join("metrics.jsonl");
+        let mut old = Journal::open(&path, 0).unwrap();
+        old.push(&1).unwrap();
+        let mut new = Journal::open(&path, 2).unwrap();
+        old.push(&2).unwrap();
+        new.push(&3).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n3\n");
+        assert!(matches!(old.check(), Err(FileError::Replaced { .. })));
+        new.check().unwrap();
     }
 }

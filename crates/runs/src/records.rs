@@ -17,17 +17,21 @@
 //!     evals/SUITE.jsonl.gz            one EvalRow per line, one line per problem
 //!     evals/SUITE.responses.jsonl.gz  one Response per line
 //!     exposure.json          Exposure: how often each op, context, … was trained on
+//!     maker.json             Maker: the process that finished the stage; no result rests on it
 //!     done.json              StageDone; written last: a stage without it is not finished
 //!   tensorboard/NAME-KEY/    event files, if asked for: a view of a stage's metrics and timings
 //!   results.json             the table and the claims' verdicts
 //!   results.md               the same for people
 //!   report.html
+//!   .locks/                  who works on what, and what failed
 //! ```
 
 use std::collections::BTreeMap;
 
 use problems::{gold::Mode, verify::Policy};
 use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::Process;
 
 /// Version of every file format in this module.
 pub const FORMAT: u32 = 1;
@@ -166,6 +170,28 @@ pub struct StageDone {
     pub cost: Cost,
     /// blake3 of the final weights file, hexadecimal.
     pub weights_hash: String,
+}
+
+/// `maker.json`: who finished a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maker {
+    /// [`FORMAT`]
+    pub format: u32,
+    /// The process.
+    pub process: Process,
+}
+
+/// `.locks/NAME.failed.json`: why a piece of work could not go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// [`FORMAT`]
+    pub format: u32,
+    /// The process that tried.
+    pub process: Process,
+    /// What it said.
+    pub reason: String,
+    /// Whether it would fail at every process, and not only at this one.
+    pub is_final: bool,
 }
 
 /// What was spent, in tokens and floating-point operations.

@@ -51,6 +51,11 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
+    /// One that is not asked: only its name counts, in the keys of stages.
+    pub(crate) fn unused(cpu: CpuFactory, info: Option<EngineInfo>) -> Self {
+        Self { factory: Box::new(cpu), info, memory: None }
+    }
+
     /// Bytes of memory of a worker's device; `None` for this program's own engine.
     pub(crate) fn memory(&self) -> Option<u64> {
         self.memory
@@ -99,6 +104,39 @@ impl EngineArgs {
         let memory = worker.memory;
         say(&format!("engine: {}", info.describe()));
         Ok(Engine { factory: Box::new(remote), info: Some(info), memory })
+    }
+
+    /// What the engine would be, as far as results depend on it, without starting it.
+    pub(crate) fn planned(&self) -> anyhow::Result<Option<EngineInfo>> {
+        match self.engine.as_str() {
+            "cpu" => Ok(None),
+            "torch" => {
+                let precision = self.precision.unwrap_or(Precision::F32).to_possible_value();
+                Ok(Some(EngineInfo {
+                    name: "torch".to_owned(),
+                    precision: precision.map_or_else(String::new, |p| p.get_name().to_owned()),
+                    workers: 1,
+                    device: String::new(),
+                    versions: std::collections::BTreeMap::new(),
+                }))
+            }
+            _ => Err(Usage::error("a running worker has to be asked: leave out --untimed")),
+        }
+    }
+
+    /// The options as they were given.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let precision = self.precision.and_then(|p| p.to_possible_value()).map(|p| p.get_name().to_owned());
+        let file = self.token_file.as_ref().map(|path| path.to_string_lossy().into_owned());
+        let given = [
+            ("--engine", Some(self.engine.clone()).filter(|engine| engine != "cpu")),
+            ("--launch", self.launch.clone()),
+            ("--python", self.python.clone()),
+            ("--precision", precision),
+            ("--token-file", file),
+        ];
+        let given = given.into_iter().filter_map(|(option, value)| Some([option.to_owned(), value?]));
+        given.flatten().collect()
     }
 
     /// Refuses options that this engine has no use for.

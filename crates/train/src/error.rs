@@ -74,7 +74,47 @@ pub enum RunError {
     /// A file or document does not fit the recipe.
     #[error("{0}")]
     Data(String),
-    /// The recipe has no such arm or seed; a sentence that names those that there are.
+    /// Another process works in the run folder on a recipe that is not the same.
+    #[error(
+        "another process works in `{folder}` on the recipe with other changes: wait for it to end, or choose another folder"
+    )]
+    Beside {
+        /// The run folder.
+        folder: PathBuf,
+    },
+    /// A single stage was asked for, and the one that it starts from is not there.
+    #[error("stage `{name}` starts from `{parent}`, which is not finished")]
+    Waits {
+        /// The stage.
+        name: String,
+        /// The one that it starts from.
+        parent: String,
+    },
+    /// A stage failed at another process that works in the run folder.
+    #[error("stage `{stage}` failed at {process}: {reason}")]
+    Elsewhere {
+        /// The stage's folder name.
+        stage: String,
+        /// The process.
+        process: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The recipe has no such arm, seed or stage; a sentence that names those that there are.
     #[error("{0}")]
     Unknown(String),
+}
+
+impl RunError {
+    /// Whether the fault is the stage's: it would be met on any machine, and other stages are free of it.
+    pub(crate) fn is_of_stage(&self) -> bool {
+        matches!(
+            self,
+            Self::Diverged { .. }
+                | Self::Checkpoint { .. }
+                | Self::Finished { .. }
+                | Self::Data(_)
+                | Self::Elsewhere { .. }
+        )
+    }
 }

@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
-use runs::records::{EvalRow, MetricsRow, StageDone, StageInfo};
+use runs::{
+    Process,
+    records::{EvalRow, MetricsRow, StageDone, StageInfo},
+};
+
+use crate::error::RunError;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +27,27 @@ pub enum Event<'a> {
         folder: &'a str,
         /// The run folder that it was taken from just now.
         taken_from: Option<&'a Path>,
+    },
+    /// Other processes work on everything that can be begun.
+    Waiting {
+        /// A part of the run that is waited for: `tokenizer`, `suites`, or a stage's folder name.
+        name: &'a str,
+        /// Who works on it, if they say.
+        process: Option<&'a Process>,
+    },
+    /// A part of the run is taken over from a process that was not heard of for too long.
+    TakenOver {
+        /// The part.
+        name: &'a str,
+        /// The process that had it.
+        process: &'a Process,
+    },
+    /// A stage cannot go on. Those that do not start from it do.
+    StageFailed {
+        /// The stage's folder name.
+        folder: &'a str,
+        /// Why.
+        error: &'a RunError,
     },
     /// A stage begins, or goes on after `done` steps.
     StageStarted {

@@ -1,12 +1,14 @@
 //! How far a run is, from what it has written.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use serde::Serialize;
 
-use runs::{Folder, Stage, files, files::list, series};
+use runs::records::Failure;
+use runs::{Folder, Locks, Process, Stage, files, files::list, series};
 
 /// Steps that the rate is taken over.
 const RECENT: usize = 20;
@@ -72,15 +74,40 @@ pub(super) fn time_left(progress: &[StageProgress]) -> String {
     }
 }
 
-/// Which arms go through a stage and at which seed.
-fn branch(folder: &Folder, stage: &str) -> String {
-    let runs = || folder.manifest.runs.iter().filter(|run| run.stages.iter().any(|name| name == stage));
-    let mut arms: Vec<&str> = runs().map(|run| run.arm.as_str()).collect();
-    arms.dedup();
-    let all: std::collections::BTreeSet<&str> = folder.manifest.runs.iter().map(|r| r.arm.as_str()).collect();
-    let seed = runs().next().map_or(0, |run| run.seed);
+/// What the manifest says of a stage.
+struct Planned<'f> {
+    name: &'f str,
+    arms: Vec<&'f str>,
+    seed: u64,
+    /// The stage that it starts from.
+    parent: Option<&'f str>,
+}
+
+/// The stages of a run in the order of its manifest, each once.
+fn planned(folder: &Folder) -> Vec<Planned<'_>> {
+    let mut planned: Vec<Planned<'_>> = Vec::new();
+    let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+    for run in &folder.manifest.runs {
+        let mut parent = None;
+        for name in &run.stages {
+            let next = planned.len();
+            let at = *known.entry(name).or_insert(next);
+            if at == next {
+                planned.push(Planned { name, arms: Vec::new(), seed: run.seed, parent });
+            }
+            if planned[at].arms.last() != Some(&run.arm.as_str()) {
+                planned[at].arms.push(&run.arm);
+            }
+            parent = Some(name);
+        }
+    }
+    planned
+}
+
+/// Which arms go through a stage and at which seed; `all` is the number of arms.
+fn branch(&Planned { ref arms, seed, .. }: &Planned<'_>, all: usize) -> String {
     let arms = match arms.len() {
-        n if n == all.len() && n > 1 => "all arms".to_owned(),
+        n if n == all && n > 1 => "all arms".to_owned(),
         n if n > 3 => format!("{}, {} and {} more", arms[0], arms[1], n - 2),
         _ => arms.join(", "),
     };
@@ -92,30 +119,70 @@ fn stage_name(folder: &str) -> &str {
     folder.rsplit_once('-').map_or(folder, |(name, _)| name)
 }
 
-/// How far every stage is, in the order of the manifest.
-pub(super) fn progress(folder: &Folder) -> Vec<StageProgress> {
-    let mut names: Vec<&String> = Vec::new();
-    for name in folder.manifest.runs.iter().flat_map(|run| &run.stages) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let waiting = |name: &String| StageProgress {
-        stage: stage_name(name).to_owned(),
-        branch: branch(folder, name),
-        done: false,
-        share: 0.0,
-        text: "waiting".into(),
-        seconds: 0.0,
-        left: None,
-    };
-    names
-        .into_iter()
-        .map(|name| folder.stages.get(name).map_or_else(|| waiting(name), |s| of_stage(folder, name, s)))
-        .collect()
+/// Who works on what, and what failed, as the folder's locks say.
+struct Work {
+    /// Whether the folder has locks: those of older programs do not.
+    is_known: bool,
+    holders: BTreeMap<String, Option<Process>>,
+    failures: BTreeMap<String, Failure>,
 }
 
-fn of_stage(folder: &Folder, name: &str, stage: &Stage) -> StageProgress {
+impl Work {
+    /// What cannot be read just now is not known.
+    fn of(folder: &Folder) -> Self {
+        let holders = Locks::holders(&folder.path).unwrap_or_default();
+        let failures = Locks::failures(&folder.path).unwrap_or_default();
+        Self { is_known: folder.path.join(".locks").is_dir(), holders, failures }
+    }
+
+    /// What there is to say of a stage that is not finished, besides how far it is.
+    fn said(&self, stage: &str) -> Option<String> {
+        match (self.holders.get(stage), self.failures.get(stage)) {
+            (Some(Some(process)), _) => Some(process.to_string()),
+            (Some(None), _) => Some("a process works on it".to_owned()),
+            (None, Some(failure)) => {
+                let reason: String = failure.reason.chars().take(300).collect();
+                Some(format!("failed at {}: {reason}", failure.process))
+            }
+            (None, None) => None,
+        }
+    }
+}
+
+/// How far every stage is, in the order of the manifest.
+pub(super) fn progress(folder: &Folder) -> Vec<StageProgress> {
+    let work = Work::of(folder);
+    let arms: BTreeSet<&str> = folder.manifest.runs.iter().map(|run| run.arm.as_str()).collect();
+    let is_done = |name: &str| folder.stages.get(name).is_some_and(|stage| stage.done.is_some());
+    let of = |planned: &Planned<'_>| {
+        let branch = branch(planned, arms.len());
+        let mut progress = match folder.stages.get(planned.name) {
+            Some(stage) => of_stage(folder, branch, stage),
+            None => StageProgress {
+                stage: stage_name(planned.name).to_owned(),
+                branch,
+                done: false,
+                share: 0.0,
+                text: if planned.parent.is_none_or(is_done) { "next" } else { "waiting" }.to_owned(),
+                seconds: 0.0,
+                left: None,
+            },
+        };
+        if !progress.done {
+            match work.said(planned.name) {
+                Some(said) => progress.text = format!("{} · {said}", progress.text),
+                None if work.is_known && folder.stages.contains_key(planned.name) => {
+                    progress.text.push_str(" · nobody works on it");
+                }
+                None => {}
+            }
+        }
+        progress
+    };
+    planned(folder).iter().map(of).collect()
+}
+
+fn of_stage(folder: &Folder, branch: String, stage: &Stage) -> StageProgress {
     let step = stage.metrics.last().map_or(0, |row| row.step);
     let steps = stage.info.steps.max(1);
     let done = stage.done.is_some();
@@ -136,7 +203,7 @@ fn of_stage(folder: &Folder, name: &str, stage: &Stage) -> StageProgress {
     };
     StageProgress {
         stage: stage.info.name.clone(),
-        branch: branch(folder, name),
+        branch,
         done,
         share: if done { 1.0 } else { step as f64 / steps as f64 },
         text,

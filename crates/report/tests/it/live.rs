@@ -261,6 +261,27 @@ fn large_files_do_not_fill_the_memory() {
     }
 }
 
+/// Several processes work in a folder: the page says which is where.
+#[test]
+fn who_works_where_and_what_failed_is_shown() {
+    let (dir, run) = served();
+    std::fs::remove_file(run.join("stages/rl-main-0001/done.json")).unwrap();
+    let live = Live::of(dir.path());
+    let page = || live.get("/run/r/live").1;
+    assert!(!page().contains("works on it"), "a folder of before has no locks");
+    let locks = runs::Locks::open(&run, None).unwrap();
+    assert!(page().contains("nobody works on it"), "{}", page());
+    let runs::locks::Taken::Lock(held) = locks.take("rl-main-0001").unwrap() else { panic!("free") };
+    assert!(page().contains(&runs::Process::this().to_string()), "{}", page());
+    drop(held);
+    locks.note_failure("rl-main-0001", "the gradient was not finite", true).unwrap();
+    let said = format!("failed at {}: the gradient was not finite", runs::Process::this());
+    assert!(page().contains(&said), "{}", page());
+    std::fs::remove_dir_all(run.join("stages/rl-main-0001")).unwrap();
+    std::fs::remove_dir_all(run.join(".locks")).unwrap();
+    assert!(page().contains("next"), "{}", page());
+}
+
 /// Who says half of what he wants does not keep the server from ending.
 #[test]
 fn half_a_request_does_not_keep_the_server() {

@@ -1,8 +1,9 @@
 //! `tercet plan`
 
-mod rates;
+pub(super) mod rates;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use runs::MatchedBy;
 use runs::records::Cost;
@@ -28,16 +29,19 @@ use crate::threads::Threads;
 #[command(after_help = "Examples:
   tercet plan recipes/quickstart.toml
   tercet plan recipes/quickstart.toml --set stage.pre.tokens=60e6 --untimed
-  tercet plan recipes/quickstart.toml --json")]
+  tercet plan recipes/quickstart.toml --json | jq '.nodes[] | {name, parents, state}'")]
 pub(crate) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
     /// Do not measure this machine, and print no time
     #[arg(long)]
     untimed: bool,
-    /// Print the plan as JSON
+    /// Print the plan as JSON. Its `nodes` are the graph of the run: every stage of every arm and seed once
     #[arg(long)]
     json: bool,
+    /// Run folder to look into: how far is each stage? By default runs/NAME
+    #[arg(long, value_name = "DIR", requires = "json")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
@@ -49,19 +53,26 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let recipe = args.recipe.open()?;
     let factory = model::factory(&recipe, threads)?;
     // Without a measurement only this program's own engine can be asked what it can open.
-    let engine = if args.untimed && !args.engine.is_cpu() { None } else { Some(args.engine.start(factory)?) };
-    if let Some(engine) = &engine {
+    let started =
+        if args.untimed && !args.engine.is_cpu() { None } else { Some(args.engine.start(factory)?) };
+    if let Some(engine) = &started {
         train::run::check_models(&recipe, &*engine.factory)?;
     }
-    let timed = engine.as_ref().filter(|_| !args.untimed);
+    let timed = started.as_ref().filter(|_| !args.untimed);
     let rates = timed.map(|engine| rates::measure(&recipe, &*engine.factory)).transpose()?;
-    let device = engine.as_ref().and_then(Engine::memory);
-    let plan = Plan::of(&recipe, rates)?;
+    let device = started.as_ref().and_then(Engine::memory);
+    let engine = match started {
+        Some(engine) => engine.info,
+        None => args.engine.planned()?,
+    };
+    let mut plan = Plan::on(&recipe, rates, engine.as_ref())?;
     for warning in &plan.warnings {
         say(&format!("warning: {warning}"));
     }
     let mut output = Output::stdout();
     if args.json {
+        let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.document.name));
+        plan.look(&recipe, engine.as_ref(), &folder)?;
         serde_json::to_writer_pretty(&mut output, &plan)?;
         writeln!(output)?;
     } else {

@@ -1,6 +1,6 @@
 //! Which recipe is meant, and with which changes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use train::recipe::Recipe;
 
@@ -33,6 +33,13 @@ impl Changes {
 }
 
 impl RecipeArgs {
+    /// The recipe's file, and the changes as options.
+    pub(crate) fn parts(&self) -> (&Path, Vec<String>) {
+        let scale = self.changes.scale.iter().flat_map(|scale| ["--scale".to_owned(), scale.clone()]);
+        let set = self.changes.set.iter().flat_map(|change| ["--set".to_owned(), change.clone()]);
+        (&self.recipe, scale.chain(set).collect())
+    }
+
     /// Reads and checks the recipe.
     pub(crate) fn open(&self) -> anyhow::Result<Recipe> {
         Ok(Recipe::open(&self.recipe, &self.changes.overrides())?)

@@ -506,7 +506,7 @@ fn the_second_ctrl_c_stops_at_once_and_others_are_kept_out_until_then() {
     exit 1
     --- stdout
     --- stderr
-    error: another process works in `run`: wait for it to end, or choose another folder
+    error: another process works in `run` on the recipe with other changes: wait for it to end, or choose another folder
     ");
     kill(&child, "-INT");
     let said = || fs::read_to_string(dir.path().join("said")).unwrap_or_default();

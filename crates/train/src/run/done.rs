@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use runs::{FileError, checkpoints, files, records::StageDone};
+use runs::{
+    FileError, Process, checkpoints, files,
+    records::{FORMAT, Maker, StageDone},
+};
 
 use crate::error::RunError;
 
@@ -33,7 +36,8 @@ pub(super) fn checkpoint(stage: &Path) -> Result<PathBuf, RunError> {
     Ok(checkpoint)
 }
 
-/// Marks a stage as finished: written last, when everything else is there.
+/// Marks a stage as finished, by this process: written last, when everything else is there.
 pub(super) fn write(stage: &Path, done: &StageDone) -> Result<(), RunError> {
+    files::write_json(&stage.join("maker.json"), &Maker { format: FORMAT, process: Process::this() })?;
     Ok(files::write_json(&path(stage), done)?)
 }

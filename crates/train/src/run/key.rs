@@ -96,7 +96,7 @@ impl Serialize for TokenizerKey<'_> {
 }
 
 /// blake3 of the JSON form, hexadecimal.
-fn hash(key: &impl Serialize) -> Result<String, RunError> {
+pub(super) fn hash(key: &impl Serialize) -> Result<String, RunError> {
     Ok(blake3::hash(&serde_json::to_vec(key)?).to_hex().to_string())
 }
 

@@ -1,30 +1,36 @@
 //! A run: every arm of a recipe at every seed, stage by stage, in one folder.
 //!
 //! A stage's folder is named by the hash of all that determines it. So arms share stages that are the same, a finished
-//! stage is never run again, and a run that was stopped goes on where it was.
+//! stage is never run again, and a run that was stopped goes on where it was. The stages form a graph ([`graph`]), and any
+//! number of processes walk it side by side: each takes what can be begun and nobody works on.
 
 mod check;
 mod checkpoint;
 mod done;
+pub mod graph;
 mod journals;
 mod key;
 mod lengths;
 pub mod plan;
+mod report;
 mod reuse;
 mod stage;
 mod traps;
 mod validation;
+mod walk;
 
 use std::{
-    fs,
     path::{Component, Path, PathBuf},
     sync::atomic::AtomicBool,
+    thread,
+    time::Duration,
 };
 
 use learner::LearnerFactory;
 use runs::{
-    Lock, files, lines,
-    records::{ArmRun, EngineInfo, FORMAT, Manifest},
+    Lock, Locks, files,
+    locks::{self, Presence, Taken},
+    records::{EngineInfo, FORMAT, Manifest},
 };
 use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
@@ -32,18 +38,13 @@ use tokens::Tokenizer;
 pub use crate::outcome::Outcome;
 pub use check::{Checked, Finding, check};
 pub use checkpoint::{LoopState, check_weights};
+pub use graph::Graph;
 pub use key::{PlannedStage, stages, stages_on};
 
-use self::{
-    key::{stages_with, tokenizer_key},
-    lengths::Lengths,
-    stage::StageRun,
-};
+use self::{report::Reported, walk::Walk};
 use crate::{
-    data,
     error::RunError,
-    eval::Suite,
-    observer::{Event, Observer},
+    observer::Observer,
     recipe::{Arm, Model, Recipe, unknown},
 };
 
@@ -62,15 +63,23 @@ pub struct Options {
     pub reuse: Vec<PathBuf>,
     /// What the factory's learners run on, if it is not this program's own engine.
     pub engine: Option<EngineInfo>,
+    /// Only this part of the run: a stage, `tokenizer` or `suites`, by its name or key. What it starts from must be there.
+    pub stage: Option<String>,
+    /// Work with leases that are taken over when they have stood still for so long, instead of the file system's locks.
+    pub lease: Option<Duration>,
 }
 
-/// A run in its folder. No other process can work there while this lives.
+/// A run in its folder, in which others may work as well.
 pub struct Run<'a> {
     recipe: Recipe,
     folder: PathBuf,
     factory: &'a dyn LearnerFactory,
     options: Options,
-    lock: Lock,
+    graph: Graph,
+    locks: Locks,
+    _presence: Presence,
+    /// The report that lay there when the run was opened.
+    reported: Option<Reported>,
 }
 
 /// `data/tokenizer/source.json`: what the tokenizer was trained on.
@@ -80,39 +89,30 @@ struct TokenizerSource {
 }
 
 impl<'a> Run<'a> {
-    /// Opens a run folder or starts one, and locks it.
+    /// Opens a run folder or starts one. Others may work there on the same recipe.
     ///
     /// # Errors
-    /// If another process works there, the folder holds something else, or it cannot be written.
+    /// If others work there on another recipe, the folder holds something else, or it cannot be written.
     pub fn open(
         recipe: Recipe,
         folder: &Path,
         factory: &'a dyn LearnerFactory,
         options: Options,
     ) -> Result<Self, RunError> {
-        check_choice(&recipe, &options)?;
+        let graph = Graph::of(&recipe, options.engine.as_ref())?;
+        graph.wanted(&recipe, &options)?;
         check_models(&recipe, factory)?;
         files::make_folder(folder)?;
-        let lock = Lock::take(folder)?;
-        let manifest_path = folder.join("manifest.json");
-        let mut engines = Vec::new();
-        if manifest_path.exists() {
-            let old: Manifest = files::read_json(&manifest_path)?;
-            if old.name != recipe.document.name {
-                let what = format!("a run of the recipe `{}`", old.name);
-                return Err(RunError::Foreign { folder: folder.to_owned(), what });
-            }
-            engines = old.engines;
-        }
-        let run = Self { recipe, folder: folder.to_owned(), factory, options, lock };
-        // What a killed process was making or removing.
-        files::sweep_dead(folder)?;
-        for inside in ["data", "stages"] {
-            files::sweep(&folder.join(inside))?;
-        }
-        files::write(&folder.join("recipe.toml"), run.recipe.resolved().as_bytes())?;
-        run.copy_contexts()?;
-        files::write_json(&manifest_path, &run.manifest(engines)?)?;
+        let locks = Locks::open(folder, options.lease)?;
+        let opening = wait(&locks, locks::OPENING)?;
+        let presence = locks.join()?;
+        let (is_alone, folder) = (presence.is_alone, folder.to_owned());
+        let reported = report::last(&folder)?;
+        let run = Self { recipe, folder, factory, options, graph, locks, _presence: presence, reported };
+        // What a killed process was making.
+        files::sweep_dead(&run.folder)?;
+        run.describe(is_alone)?;
+        drop(opening);
         Ok(run)
     }
 
@@ -140,44 +140,19 @@ impl<'a> Run<'a> {
         &self.recipe
     }
 
-    /// Does what is left to do. If `stop` is set, it ends the step, saves, and returns [`Outcome::Stopped`].
+    /// Does what is left to do, beside other processes that work in the folder. If `stop` is set, it ends the step, saves,
+    /// and returns [`Outcome::Stopped`]. A stage that cannot go on is left, with those that start from it, and its error is
+    /// returned when the rest is done.
     ///
     /// # Errors
     /// If a stage fails; what was finished before stays finished.
     pub fn execute(&self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, RunError> {
-        let tokenizer = self.tokenizer(observer)?;
-        let suites = self.suites(observer)?;
-        self.check_lengths(&suites, &tokenizer)?;
-        let key = tokenizer_key(&self.recipe)?;
-        for seed in self.seeds() {
-            for arm in self.arms() {
-                observer.on(Event::Arm { name: &arm.name, seed });
-                let mut parent: Option<PathBuf> = None;
-                for planned in self.stages(&key, arm, seed)? {
-                    let folder = self.folder.join("stages").join(&planned.folder);
-                    let stage = StageRun {
-                        recipe: &self.recipe,
-                        stage: &planned.stage,
-                        model: &model_of(arm, &tokenizer),
-                        seed,
-                        key: &planned.key,
-                        folder: &folder,
-                        parent: parent.as_deref(),
-                        tokenizer: &tokenizer,
-                        suites: &suites,
-                        factory: self.factory,
-                        reuse: &self.options.reuse,
-                        lock: &self.lock,
-                        stop,
-                    };
-                    if stage.execute(observer)? == Outcome::Stopped {
-                        return Ok(Outcome::Stopped);
-                    }
-                    parent = Some(folder);
-                }
-            }
-        }
-        Ok(Outcome::Finished(()))
+        Walk::new(self)?.go(observer, stop)
+    }
+
+    /// The graph of the recipe.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
     }
 
     fn arms(&self) -> impl Iterator<Item = &Arm> {
@@ -185,28 +160,49 @@ impl<'a> Run<'a> {
         self.recipe.arms.iter().filter(move |arm| wanted.is_none_or(|wanted| *wanted == arm.name))
     }
 
-    fn seeds(&self) -> Vec<u64> {
-        self.options.seed.map_or_else(|| self.recipe.document.seeds.clone(), |seed| vec![seed])
+    /// Writes what describes the run, unless others work on the same one. Only for the holder of the lock
+    /// [`locks::OPENING`].
+    fn describe(&self, is_alone: bool) -> Result<(), RunError> {
+        let path = self.folder.join("manifest.json");
+        let old: Option<Manifest> = files::read_optional(&path)?;
+        if let Some(old) = &old
+            && old.name != self.recipe.document.name
+        {
+            let what = format!("a run of the recipe `{}`", old.name);
+            return Err(RunError::Foreign { folder: self.folder.clone(), what });
+        }
+        let known = old.as_ref().map(|old| old.engines.clone()).unwrap_or_default();
+        let manifest = self.manifest(known);
+        match old {
+            Some(old) if !is_alone || self.options.stage.is_some() => {
+                let is_same = (&old.recipe_hash, &old.runs) == (&manifest.recipe_hash, &manifest.runs);
+                match (is_same, is_alone) {
+                    (true, _) => {}
+                    (false, false) => return Err(RunError::Beside { folder: self.folder.clone() }),
+                    (false, true) => return self.write_description(&manifest),
+                }
+                if old.engines != manifest.engines {
+                    files::write_json(&path, &Manifest { engines: manifest.engines, ..old })?;
+                }
+            }
+            _ => self.write_description(&manifest)?,
+        }
+        Ok(())
     }
 
-    fn stages(&self, tokenizer: &str, arm: &Arm, seed: u64) -> Result<Vec<PlannedStage>, RunError> {
-        stages_with(&self.recipe, tokenizer, (arm, seed), self.options.engine.as_ref())
+    fn write_description(&self, manifest: &Manifest) -> Result<(), RunError> {
+        files::write(&self.folder.join("recipe.toml"), self.recipe.resolved().as_bytes())?;
+        self.copy_contexts()?;
+        Ok(files::write_json(&self.folder.join("manifest.json"), manifest)?)
     }
 
     /// The manifest. `engines` are those that the run was on so far.
-    fn manifest(&self, mut engines: Vec<EngineInfo>) -> Result<Manifest, RunError> {
-        engines.extend(self.options.engine.clone().filter(|engine| engines.last() != Some(engine)));
+    fn manifest(&self, mut engines: Vec<EngineInfo>) -> Manifest {
+        // One without a device was not started: nothing ran on it.
+        let used = self.options.engine.clone().filter(|engine| !engine.device.is_empty());
+        engines.extend(used.filter(|engine| engines.last() != Some(engine)));
         let document = &self.recipe.document;
-        let key = tokenizer_key(&self.recipe)?;
-        let mut runs = Vec::new();
-        for &seed in &document.seeds {
-            for arm in &self.recipe.arms {
-                let stages = self.stages(&key, arm, seed)?;
-                let stages = stages.into_iter().map(|stage| stage.folder).collect();
-                runs.push(ArmRun { arm: arm.name.clone(), seed, stages });
-            }
-        }
-        Ok(Manifest {
+        Manifest {
             format: FORMAT,
             name: document.name.clone(),
             question: document.question.clone(),
@@ -214,74 +210,19 @@ impl<'a> Run<'a> {
             recipe_hash: self.recipe.hash(),
             revision: self.options.revision.clone(),
             bands: document.evaluation.bands.clone(),
-            runs,
+            runs: self.graph.runs.clone(),
             engines,
-        })
+        }
     }
+}
 
-    /// The run's tokenizer: trained once or given, the same for all arms and seeds.
-    fn tokenizer(&self, observer: &mut dyn Observer) -> Result<Tokenizer, RunError> {
-        let path = self.folder.join("data").join("tokenizer");
-        let source = TokenizerSource { key: tokenizer_key(&self.recipe)? };
-        let source_path = path.join("source.json");
-        if source_path.exists() {
-            if files::read_json::<TokenizerSource>(&source_path)? != source {
-                let what = "a tokenizer that was trained on other problems".to_owned();
-                return Err(RunError::Foreign { folder: self.folder.clone(), what });
-            }
-            return Ok(Tokenizer::open_any(&path)?);
+/// Takes a lock that others hold for moments only.
+fn wait(locks: &Locks, name: &str) -> Result<Lock, RunError> {
+    loop {
+        if let Taken::Lock(lock) = locks.take(name)? {
+            return Ok(lock);
         }
-        observer.on(Event::Preparing("tokenizer"));
-        let tokenizer = data::tokenizer(&self.recipe, u64::MAX)?;
-        let partial = files::begin_folder(&path)?;
-        tokenizer.save(&partial)?;
-        files::write_json(&partial.join("source.json"), &source)?;
-        files::publish(&partial, &path)?;
-        // As it will be read by every later run.
-        Ok(Tokenizer::open_any(&path)?)
-    }
-
-    fn suites(&self, observer: &mut dyn Observer) -> Result<Vec<Suite>, RunError> {
-        let document = &self.recipe.document;
-        let folder = self.folder.join("data").join("suites");
-        files::make_folder(&folder)?;
-        let mut suites = Vec::new();
-        for config in &document.evaluation.suites {
-            observer.on(Event::Preparing(&format!("suite {}", config.name)));
-            let contexts = &self.recipe.contexts;
-            let seed = document.evaluation.seed;
-            let suite = Suite::make(config, &document.world, contexts, document.split, seed)?;
-            let path = folder.join(format!("{}.jsonl", config.name));
-            let text = lines::to_bytes(&path, &suite.records())?;
-            if fs::read(&path).ok().as_deref() != Some(&text[..]) {
-                files::write(&path, &text)?;
-            }
-            suites.push(suite);
-        }
-        Ok(suites)
-    }
-
-    /// Refuses stages and suites that do not fit the model's context before the first stage begins. (Stories that the
-    /// tokenizer was not trained on take many tokens.)
-    fn check_lengths(&self, suites: &[Suite], tokenizer: &Tokenizer) -> Result<(), RunError> {
-        for arm in self.arms() {
-            traps::check_vocabulary(arm, tokenizer)?;
-        }
-        for suite in suites {
-            let longest = suite.longest(tokenizer);
-            if let Some(arm) = self.arms().find(|arm| arm.model.context() < longest) {
-                return Err(RunError::Data(format!(
-                    "suite `{}`: a problem with its solution has {longest} tokens, and the model's context is {}",
-                    suite.config.name,
-                    arm.model.context()
-                )));
-            }
-        }
-        let lengths = Lengths::new(&self.recipe, tokenizer)?;
-        for arm in self.arms() {
-            traps::check_context(arm, &lengths)?;
-        }
-        Ok(())
+        thread::sleep(locks.pause() / 5);
     }
 }
 

@@ -1,15 +1,19 @@
 //! What a recipe will cost, before anything is done.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use problems::split::Split;
 use runs::{
     MatchedBy,
-    records::{Cost, StageKind},
+    records::{Cost, EngineInfo, StageKind},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
+    graph::{Graph, Node, StageNode, State, Work},
     key::{PlannedStage, stages_with, tokenizer_key},
     lengths::Lengths,
     traps,
@@ -46,6 +50,53 @@ pub struct Plan {
     pub matched: Vec<MatchCheck>,
     /// What the recipe says and nobody can mean, a sentence each.
     pub warnings: Vec<String>,
+    /// The graph of all seeds: every part of the run once, after those that it is made from.
+    pub nodes: Vec<NodePlan>,
+}
+
+/// A part of a run in a plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct NodePlan {
+    /// `tokenizer`, `suites`, `report`, or the name of the stage's folder.
+    pub name: String,
+    /// `tokenizer`, `suites`, `stage` or `report`.
+    pub kind: &'static str,
+    /// Hash of all that determines it.
+    pub key: String,
+    /// The names of what it is made from.
+    pub parents: Vec<String>,
+    /// What it leaves, relative to the run folder.
+    pub place: PathBuf,
+    /// How far it is in the run folder that was looked at; without one, everything is `waiting` or `ready`.
+    pub state: State,
+    /// What is known of a stage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageCost>,
+}
+
+/// What is known of a stage that is part of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct StageCost {
+    /// The stage's name in the recipe.
+    pub name: String,
+    /// The arms that go through it.
+    pub arms: Vec<String>,
+    /// The seed.
+    pub seed: u64,
+    /// The suites that are measured after it.
+    pub suites: Vec<String>,
+    /// Steps.
+    pub steps: u64,
+    /// Tokens and operations.
+    pub cost: Cost,
+    /// Tokens sampled by the suites.
+    pub evaluation_tokens: u64,
+    /// Seconds, if rates were given.
+    pub seconds: Option<f64>,
+    /// Memory at most, in bytes (an estimate).
+    pub memory_bytes: u64,
 }
 
 /// The cost of an arm.
@@ -117,11 +168,19 @@ impl Rates {
 const TOKENIZER_PROBLEMS: u64 = 500;
 
 impl Plan {
-    /// Plans a recipe. `rates` are of the machine, at this model's size.
+    /// Plans a recipe on this program's own engine. `rates` are of the machine, at this model's size.
     ///
     /// # Errors
     /// If the recipe's world or tokenizer is impossible, or a model has no room for its tokens or problems.
     pub fn of(recipe: &Recipe, rates: Option<Rates>) -> Result<Self, RunError> {
+        Self::on(recipe, rates, None)
+    }
+
+    /// [`Plan::of`] on another engine, which is part of the keys.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn on(recipe: &Recipe, rates: Option<Rates>, engine: Option<&EngineInfo>) -> Result<Self, RunError> {
         let tokenizer = data::tokenizer(recipe, TOKENIZER_PROBLEMS)?;
         let lengths = Lengths::new(recipe, &tokenizer)?;
         let (costs, key) = (Costs { recipe, lengths: &lengths }, tokenizer_key(recipe)?);
@@ -133,14 +192,27 @@ impl Plan {
             traps::check_context(arm, &lengths)?;
             let parameters = arm.model.parameters(tokenizer.vocab_size());
             let mut planned = Vec::new();
-            for stage in stages_with(recipe, &key, (arm, seed), None)? {
+            for stage in stages_with(recipe, &key, (arm, seed), engine)? {
                 let shared = !known.insert(stage.folder.clone());
                 planned.push(StagePlan { shared, ..costs.stage(arm, &stage, parameters, rates)? });
             }
             let total: Cost = planned.iter().map(|stage| stage.cost).sum();
             arms.push(ArmPlan { name: arm.name.clone(), parameters, stages: planned, total });
         }
-        Ok(Self { warnings: traps::warnings(recipe, &lengths)?, ..Self::summed(recipe, arms) })
+        let nodes = nodes(recipe, &Graph::of(recipe, engine)?, &arms);
+        Ok(Self { warnings: traps::warnings(recipe, &lengths)?, nodes, ..Self::summed(recipe, arms) })
+    }
+
+    /// Looks how far every part is in a run folder.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn look(&mut self, recipe: &Recipe, engine: Option<&EngineInfo>, run: &Path) -> Result<(), RunError> {
+        let states = Graph::of(recipe, engine)?.states(run)?;
+        for (node, state) in self.nodes.iter_mut().zip(states) {
+            node.state = state;
+        }
+        Ok(())
     }
 
     fn summed(recipe: &Recipe, arms: Vec<ArmPlan>) -> Self {
@@ -162,9 +234,42 @@ impl Plan {
             disk_bytes: checkpoints + 24 * largest + 2 * evaluation_tokens,
             matched: recipe.document.matched.iter().map(|matched| check(matched, &arms)).collect(),
             warnings: Vec::new(),
+            nodes: Vec::new(),
             arms,
         }
     }
+}
+
+/// The graph with the costs of `arms`, which are the same at every seed.
+fn nodes(recipe: &Recipe, graph: &Graph, arms: &[ArmPlan]) -> Vec<NodePlan> {
+    let suites = &recipe.document.evaluation.suites;
+    let cost = |stage: &StageNode| {
+        let (arm, place) = stage.first;
+        let (plan, stage_of) = (&arms[arm].stages[place], &recipe.arms[arm].stages[place]);
+        let measured =
+            suites.iter().filter(|suite| suite.after.is_empty() || suite.after.contains(&plan.name));
+        StageCost {
+            name: plan.name.clone(),
+            arms: stage.arms.clone(),
+            seed: stage.seed,
+            suites: measured.map(|suite| suite.name.clone()).collect(),
+            steps: plan.steps,
+            cost: plan.cost,
+            evaluation_tokens: plan.evaluation_tokens,
+            seconds: plan.seconds,
+            memory_bytes: memory_of_stage(&recipe.arms[arm], &stage_of.stage, arms[arm].parameters),
+        }
+    };
+    let plan = |node: &Node| NodePlan {
+        name: node.name.clone(),
+        kind: node.work.name(),
+        key: node.key.clone(),
+        parents: node.parents.iter().map(|&parent| graph.nodes[parent].name.clone()).collect(),
+        place: node.place.clone(),
+        state: State::at_first(node),
+        stage: if let Work::Stage(stage) = &node.work { Some(cost(stage)) } else { None },
+    };
+    graph.nodes.iter().map(plan).collect()
 }
 
 fn check(matched: &runs::Matched, arms: &[ArmPlan]) -> MatchCheck {
@@ -262,25 +367,27 @@ fn count_rollouts(
     ledger.nominal_rollout_tokens = (responses as u64).saturating_mul(rollout.nominal_length_or(context));
 }
 
+/// Bytes at most that an arm needs.
+fn memory(arm: &Arm, parameters: u64) -> u64 {
+    let stages = arm.stages.iter().map(|stage| memory_of_stage(arm, &stage.stage, parameters));
+    stages.max().unwrap_or(0)
+}
+
 /// Bytes at most: weights, gradient and two moments in f32, the reference, the activations of the largest
 /// batch that goes through at once, and the cache of a batch of samples.
-fn memory(arm: &Arm, parameters: u64) -> u64 {
+fn memory_of_stage(arm: &Arm, stage: &Stage, parameters: u64) -> u64 {
     /// Sequences that are sampled side by side (an assumption about the sampler).
     const SIDE_BY_SIDE: u64 = 512;
     let (layers, hidden, mlp, kv) = arm.model.widths();
     let (layers, kv) = (layers as u64, kv as u64);
     let activations_a_token = 4 * layers * (8 * hidden as u64 + 4 * mlp as u64);
-    let mut most = 0;
-    for stage in arm.stages.iter().map(|stage| &stage.stage) {
-        let at_once =
-            stage.micro_tokens.min(if stage.rollout.is_some() { usize::MAX } else { stage.batch_tokens });
-        let mut bytes = 16 * parameters + at_once as u64 * activations_a_token;
-        if let (Some(rollout), Some(policy)) = (&stage.rollout, &stage.policy) {
-            bytes += if policy.kl.active() { 4 * parameters } else { 0 };
-            let length = arm.model.context().min(2 * rollout.max_tokens as usize) as u64;
-            bytes += SIDE_BY_SIDE * length * 8 * kv * layers;
-        }
-        most = most.max(bytes);
+    let at_once =
+        stage.micro_tokens.min(if stage.rollout.is_some() { usize::MAX } else { stage.batch_tokens });
+    let mut bytes = 16 * parameters + at_once as u64 * activations_a_token;
+    if let (Some(rollout), Some(policy)) = (&stage.rollout, &stage.policy) {
+        bytes += if policy.kl.active() { 4 * parameters } else { 0 };
+        let length = arm.model.context().min(2 * rollout.max_tokens as usize) as u64;
+        bytes += SIDE_BY_SIDE * length * 8 * kv * layers;
     }
-    most
+    bytes
 }

@@ -42,6 +42,11 @@ impl Wanted<'_> {
             let partial = files::begin_folder(self.folder)?;
             copy(&there, &partial)?;
             self.remove_foreign_suites(&partial.join("evals"))?;
+            if is_done(self.folder) {
+                // Finished here in the meantime. It is the same stage.
+                files::remove_folder(&partial)?;
+                return Ok(None);
+            }
             files::publish(&partial, self.folder)?;
             return Ok(Some(run));
         }

@@ -50,7 +50,7 @@ pub(super) struct StageRun<'a> {
     pub(super) factory: &'a dyn LearnerFactory,
     /// Run folders that the stage is taken from if it is finished there.
     pub(super) reuse: &'a [PathBuf],
-    /// The run folder's lock.
+    /// The stage's lock.
     pub(super) lock: &'a Lock,
     /// Asks to stop.
     pub(super) stop: &'a AtomicBool,
@@ -113,6 +113,7 @@ impl StageRun<'_> {
             let mut measure =
                 |learner: &mut dyn Learner, step, metrics: &mut _| validation.measure(learner, step, metrics);
             let Some(report) = training.next(observer, &mut measure)? else { break };
+            self.lock.check_silence()?;
             journals.metrics.push(&report.metrics)?;
             journals.timings.push(&report.timings)?;
             observer.on(Event::Step { info, metrics: &report.metrics, timings: &report.timings });

@@ -39,6 +39,7 @@ impl Observer for Diary<'_> {
     fn on(&mut self, event: Event<'_>) {
         let doing = match event {
             Event::Preparing(_) | Event::Arm { .. } | Event::StageKnown { .. } => "preparing",
+            Event::Waiting { .. } | Event::TakenOver { .. } | Event::StageFailed { .. } => "beside others",
             Event::StageStarted { info, .. } => {
                 self.stage.clone_from(&info.name);
                 "beginning"

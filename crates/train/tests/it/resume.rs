@@ -121,7 +121,7 @@ pub(crate) fn work(
     Run::open(recipe(), folder, &factory, Options::default())?.execute(watch, stop)
 }
 
-/// Every file of a run with the hash of its content, apart from clocks and locks.
+/// Every file of a run with the hash of its content, apart from clocks, locks and who made what.
 pub(crate) fn contents(folder: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -133,7 +133,8 @@ pub(crate) fn contents(folder: &Path) -> BTreeMap<String, String> {
                 continue;
             }
             let name = path.strip_prefix(folder).expect("inside").display().to_string();
-            if !name.ends_with("timings.jsonl") && name != ".lock" {
+            let is_left_out = ["timings.jsonl", "maker.json", ".lock"].iter().any(|end| name.ends_with(end));
+            if !is_left_out && !name.starts_with(".locks/") {
                 let bytes = fs::read(&path).expect("readable");
                 found.insert(name, blake3::hash(&bytes).to_hex()[..16].to_owned());
             }
@@ -401,15 +402,19 @@ fn how_suites_are_asked_names_no_stage() {
 }
 
 #[test]
-fn two_processes_do_not_share_a_folder() {
+fn a_folder_is_shared_by_processes_of_the_same_recipe_only() {
     let folder = tempfile::tempdir().expect("a folder");
     let factory = Factory::new(Fuse::never());
-    let first = Run::open(recipe(), folder.path(), &factory, Options::default()).expect("the folder opens");
-    let second = Run::open(recipe(), folder.path(), &factory, Options::default());
-    let message = second.err().expect("the folder is taken").to_string();
+    let open = |overrides: &[String]| {
+        let recipe = Recipe::parse(RECIPE, "resume.toml", overrides).expect("the recipe is right");
+        Run::open(recipe, folder.path(), &factory, Options::default())
+    };
+    let (first, second) = (open(&[]).expect("the folder opens"), open(&[]).expect("it is shared"));
+    let other = ["stage.rl.steps=2".to_owned()];
+    let message = open(&other).err().expect("the folder is taken").to_string();
     assert!(message.starts_with("another process works in"), "{message}");
-    drop(first);
-    assert!(Run::open(recipe(), folder.path(), &factory, Options::default()).is_ok());
+    drop((first, second));
+    assert!(open(&other).is_ok());
 }
 
 /// Does something to the run's folder when its second step is done.
@@ -458,7 +463,7 @@ fn a_folder_that_is_moved_ends_the_run() {
         // Another process begins at the same path.
         fs::rename(&run, &moved).expect("movable");
         fs::create_dir(&run).expect("free");
-        drop(runs::Lock::take(&run).expect("free"));
+        drop(runs::Locks::open(&run, None).expect("free"));
     });
     check(".lock` was removed, moved or replaced", &mut || fs::remove_dir_all(&run).expect("removable"));
     check("metrics.jsonl` was removed, moved or replaced", &mut || {

@@ -17,7 +17,7 @@ use crate::output::Output;
 ///
 /// The comparison covers everything that recipe and seed determine: the resolved recipe, the data, the results, and of
 /// every stage its metrics, rollouts, checkpoints, evaluations and exposure. It never covers timings, event files,
-/// report.html and the command that made the run. For each file that differs, the first difference is named: the step
+/// report.html, the command that made the run, and which process made which stage. For each file that differs, the first difference is named: the step
 /// and metric, the problem of an evaluation, the tensor of a checkpoint.
 ///
 /// Two versions of the program can train equal models and describe them in other words. --leave-out tells which
@@ -114,12 +114,14 @@ fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
 }
 
-/// Whether a file, relative to its run, is left out: it depends on the clock or on how the run was called, or the user
-/// says so.
+/// Whether a file, relative to its run, is left out: it depends on the clock, on who did the work or on how the run was
+/// called, or the user says so.
 fn is_left_out(file: &Path, leave_out: &[LeaveOut]) -> bool {
     let said = |what, name: &str| leave_out.contains(&what) && file.starts_with(name);
-    file.file_name().is_some_and(|name| name == "timings.jsonl")
-        || ["manifest.json", "report.html", ".lock", "tensorboard"].iter().any(|name| file.starts_with(name))
+    file.file_name().is_some_and(|name| name == "timings.jsonl" || name == "maker.json")
+        || ["manifest.json", "report.html", ".lock", ".locks", "tensorboard"]
+            .iter()
+            .any(|name| file.starts_with(name))
         || files::is_unfinished(file)
         || said(LeaveOut::Report, "results.md")
         || said(LeaveOut::Results, "results.json")

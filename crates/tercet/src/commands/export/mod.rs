@@ -1,17 +1,19 @@
 //! `tercet export`
 
 mod hf;
+mod slurm;
 mod trainer;
 
 use crate::handover::Trainer;
 
-/// Export a model, or a whole stage of a recipe, for other programs
+/// Export a model, a stage of a recipe, or the work of a whole recipe, for other programs
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Hf(hf::Args),
     Verl(trainer::VerlArgs),
     LlamaFactory(trainer::LlamaFactoryArgs),
     Trl(trainer::TrlArgs),
+    Slurm(Box<slurm::Args>),
 }
 
 pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
@@ -20,5 +22,6 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
         Command::Verl(args) => trainer::run(Trainer::Verl, &args.stage),
         Command::LlamaFactory(args) => trainer::run(Trainer::LlamaFactory, &args.stage),
         Command::Trl(args) => trainer::run(Trainer::Trl, &args.stage),
+        Command::Slurm(args) => slurm::run(args),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use runs::records::{EvalRow, MetricsRow, StageDone, StageInfo, StageKind};
 use train::observer::{Event, Observer};
 
+use crate::failure::sentence;
 use crate::progress::{Progress, duration, now, say};
 
 /// Draws progress on stderr.
@@ -17,6 +18,8 @@ pub(crate) struct Terminal {
     remark: String,
     /// Whether stages may come from other run folders.
     reuses: bool,
+    /// The number of this job among others. Jobs draw no bars.
+    job: Option<usize>,
 }
 
 impl Observer for Terminal {
@@ -28,11 +31,27 @@ impl Observer for Terminal {
             Event::StageKnown { folder, taken_from: Some(run) } => {
                 self.tell(&format!("{folder}: reused from {}", run.display()));
             }
+            Event::Waiting { name, process: Some(process) } => {
+                self.tell(&format!("waiting for {name}: {process} works on it"));
+            }
+            Event::Waiting { name, process: None } => {
+                self.tell(&format!("waiting for {name}: another process works on it"));
+            }
+            Event::TakenOver { name, process } => {
+                self.tell(&format!("{name}: taken over from {process}, whose lease stood still"));
+            }
+            Event::StageFailed { folder, error } => {
+                self.tell(&format!("{folder} failed: {}", sentence(error)));
+                self.tell("  stages that do not start from it go on");
+            }
             Event::StageStarted { info, done } => {
                 if done > 0 {
                     self.tell(&format!("{}: resumes after step {done}", info.name));
                 } else if self.reuses {
                     self.tell(&format!("{}: not in any --reuse folder, so it runs here", info.name));
+                }
+                if let (Some(_), 0) = (self.job, done) {
+                    self.tell(&format!("{}: begins", info.folder()));
                 }
                 self.since = Some(now());
                 self.begin(info.name.clone(), info.steps, "steps", done);
@@ -58,11 +77,14 @@ impl Observer for Terminal {
 }
 
 impl Terminal {
-    pub(crate) fn new(reuses: bool) -> Self {
-        Self { reuses, ..Self::default() }
+    pub(crate) fn new(reuses: bool, job: Option<usize>) -> Self {
+        Self { reuses, job, ..Self::default() }
     }
 
     fn begin(&mut self, what: String, total: u64, unit: &str, done: u64) {
+        if self.job.is_some() {
+            return;
+        }
         // The old bar goes before the new one comes.
         self.bar = None;
         let mut bar = Progress::new(what, total, unit);
@@ -72,7 +94,10 @@ impl Terminal {
 
     fn tell(&mut self, line: &str) {
         self.bar = None;
-        say(line);
+        match self.job {
+            Some(job) => say(&format!("[{job}] {line}")),
+            None => say(line),
+        }
     }
 
     fn note(&mut self, note: &str) {
