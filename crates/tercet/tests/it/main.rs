@@ -8,6 +8,7 @@ mod compare;
 mod elsewhere;
 mod given;
 mod golden;
+mod handover;
 mod problems;
 mod run;
 mod slurm;
