@@ -15,6 +15,7 @@ mod run;
 mod shown;
 mod verdict;
 mod world;
+mod write;
 
 use pyo3::prelude::*;
 
@@ -40,4 +41,6 @@ mod _lib {
     use super::verdict::{Fault, Quantity, Step, Verdict};
     #[pymodule_export]
     use super::world::{Cell, Context, World, context_from_toml, world_from_toml};
+    #[pymodule_export]
+    use super::write::{Mix, advantages, reading, write};
 }

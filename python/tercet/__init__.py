@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Context,
         Fault,
         Graph,
+        Mix,
         Problem,
         Problems,
         Quantity,
@@ -24,19 +25,22 @@ if TYPE_CHECKING:
         Step,
         Verdict,
         World,
+        advantages,
         explain,
         generate,
         reward,
         verify,
         verify_many,
+        write,
     )
-    from tercet._runs import Report, Results, plan, report, results, run
+    from tercet._runs import Report, Results, mix, plan, report, results, run
 
 __all__ = [
     "Cell",
     "Context",
     "Fault",
     "Graph",
+    "Mix",
     "Problem",
     "Problems",
     "Quantity",
@@ -46,8 +50,10 @@ __all__ = [
     "Step",
     "Verdict",
     "World",
+    "advantages",
     "explain",
     "generate",
+    "mix",
     "plan",
     "report",
     "results",
@@ -55,9 +61,10 @@ __all__ = [
     "run",
     "verify",
     "verify_many",
+    "write",
 ]
 
-_RUNS = {"Report", "Results", "plan", "report", "results", "run"}
+_RUNS = {"Report", "Results", "mix", "plan", "report", "results", "run"}
 
 
 def __getattr__(name: str) -> Any:

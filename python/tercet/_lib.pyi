@@ -2,7 +2,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal, SupportsIndex, final, overload
-__all__: list[str]
+__all__ = ['Cell', 'Context', 'Fault', 'Graph', 'Mix', 'Problem', 'ProblemIterator', 'Problems', 'Quantity', 'Reward', 'Step', 'Verdict', 'World', 'advantages', 'context_from_toml', 'execute', 'explain', 'generate', 'plan', 'problem_from_json', 'problems_from_json', 'program', 'reading', 'report', 'results', 'reward', 'verify', 'verify_many', 'world_from_toml', 'write']
 _Mode = Literal['forward', 'reverse']
 _Policy = Literal['paper', 'reference', 'strict']
 _Split = Literal['train', 'rl', 'validation', 'test']
@@ -482,6 +482,17 @@ class Reward:
     def __eq__(self, other: object, /) -> bool:
         ...
 
+@final
+class Mix:
+    """An iterator over the problems of a mix; it has no end."""
+    ...
+
+    def __iter__(self) -> Mix:
+        ...
+
+    def __next__(self) -> Problem:
+        ...
+
 def generate(op: int | str | Iterable[int] | None=None, context: str | Context | Iterable[str | Context] | None=None, mode: str | Iterable[str] | None=None, *, cells: Sequence[Cell] | None=None, n: int=10, seed: int=1, split: str | None=None, by_text: bool=False, start: int=0, world: World | dict[str, Any] | None=None) -> Problems:
     """Problems of exact difficulty, as `tercet problems` writes them: `n` of each cell, context by context, in each mode by
     mode, in each op by op.
@@ -526,6 +537,31 @@ def reward(problem: Problem, text: str, *, kind: str, alpha: float | None=None, 
       score.
     - `alpha`: the weight of the answer in `blend` and `reference`, 0 to 1.
     - `policy`, `cut`: as in `verify`. A response that was cut earns 0.
+    """
+
+def write(problems: Iterable[Problem], path: str | PathLike[str], format: str='records') -> int:
+    """Writes problems to a file that trainers read, as `tercet problems --format FORMAT --out PATH` does, with the same bytes.
+    Returns how many there were.
+
+    - `problems`: any iterable of them; it is read in blocks.
+    - `path`: `.parquet`, or lines, compressed if the name ends in `.gz` or `.zst`.
+    - `format`: `records`, `text`, `sft`, `prompts` or `chat`.
+
+    Raises `ValueError` if there is no such format, and `OSError` if the file cannot be written.
+    """
+
+def reading(recipe: str | PathLike[str], overrides: Sequence[str], mix: str, seed: int) -> Mix:
+    """The problems of a recipe's mix, without end, in the order in which the first stage that is trained on it reads them, as
+    `tercet problems --mix NAME` writes them; the package's `mix` calls it.
+    """
+
+def advantages(rewards: Sequence[Sequence[float]], kind: str='grpo') -> list[list[float]]:
+    """The advantage of every response, from the rewards of each prompt's group, as a recipe's `advantage` computes it. A group
+    with equal rewards gets zeros.
+
+    - `rewards`: a list for each prompt.
+    - `kind`: `grpo`, (r − mean) / (std + 1e-6) with the sample standard deviation; `grpo-no-std`, r − mean; `rloo`, r − the
+      mean of the others; or another of a recipe's that has no setting of its own.
     """
 
 def program(args: Sequence[str]) -> int:

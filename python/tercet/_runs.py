@@ -104,6 +104,22 @@ def plan(recipe: str | os.PathLike[str], *, scale: str | None = None, set: Chang
     return planned
 
 
+def mix(
+    recipe: str | os.PathLike[str], name: str, *, scale: str | None = None, set: Changes = (), seed: int = 1
+) -> _lib.Mix:
+    """The problems of a recipe's mix, without end, in the order in which the first stage that is trained on it reads them.
+
+    `itertools.islice(mix, n)` takes the first n, and `tercet.write` writes them. Where the shares of the mix count tokens, the
+    recipe's tokenizer is trained first.
+
+    - `seed`: the model seed.
+    - `scale`, `set`: as in `tercet.run`.
+
+    Raises `ValueError` if no stage is trained on such a mix.
+    """
+    return _lib.reading(recipe, _overrides(scale, set), name, seed)
+
+
 def report(folder: str | os.PathLike[str]) -> Report:
     """Writes the report of a run folder, as `tercet report` does. An unfinished run gets one of what is there."""
     path, table = _lib.report(folder)

@@ -7,9 +7,25 @@ from pathlib import Path
 
 import pytest
 
+import interop
 import tercet
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--table", action="store_true", help="print the rows of docs/interop.md")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if config.getoption("--table"):
+        outcomes = {}
+        for outcome in ("passed", "skipped", "error", "failed"):
+            for report in terminalreporter.stats.get(outcome, []):
+                outcomes[report.nodeid] = "failed" if outcome == "error" else outcome
+        terminalreporter.write_line("| program | version | check | result |\n|---|---|---|---|")
+        for row in interop.rows(outcomes):
+            terminalreporter.write_line(row)
 
 
 def pytest_configure(config):

@@ -52,3 +52,65 @@ def test_a_data_loader_of_torch(workers):
     data = pytest.importorskip("torch.utils.data")
     loader = data.DataLoader(PROBLEMS, batch_size=7, num_workers=workers, collate_fn=list)
     assert [problem for batch in loader for problem in batch] == list(PROBLEMS)
+
+
+@pytest.mark.parametrize("format", ["records", "text", "sft", "prompts", "chat"])
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "rows.jsonl.zst", "rows.txt", "rows.parquet"])
+def test_files_are_the_programs(binary, tmp_path, format, name):
+    problems = tercet.generate(op="2-4", context=["zoo", "terse"], n=300, seed=3)
+    if (format, name) == ("records", "rows.parquet"):
+        with pytest.raises(ValueError, match="records have no columns"):
+            tercet.write(problems, tmp_path / name, format=format)
+        return
+    assert tercet.write(problems, tmp_path / name, format=format) == len(problems)
+    asked = ["--op", "2-4", "--context", "zoo,terse", "-n", 300, "--seed", 3, "--format", format]
+    binary("problems", *asked, "--out", tmp_path / f"program-{name}")
+    assert (tmp_path / name).read_bytes() == (tmp_path / f"program-{name}").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, f"program-{name}"])
+
+
+@pytest.mark.parametrize("format", ["text", "sft", "prompts", "chat"])
+@pytest.mark.parametrize("ending", ["jsonl", "jsonl.gz", "parquet"])
+def test_every_format_is_read_by_every_library(tmp_path, format, ending):
+    datasets, pandas = pytest.importorskip("datasets"), pytest.importorskip("pandas")
+    polars, duckdb = pytest.importorskip("polars"), pytest.importorskip("duckdb")
+    path = str(tmp_path / f"rows.{ending}")
+    problems = tercet.generate(op="2-3", context=["zoo", "terse"], n=40)
+    tercet.write(problems, path, format=format)
+    if ending == "parquet":
+        read = [
+            datasets.Dataset.from_parquet(path, cache_dir=str(tmp_path)).to_list(),
+            polars.read_parquet(path).to_dicts(),
+            pandas.read_parquet(path).to_dict("records"),
+        ]
+        found = duckdb.sql(f"select * from '{path}'")
+    else:
+        read = [
+            datasets.Dataset.from_json(path, cache_dir=str(tmp_path)).to_list(),
+            pandas.read_json(path, lines=True, dtype=False).to_dict("records"),
+        ]
+        if ending == "jsonl":
+            read.append(polars.read_ndjson(path).to_dicts())
+        found = duckdb.sql(f"select * from read_json('{path}', format='newline_delimited', maximum_object_size=20000000)")
+    read.append([dict(zip(found.columns, row)) for row in found.fetchall()])
+    for rows in read:
+        assert [tercet.Problem.from_record(row["record"]) for row in rows] == list(problems)
+        for row, problem in zip(rows, problems):
+            if format == "chat":
+                turns = [(turn["role"], turn["content"]) for turn in row["messages"]]
+                assert turns[1] == ("assistant", problem.response) and turns[0][1] in problem.prompt
+            else:
+                wanted = {"text": {"text": problem.text}, "prompts": {"prompt": problem.prompt}}
+                sft = {"prompt": problem.prompt, "completion": problem.response}
+                assert {key: row[key] for key in wanted.get(format, sft)} == wanted.get(format, sft)
+
+
+def test_a_file_that_cannot_be_written_and_a_format_that_is_none(tmp_path):
+    with pytest.raises(ValueError, match="known are records, text, sft, prompts, chat"):
+        tercet.write(PROBLEMS, tmp_path / "rows.jsonl", format="worksheet")
+    with pytest.raises((OSError, ValueError)):
+        tercet.write(PROBLEMS, tmp_path / "no/such/rows.jsonl")
+    with pytest.raises(OSError, match="at least one row"):
+        tercet.write([], tmp_path / "rows.parquet", format="text")
+    with pytest.raises(TypeError):
+        tercet.write(["no problem"], tmp_path / "rows.jsonl")

@@ -1,5 +1,6 @@
 """Problems are those of the program, in any order, slice, thread and process."""
 
+import itertools
 import json
 import multiprocessing
 import pickle
@@ -7,6 +8,7 @@ import pickle
 import pytest
 
 import tercet
+from conftest import REPOSITORY
 
 OWN = """
 name = "books"
@@ -199,3 +201,26 @@ def test_graphs_and_problems_are_shown():
     assert json.loads(problem.graph.json) == problem.record()["graph"]
     assert problem.graph.names == problem.record()["names"] and "asked" in str(problem.graph)
     assert problem.graph.svg() in problem._repr_html_()
+
+
+@pytest.mark.parametrize("mix", ["pre", "edge"])
+def test_a_recipes_mix_is_the_programs(binary, tmp_path, mix):
+    recipe = REPOSITORY / "recipes/quickstart.toml"
+    lines = binary("problems", "--recipe", recipe, "--scale", "tiny", "--mix", mix, "--total", 300, "--seed", 5).splitlines()
+    reading = tercet.mix(recipe, mix, scale="tiny", seed=5)
+    assert [problem.record_json for problem in itertools.islice(reading, 300)] == lines
+    assert next(reading).record_json not in lines
+    assert tercet.write(itertools.islice(tercet.mix(recipe, mix, scale="tiny", seed=5), 300), tmp_path / "mix.jsonl") == 300
+    assert (tmp_path / "mix.jsonl").read_text().splitlines() == lines
+    with pytest.raises(ValueError, match="no stage is trained on a mix `none`; known are edge, mid, pre"):
+        tercet.mix(recipe, "none")
+
+
+def test_advantages_are_the_recipes():
+    groups = [[1.0, 0.0, 0.0, 1.0], [0.5, 0.5], [0.0, 0.0, 3.0]]
+    found = tercet.advantages(groups, "rloo")
+    assert found[0] == pytest.approx([2 / 3, -2 / 3, -2 / 3, 2 / 3]) and found[1] == [0.0, 0.0]
+    assert tercet.advantages(groups)[2] == pytest.approx([-1 / 3**0.5, -1 / 3**0.5, 2 / 3**0.5], rel=1e-5)
+    assert tercet.advantages(groups, "grpo-no-std")[2] == pytest.approx([-1, -1, 2])
+    with pytest.raises(ValueError, match="known are grpo, grpo-no-std, rloo"):
+        tercet.advantages(groups, "ppo")

@@ -31,12 +31,6 @@ pub enum ReportError {
     /// There is nothing to report on.
     #[error("no run is named")]
     NoRuns,
-    /// A table of rows is asked for in a format that there is not.
-    #[error("`{path}`: a table of rows is written as CSV, so its name must end in .csv")]
-    TableFormat {
-        /// The file asked for.
-        path: std::path::PathBuf,
-    },
     /// A link leads out of the run folder.
     #[error("`{path}` leads out of the run folder: nothing is written there")]
     Outside {

@@ -77,6 +77,11 @@ pub enum FileError {
 }
 
 impl FileError {
+    /// Whether the system refused a file that is there, e.g. for want of permission: nothing is known of its content then.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::System { source, .. } if source.kind() != io::ErrorKind::NotFound)
+    }
+
     /// The error where the file is one of a run: then a line that cannot be read is damage.
     pub(crate) fn into_damage(self) -> Self {
         match self {

@@ -69,7 +69,7 @@ pub fn sentence(error: &(dyn Error + 'static)) -> String {
 
 fn is_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        let asked = matches!(cause.downcast_ref(), Some(RunError::Recipe(_) | RunError::Unknown { .. }));
+        let asked = matches!(cause.downcast_ref(), Some(RunError::Recipe(_) | RunError::Unknown(_)));
         asked || cause.is::<Usage>() || cause.is::<RecipeError>()
     })
 }

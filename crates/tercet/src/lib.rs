@@ -9,11 +9,13 @@ mod commands;
 mod engine;
 mod failure;
 mod formats;
+mod handover;
 mod interrupt;
 mod output;
 mod pieces;
 mod progress;
 mod threads;
+mod written;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -22,6 +24,7 @@ use clap::Parser as _;
 
 pub use commands::revision;
 pub use failure::sentence;
+pub use written::{BLOCK, Written};
 
 /// Runs the program with these arguments; the first is the program's own name. Call it once per process: it sets the
 /// thread pool and the handler of Ctrl-C.

@@ -44,6 +44,12 @@ impl Pieces {
         open().map_err(failed(path, "write"))
     }
 
+    /// Opens the file without what an earlier run left.
+    pub(crate) fn begin(path: &Path) -> Result<Self, FileError> {
+        files::remove_file(&beside(path, "journal"))?;
+        Self::open(path, "")
+    }
+
     /// Pieces that are there.
     pub(crate) fn count(&self) -> u64 {
         self.journal.pieces

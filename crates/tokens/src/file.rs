@@ -17,7 +17,7 @@ const CONFIG: &str = "tokenizer_config.json";
 /// Renders messages as the text that models are trained on: a user's message becomes the prompt, an assistant's the response
 /// with its end token, so that trainers get the very tokens of pre-training. A prompt ends with `<solution>`, whether or not
 /// the caller asks for a generation prompt.
-const CHAT_TEMPLATE: &str = "{%- for m in messages -%}\
+pub(crate) const CHAT_TEMPLATE: &str = "{%- for m in messages -%}\
     {%- if m['role'] == 'user' -%}<question> {{ m['content'] }} </question> <solution>\
     {%- elif m['role'] == 'assistant' -%}{{ m['content'] }}<|im_end|>\
     {%- else -%}{{ m['content'] }} {% endif -%}\

@@ -135,6 +135,14 @@ impl Tokenizer {
         file::write(dir, &self.text, self.foreign.clone(), context)
     }
 
+    /// The chat template of the tokenizer's configuration, a Jinja template; none if another maker's names none.
+    pub fn chat_template(&self) -> Option<&str> {
+        match &self.foreign {
+            None => Some(file::CHAT_TEMPLATE),
+            Some(config) => config.get("chat_template")?.as_str(),
+        }
+    }
+
     fn from_contents(contents: Contents) -> Self {
         Self::from_file(contents)
             .expect("contents of our own making: checked by the tests that read them back")

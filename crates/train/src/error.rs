@@ -74,14 +74,7 @@ pub enum RunError {
     /// A file or document does not fit the recipe.
     #[error("{0}")]
     Data(String),
-    /// The recipe has no such arm or seed.
-    #[error("the recipe has no {what} `{name}`; it has: {known}")]
-    Unknown {
-        /// `arm` or `seed`.
-        what: &'static str,
-        /// The name that was given.
-        name: String,
-        /// The names that there are.
-        known: String,
-    },
+    /// The recipe has no such arm or seed; a sentence that names those that there are.
+    #[error("{0}")]
+    Unknown(String),
 }

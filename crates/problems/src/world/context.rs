@@ -406,13 +406,13 @@ impl Contexts {
     /// Adds a context.
     ///
     /// # Errors
-    /// If another context has that name already.
+    /// If another context has its name already, or its name in the reference's records.
     pub fn add(&mut self, context: Context) -> Result<(), ContextError> {
-        if self.get(&context.name).is_some() {
-            return Err(ContextError::Rule {
-                context: context.name,
-                problem: "there is one of that name already".into(),
-            });
+        let names = [Some(&context.name), context.reference_name.as_ref()];
+        let taken = names.into_iter().flatten().find(|name| self.get(name).is_some()).cloned();
+        if let Some(taken) = taken {
+            let problem = format!("there is one named `{taken}` already");
+            return Err(ContextError::Rule { context: context.name, problem });
         }
         self.contexts.push(context);
         Ok(())
@@ -458,6 +458,17 @@ mod tests {
         let zoo = contexts.get("zoo").unwrap();
         assert_eq!(zoo.count(5, 1), "adult wolf in South Zoo");
         assert_eq!(zoo.grand(5), "total number of newborn animal children in South Zoo");
+    }
+
+    #[test]
+    fn a_context_has_names_of_its_own() {
+        let taken = |head: &str| {
+            let text = include_str!("../../contexts/terse.toml").replacen("name = \"terse\"", head, 1);
+            Contexts::builtin().add(Context::read(&text).unwrap()).unwrap_err().to_string()
+        };
+        assert!(taken("name = \"zoo\"").contains("named `zoo`"));
+        let as_the_reference = taken("name = \"own\"\nreference_name = \"crazy_zootopia\"");
+        assert!(as_the_reference.contains("named `crazy_zootopia`"), "{as_the_reference}");
     }
 
     #[test]

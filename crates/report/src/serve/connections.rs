@@ -123,3 +123,36 @@ impl hyper::body::Body for Pieces {
         SizeHint::with_exact(self.left)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+    use tokio::time::Instant;
+
+    /// The clock of this test goes on by itself wherever nothing else is to be done.
+    #[test]
+    fn who_says_half_a_request_is_hung_up_on_and_others_are_answered() {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let router = Router::new().route("/", axum::routing::get(|| async { "here" }));
+            tokio::spawn(answer(listener, router, Arc::default()));
+            let begun = Instant::now();
+            let mut half = TcpStream::connect(address).await.unwrap();
+            half.write_all(b"GET / HTTP/1.1\r\nHost: local").await.unwrap();
+            let mut whole = TcpStream::connect(address).await.unwrap();
+            whole.write_all(b"GET / HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n").await.unwrap();
+            let mut answered = String::new();
+            whole.read_to_string(&mut answered).await.unwrap();
+            assert!(answered.ends_with("here"), "{answered}");
+            // Closed or reset, as the system has it.
+            let _ = half.read_to_end(&mut Vec::new()).await;
+            let patience = begun.elapsed();
+            assert!((HEADERS..2 * HEADERS).contains(&patience), "{patience:?}");
+        });
+    }
+}

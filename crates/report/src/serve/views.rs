@@ -266,7 +266,11 @@ fn evaluation(name: &str, path: &Path, cache: &Mutex<Cache>) -> Result<String, R
 fn fingerprint(path: &Path) -> Vec<Seen> {
     let mut files = Vec::new();
     for stage in list_folder(&path.join("stages")).unwrap_or_default() {
-        files.extend(list_folder(&stage.join("evals")).unwrap_or_default());
+        let evaluations = list_folder(&stage.join("evals")).unwrap_or_default();
+        for milestone in evaluations.iter().filter(|path| path.is_dir()) {
+            files.extend(list_folder(milestone).unwrap_or_default());
+        }
+        files.extend(evaluations);
     }
     files.retain(|file| {
         file.to_string_lossy().ends_with(".jsonl.gz") || file.extension().is_some_and(|e| e == "json")
@@ -340,5 +344,18 @@ fn fragment<T: Serialize>(name: &'static str, template: &'static str, view: &T) 
     match html::fragment(name, template, view) {
         Ok(text) => Html(text).into_response(),
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_run_that_is_gone_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Mutex::new(Cache::from([("gone".to_owned(), (Vec::new(), "figures".to_owned()))]));
+        list(&Place::new(dir.path()).unwrap(), &cache);
+        assert!(cache.lock().unwrap().is_empty());
     }
 }

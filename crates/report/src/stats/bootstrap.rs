@@ -47,7 +47,13 @@ struct Resamples {
 
 const RESAMPLES: usize = 2000;
 /// Share of the resamples below and above the interval.
-pub(super) const TAIL: f64 = 0.025;
+const TAIL: f64 = 0.025;
+
+/// The chance that something has if none of this many problems shows it in 2.5% of cases (of 100 problems: 3.6%). The
+/// exact binomial bound of Clopper and Pearson for 0 of n; the "rule of three" is its approximation in one tail of 5%.
+pub(super) fn unseen(problems: f64) -> f64 {
+    1.0 - TAIL.powf(1.0 / problems)
+}
 
 impl Default for Bootstrap {
     fn default() -> Self {
@@ -63,9 +69,11 @@ impl Bootstrap {
     /// between two (Rao and Wu's rescaling). Seeds and problems are drawn each by themselves (Owen's pigeonhole
     /// bootstrap), which counts three times what is of a seed on a problem alone: with several seeds the interval is
     /// too wide rather than too narrow.
-    /// `range` bounds the values, e.g. 0..1 for a rate: if all values are alike the resamples are too
-    /// and say nothing; then the interval reaches as far as a value that occurs with such a chance that
-    /// none among these problems would be seen in 2.5% of cases. Without a range it has no width.
+    ///
+    /// `range` bounds the values, e.g. 0..1 for a rate. Each end of the interval then reaches at least as far as the mean
+    /// would move if one of the range's ends occurred with the chance [`unseen`], and among these problems by accident
+    /// never did. Resamples cannot show what was not drawn: near the range's ends they are too narrow, and where all
+    /// values are alike they have no width. Without a range the interval is that of the resamples alone.
     ///
     /// `None` without problems, or if the rows differ in length.
     pub fn mean(&self, values_SP: &[Vec<f64>], range: Option<(f64, f64)>) -> Option<Estimate> {
@@ -75,15 +83,12 @@ impl Bootstrap {
         }
         let total: f64 = values_SP.iter().flatten().sum();
         let value = total / (seeds * problems) as f64;
-        let first = values_SP[0][0];
-        let alike = values_SP.iter().flatten().all(|v| *v == first);
-        let (low, high) = match range {
-            Some(range) if alike => {
-                let unseen = 1.0 - TAIL.powf(1.0 / problems as f64);
-                (first + (range.0 - first) * unseen, first + (range.1 - first) * unseen)
-            }
-            _ => self.resamples(seeds, problems).interval(values_SP),
-        };
+        let (mut low, mut high) = self.resamples(seeds, problems).interval(values_SP);
+        if let Some((least, most)) = range {
+            let chance = unseen(problems as f64);
+            low = low.min(value - (value - least) * chance);
+            high = high.max(value + (most - value) * chance);
+        }
         Some(Estimate { value, low, high, problems: problems as u32, seeds: seeds as u32 })
     }
 

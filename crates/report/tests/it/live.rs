@@ -250,9 +250,15 @@ fn large_files_do_not_fill_the_memory() {
     std::fs::create_dir_all(run.join("stages/rl-main-0001/rollouts")).unwrap();
     std::fs::write(run.join("stages/rl-main-0001/rollouts/step-999999.jsonl.gz"), &bomb).unwrap();
     assert_eq!(live.get("/run/r/live").0, 200);
-    std::fs::write(run.join("stages/rl-main-0001/evals/heldout.jsonl.gz"), &bomb).unwrap();
-    let page = live.get("/run/r/live").1;
-    assert!(page.contains("it has more than 268435456 bytes"), "{page}");
+    let evaluations = run.join("stages/rl-main-0001/evals");
+    let milestone = evaluations.join("step-000001");
+    std::fs::create_dir(&milestone).unwrap();
+    for file in [milestone.join("heldout.jsonl.gz"), evaluations.join("heldout.jsonl.gz")] {
+        std::fs::write(&file, &bomb).unwrap();
+        let page = live.get("/run/r/live").1;
+        assert!(page.contains("it has more than 268435456 bytes"), "{}: {page}", file.display());
+        std::fs::remove_file(file).unwrap();
+    }
 }
 
 /// Who says half of what he wants does not keep the server from ending.

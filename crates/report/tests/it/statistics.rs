@@ -110,15 +110,60 @@ fn an_all_or_nothing_sample_is_not_certainty() {
     assert!(same.low < 0.0 && same.high > 0.0, "{same:?}");
 }
 
+/// One success in 128 tries at one of 160 problems says more than none at 80 of them, and nothing is certain.
+#[test]
+fn intervals_near_zero_agree_with_each_other() {
+    let bootstrap = Bootstrap::default();
+    let high = |values: Vec<f64>| bootstrap.mean(&[values], Some((0.0, 1.0))).unwrap().high;
+    let mut pool = vec![0.0; 160];
+    let none = high(pool.clone());
+    pool[7] = 1.0 / 128.0;
+    let one = high(pool.clone());
+    assert!(0.0 < none && none < one && one < high(vec![0.0; 80]), "{none} {one}");
+}
+
+/// The promise of [`Bootstrap::mean`] where successes are rare: at least 93% of intervals hold the truth, at chances alike
+/// for all problems and at chances that most problems do not have (of 400, so give or take 1.3).
+#[test]
+fn intervals_cover_the_truth_down_to_one_in_a_thousand() {
+    let bootstrap = Bootstrap::default();
+    let mut draws = problems::stream::Stream::root(19).fork("rare").draws();
+    let scale = 1_000_000;
+    for problems in [40, 160] {
+        for per_million in [1_000, 3_000, 10_000, 30_000, 100_000] {
+            // Either every problem is solved with this chance at its one try, or a fifth of the problems (or as many as
+            // it takes) can be solved at all, each with the same chance at each of 16 tries.
+            for (able, tries) in [(scale, 1), (200_000.max(per_million), 16)] {
+                let truth = f64::from(per_million) / f64::from(scale);
+                let within = f64::from(per_million) / f64::from(able);
+                let mut held = 0;
+                for _ in 0..400 {
+                    let mut rate = || {
+                        let can = draws.below(scale as usize) < able as usize;
+                        let mut solved =
+                            || can && (draws.below(scale as usize) as f64) < within * f64::from(scale);
+                        f64::from((0..tries).map(|_| u8::from(solved())).sum::<u8>()) / f64::from(tries)
+                    };
+                    let values: Vec<f64> = (0..problems).map(|_| rate()).collect();
+                    let e = bootstrap.mean(&[values], Some((0.0, 1.0))).unwrap();
+                    held += u32::from(e.low <= truth && truth <= e.high);
+                }
+                let held = f64::from(held) / 400.0;
+                assert!(held >= 0.917, "{problems} problems, chance {truth}, {tries} tries: {held}");
+            }
+        }
+    }
+}
+
 #[test]
 fn pairing_takes_the_problems_own_spread_out() {
     let bootstrap = Bootstrap::default();
     let before: Vec<f64> = (0..100).map(|i| f64::from(i % 10) / 10.0).collect();
     let after: Vec<f64> = before.iter().enumerate().map(|(i, v)| v + 0.02 + 0.01 * (i % 3) as f64).collect();
-    let range = Some((0.0, 1.0));
-    let alone = bootstrap.mean(std::slice::from_ref(&after), range).unwrap();
+    // By the resamples alone: a range would set how narrow an interval can be.
+    let alone = bootstrap.mean(std::slice::from_ref(&after), None).unwrap();
     let differences = after.iter().zip(&before).map(|(a, b)| a - b).collect();
-    let paired = bootstrap.mean(&[differences], Some((-1.0, 1.0))).unwrap();
+    let paired = bootstrap.mean(&[differences], None).unwrap();
     assert!(paired.excludes_zero() && (paired.high - paired.low) < (alone.high - alone.low) / 10.0);
 }
 
@@ -170,6 +215,27 @@ fn the_detectable_difference_is_seen_four_times_in_five() {
         let held = share(&|low, high| low <= 0.0 && 0.0 <= high);
         assert!(if seeds == 1 { (0.90..0.98).contains(&held) } else { held > 0.96 }, "{seeds}: {held}");
     }
+}
+
+/// The same where the range, not the spread, sets the interval's width.
+#[test]
+fn the_detectable_difference_is_seen_where_the_spread_is_small() {
+    let bootstrap = Bootstrap::default();
+    let mut normal = normal(17, "small spread");
+    let (trials, range) = (300_u32, Some((-1.0, 1.0)));
+    let mut detectable = 0.0;
+    let mut all = Vec::new();
+    for _ in 0..trials {
+        let values = vec![(0..60).map(|_| normal(0.05)).collect::<Vec<f64>>()];
+        detectable += power(&values, range, 0.1, Ends::One).unwrap().detectable / f64::from(trials);
+        all.push(values);
+    }
+    let seen = |values: &Vec<Vec<f64>>| {
+        let moved = vec![values[0].iter().map(|v| v + detectable).collect()];
+        bootstrap.mean(&moved, range).unwrap().low > 0.0
+    };
+    let share = all.iter().filter(|values| seen(values)).count() as f64 / f64::from(trials);
+    assert!((0.73..0.87).contains(&share), "{share} at {detectable}");
 }
 
 /// Few seeds are few: where seeds differ as much as this, the interval of one holds the truth in 56% of cases, that of two

@@ -15,7 +15,7 @@ use runs::records::EvalRow;
 use runs::{Metric, files, lines};
 use train::Outcome;
 use train::eval::{Evaluator, Suite, judge_again, keep_to_model};
-use train::recipe::Recipe;
+use train::recipe::{Recipe, unknown};
 
 use super::recipe::Changes;
 use super::responses::FieldArgs;
@@ -141,9 +141,9 @@ fn suite(recipe: &Recipe, name: Option<&str>) -> anyhow::Result<Suite> {
     let suites = &document.evaluation.suites;
     let found = suites.iter().find(|suite| name.is_none_or(|name| name == suite.name));
     let Some(config) = found else {
-        let known: Vec<&str> = suites.iter().map(|suite| suite.name.as_str()).collect();
-        let wanted = name.map_or_else(|| "no suite".to_owned(), |name| format!("no suite `{name}`"));
-        return Err(Usage::error(format!("the recipe has {wanted}; it has: {}", known.join(", "))));
+        let known = suites.iter().map(|suite| suite.name.as_str());
+        let none = || "the recipe has no suite".to_owned();
+        return Err(Usage::error(name.map_or_else(none, |name| unknown("suite", name, known))));
     };
     let (world, contexts) = (&document.world, &recipe.contexts);
     Ok(Suite::make(config, world, contexts, document.split, document.evaluation.seed)?)

@@ -1,5 +1,6 @@
 //! The commands, in the order in which `--help` lists them.
 
+mod check;
 mod choice;
 mod compare;
 mod completions;
@@ -61,6 +62,7 @@ enum Command {
     Sample(sample::Args),
     Eval(eval::Args),
     Ls(ls::Args),
+    Check(check::Args),
     Report(report::Args),
     #[cfg(feature = "serve")]
     Serve(serve::Args),
@@ -80,6 +82,7 @@ pub(crate) fn run(cli: Cli, called: &[OsString]) -> anyhow::Result<()> {
         Command::Sample(args) => sample::run(&args),
         Command::Eval(args) => eval::run(&args, called),
         Command::Ls(args) => ls::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Problems(args) => problems::run(&args),
         Command::Contexts(args) => contexts::run(&args),

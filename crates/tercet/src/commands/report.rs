@@ -3,7 +3,11 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use report::rows::{self, Cell};
+use runs::files;
+
 use crate::failure::Usage;
+use crate::formats::{Row, Value, parquet::ParquetFile};
 use crate::output::Output;
 use crate::progress::say;
 
@@ -17,7 +21,7 @@ use crate::progress::say;
 #[command(after_help = "Examples:
   tercet report runs/quickstart
   tercet report runs/seed-1 runs/seed-2 runs/other --out runs/together
-  tercet report runs/* --table rows.csv")]
+  tercet report runs/* --table rows.parquet")]
 pub(crate) struct Args {
     /// Run folders
     #[arg(required = true)]
@@ -28,7 +32,7 @@ pub(crate) struct Args {
     /// Folder for the report of several runs
     #[arg(long, value_name = "DIR", default_value = "comparison")]
     out: PathBuf,
-    /// Write a row for each problem of each evaluation into this CSV file, and no report
+    /// Write a row for each problem of each evaluation into this file (.csv or .parquet), and no report
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
 }
@@ -45,7 +49,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let runs: Vec<PathBuf> = args.runs.iter().filter(|run| is_run(run)).cloned().collect();
     if let Some(table) = &args.table {
-        report::rows::write(table, &runs)?;
+        write_rows(table, &runs)?;
         say(&format!("table: {}", table.display()));
         return Ok(());
     }
@@ -59,4 +63,32 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     output.flush()?;
     say(&format!("report: {}", report.display()));
     output.finish()
+}
+
+/// All rows of all runs as one file of the kind that its name says.
+fn write_rows(path: &Path, runs: &[PathBuf]) -> anyhow::Result<()> {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    match ending.to_ascii_lowercase().as_str() {
+        "csv" => Ok(files::write(path, rows::csv(&rows::read(runs)?).as_bytes())?),
+        "parquet" => {
+            let mut file = ParquetFile::new(path);
+            let rows: anyhow::Result<Vec<Row>> = rows::read(runs)?.into_iter().map(columns).collect();
+            file.group(&rows?)?;
+            file.finish()
+        }
+        _ => Err(Usage::error(format!("{}: the name of a table ends in .csv or .parquet", path.display()))),
+    }
+}
+
+fn columns(row: rows::Row) -> anyhow::Result<Row> {
+    let column = |(name, cell)| -> anyhow::Result<(&'static str, Value)> {
+        let value = match cell {
+            Cell::Text(text) => Value::Text(text),
+            Cell::Whole(number) => Value::Whole(number.try_into()?),
+            Cell::Real(number) => Value::Real(number),
+            Cell::Flag(flag) => Value::Flag(flag),
+        };
+        Ok((name, value))
+    };
+    Ok(Row(row.into_iter().map(column).collect::<anyhow::Result<_>>()?))
 }

@@ -2,7 +2,7 @@
 
 pub(crate) mod parquet;
 mod records;
-mod rows;
+pub(crate) mod rows;
 mod text;
 mod worksheet;
 
@@ -11,7 +11,7 @@ use std::path::Path;
 use problems::Problem;
 use serde::Serialize;
 
-pub(crate) use rows::{Row, Value};
+pub(crate) use rows::{Message, Row, Value};
 
 /// How problems are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]

@@ -5,6 +5,7 @@ use problems::Problem;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// A row: names and values, in the order of the columns.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row(pub(crate) Vec<(&'static str, Value)>);
 
 /// The value of a column.
@@ -13,7 +14,12 @@ pub(crate) struct Row(pub(crate) Vec<(&'static str, Value)>);
 pub(crate) enum Value {
     Text(String),
     Whole(i64),
+    /// None where it is not known.
+    Real(Option<f64>),
+    Flag(bool),
     Messages(Vec<Message>),
+    /// Fields within a column.
+    Group(Row),
 }
 
 /// A turn of a chat.
@@ -34,7 +40,7 @@ impl Serialize for Row {
 }
 
 /// For pre-training: `text` is prompt and response as models are trained on them, without the end token.
-pub(super) fn text(problem: &Problem) -> anyhow::Result<Row> {
+pub(crate) fn text(problem: &Problem) -> anyhow::Result<Row> {
     row(problem, [("text", Value::Text(problem.prompt() + &problem.response()))])
 }
 
@@ -45,18 +51,19 @@ pub(super) fn sft(problem: &Problem) -> anyhow::Result<Row> {
 }
 
 /// For reinforcement learning: `prompt` as models are given it; `record` is what a judge needs.
-pub(super) fn prompts(problem: &Problem) -> anyhow::Result<Row> {
+pub(crate) fn prompts(problem: &Problem) -> anyhow::Result<Row> {
     row(problem, [("prompt", Value::Text(problem.prompt()))])
 }
 
 /// Messages for the chat template of the tokenizer, which gives prompt and response as models are trained on them.
 pub(super) fn chat(problem: &Problem) -> anyhow::Result<Row> {
-    let question = format!("{} {}", problem.problem.trim(), problem.question.trim());
-    let messages = vec![
-        Message { role: "user", content: question },
-        Message { role: "assistant", content: problem.response() },
-    ];
-    row(problem, [("messages", Value::Messages(messages))])
+    let response = Message { role: "assistant", content: problem.response() };
+    row(problem, [("messages", Value::Messages(vec![question(problem), response]))])
+}
+
+/// What a user says: the chat template makes the prompt of it.
+pub(crate) fn question(problem: &Problem) -> Message {
+    Message { role: "user", content: format!("{} {}", problem.problem.trim(), problem.question.trim()) }
 }
 
 /// The columns that all rows have follow those of the format.

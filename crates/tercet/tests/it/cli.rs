@@ -32,7 +32,7 @@ fn commands() -> Vec<String> {
 
 /// Commands that have commands of their own.
 fn subcommands() -> [(&'static str, &'static [&'static str]); 2] {
-    [("tokenizer", &["train", "inspect"]), ("export", &["hf"])]
+    [("tokenizer", &["train", "inspect"]), ("export", &["hf", "verl", "llama-factory", "trl"])]
 }
 
 /// `docs/cli.md` is `--help` of every command. `TERCET_UPDATE=1 cargo test -p tercet` rewrites it.

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cases;
+mod check;
 mod cli;
 mod compare;
 mod elsewhere;
@@ -9,6 +10,7 @@ mod given;
 mod golden;
 mod problems;
 mod run;
+mod tables;
 mod tokenizer;
 mod tutorial;
 mod verify;
@@ -29,7 +31,7 @@ impl Ended {
         let all = format!("exit {}\n--- stdout\n{}--- stderr\n{}", self.code, self.stdout, self.stderr);
         let mut short = String::new();
         for line in all.lines() {
-            let lists = ["expected one of ", "There are: ", "known are ", "it has: "];
+            let lists = ["expected one of ", "There are: ", "known are "];
             let end = lists.iter().find_map(|list| Some(line.find(list)? + list.len()));
             short.push_str(end.map_or(line, |end| &line[..end]).trim_end());
             short.push_str(if end.is_some() { " …\n" } else { "\n" });

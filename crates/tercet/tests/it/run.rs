@@ -154,7 +154,7 @@ fn a_wrong_recipe_is_pointed_at_and_nothing_is_begun() {
     exit 2
     --- stdout
     --- stderr
-    error: the recipe has no arm `none`; it has: …
+    error: there is no arm `none`; there are: main
     ");
 }
 
@@ -247,6 +247,17 @@ fn a_model_is_exported_asked_and_evaluated() {
         "tokenizer_config.json",
     ];
     assert_eq!(names, wanted);
+    // Trainers take the context from the tokenizer: in a checkpoint as in an export it is the model's.
+    for folder in [&model, &dir.path().join("model")] {
+        let value = |file: &str| -> serde_json::Value {
+            serde_json::from_slice(&fs::read(folder.join(file)).expect("there")).expect("JSON")
+        };
+        let context = &value("config.json")["max_position_embeddings"];
+        assert_eq!(
+            (&value("tokenizer_config.json")["model_max_length"], context.as_u64()),
+            (context, Some(384))
+        );
+    }
 
     let world = ["--op", "2", "--context", "terse", "--recipe", &recipe, "--max-tokens", "20"];
     let asked = tercet(dir.path(), &[&["sample", "model"], &world[..]].concat());

@@ -6,7 +6,7 @@ use tokens::Tokenizer;
 use super::{Document, Mixture, Supply, tokenizer::tokenizer};
 use crate::{
     error::RunError,
-    recipe::{Recipe, ShareOf},
+    recipe::{ArmStage, Recipe, ShareOf},
 };
 
 /// An endless reading of a mix: the problems of the first stage that is trained on it, in that stage's order.
@@ -29,6 +29,14 @@ impl Reading {
             let known = known.into_iter().collect::<Vec<_>>().join(", ");
             return Err(RunError::Data(format!("no stage is trained on a mix `{mix}`; known are {known}")));
         };
+        Self::of_stage(recipe, stage, seed)
+    }
+
+    /// The reading of a stage at a model seed; see [`Reading::of_mix`].
+    ///
+    /// # Errors
+    /// If its problems cannot be made or read.
+    pub fn of_stage(recipe: &Recipe, stage: &ArmStage, seed: u64) -> Result<Self, RunError> {
         let rl = stage.stage.rollout.is_some();
         let share_of = if rl { ShareOf::Problems } else { stage.stage.share_of };
         let counts_tokens = share_of == ShareOf::Tokens;

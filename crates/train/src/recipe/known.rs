@@ -6,8 +6,9 @@ pub(super) const NAME_MAX: usize = 64;
 /// Most names that are listed.
 const LISTED: usize = 30;
 
+/// What to say of a name that is not among those that there are:
 /// `there is no mix `egde`: did you mean `edge`? There are: edge, mid, pre`
-pub(super) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     format!("there is no {what} `{}`{}", quoted(name), choices(name, known))
 }
 

@@ -35,6 +35,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     error::{Place, RecipeError},
     given::GivenModel,
+    known::unknown,
     mix::{Ops, Part, Weights},
     model::{Model, ModelDirectory, ModelSource},
     stage::{Optimizer, PolicyConfig, RolloutConfig, ShareOf, Stage},

@@ -9,7 +9,7 @@ use std::{
 use learner::{Learner, LearnerFactory};
 use runs::{
     checkpoints,
-    error::failed,
+    error::{FileError, failed},
     files,
     records::{FORMAT, StageDone},
 };
@@ -41,11 +41,12 @@ pub struct LoopState {
 
 const LOOP_FILE: &str = "loop.json";
 
-/// Writes a checkpoint. The last checkpoint of a stage has no optimizer state: the next stage starts with its own.
+/// Writes a checkpoint; its tokenizer names the model's context length. The last checkpoint of a stage has no optimizer
+/// state: the next stage starts with its own.
 pub(super) fn save(
     stage: &Path,
     learner: &dyn Learner,
-    tokenizer: &Tokenizer,
+    (tokenizer, context): (&Tokenizer, usize),
     state: &LoopState,
     with_optimizer: bool,
 ) -> Result<PathBuf, RunError> {
@@ -54,7 +55,7 @@ pub(super) fn save(
     let filled = (|| {
         learner.save(&partial, with_optimizer)?;
         let files = if with_optimizer { hashes(&partial)? } else { BTreeMap::new() };
-        tokenizer.save(&partial)?;
+        tokenizer.save_for(&partial, context)?;
         files::write_json(&partial.join(LOOP_FILE), &LoopState { files, ..state.clone() })?;
         Ok(files::publish(&partial, &path)?)
     })();
@@ -67,7 +68,7 @@ pub(super) fn save(
 
 /// Reads where the loop was. The checkpoint must be whole and of a step of this stage.
 pub(super) fn state(path: &Path, key: &str, steps: u64) -> Result<LoopState, RunError> {
-    let state: LoopState = files::read_json(&path.join(LOOP_FILE)).map_err(|e| unusable(path, &e))?;
+    let state: LoopState = files::read_json(&path.join(LOOP_FILE)).map_err(|e| not_read(path, e))?;
     if state.format != FORMAT || state.key != key {
         return Err(unusable(path, &"it is of another stage or version"));
     }
@@ -80,7 +81,8 @@ pub(super) fn state(path: &Path, key: &str, steps: u64) -> Result<LoopState, Run
 
 fn check_files(path: &Path, files: &BTreeMap<String, String>) -> Result<(), RunError> {
     for (name, hash) in files {
-        let found = fs::read(path.join(name)).map_err(|e| unusable(path, &format!("{name}: {e}")))?;
+        let file = path.join(name);
+        let found = fs::read(&file).map_err(|e| not_read(path, failed(&file, "read")(e)))?;
         if blake3::hash(&found).to_hex().as_str() != hash {
             return Err(unusable(path, &format!("{name} is not what was saved")));
         }
@@ -138,6 +140,11 @@ pub(super) fn model(path: &Path, factory: &dyn LearnerFactory) -> Result<Box<dyn
 
 pub(super) fn unusable(path: &Path, reason: &dyn ToString) -> RunError {
     RunError::Checkpoint { checkpoint: path.to_owned(), reason: reason.to_string() }
+}
+
+/// The checkpoint cannot be used because of a file. To remove it is no advice where the system did not let it be read.
+fn not_read(path: &Path, error: FileError) -> RunError {
+    if error.is_refused() { error.into() } else { unusable(path, &error) }
 }
 
 /// Removes all but the last `keep` checkpoints and the milestones.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use runs::{checkpoints, files, records::StageDone};
+use runs::{FileError, checkpoints, files, records::StageDone};
 
 use crate::error::RunError;
 
@@ -23,7 +23,10 @@ pub(super) fn checkpoint(stage: &Path) -> Result<PathBuf, RunError> {
     if checkpoints::last(stage)?.as_ref() != Some(&checkpoint) {
         return Err(unusable(format!("its last checkpoint is not that of step {}", done.steps)));
     }
-    let hash = checkpoints::weights_hash(&checkpoint).map_err(|e| unusable(e.to_string()))?;
+    // Where the system does not let the weights be read, to remove the stage is no advice.
+    let not_read =
+        |error: FileError| if error.is_refused() { error.into() } else { unusable(error.to_string()) };
+    let hash = checkpoints::weights_hash(&checkpoint).map_err(not_read)?;
     if hash != done.weights_hash {
         return Err(unusable(format!("the weights in `{}` are not those of its end", checkpoint.display())));
     }

@@ -3,6 +3,7 @@
 //! A stage's folder is named by the hash of all that determines it. So arms share stages that are the same, a finished
 //! stage is never run again, and a run that was stopped goes on where it was.
 
+mod check;
 mod checkpoint;
 mod done;
 mod journals;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use tokens::Tokenizer;
 
 pub use crate::outcome::Outcome;
+pub use check::{Checked, Finding, check};
 pub use checkpoint::{LoopState, check_weights};
 pub use key::{PlannedStage, stages, stages_on};
 
@@ -42,7 +44,7 @@ use crate::{
     error::RunError,
     eval::Suite,
     observer::{Event, Observer},
-    recipe::{Arm, Model, Recipe},
+    recipe::{Arm, Model, Recipe, unknown},
 };
 
 /// The options of a run, besides its recipe.
@@ -287,14 +289,15 @@ fn check_choice(recipe: &Recipe, options: &Options) -> Result<(), RunError> {
     if let Some(arm) = &options.arm
         && !recipe.arms.iter().any(|a| a.name == *arm)
     {
-        let known: Vec<&str> = recipe.arms.iter().map(|arm| arm.name.as_str()).collect();
-        return Err(RunError::Unknown { what: "arm", name: arm.clone(), known: known.join(", ") });
+        let known = recipe.arms.iter().map(|arm| arm.name.as_str());
+        return Err(RunError::Unknown(unknown("arm", arm, known)));
     }
     if let Some(seed) = options.seed
         && !recipe.document.seeds.contains(&seed)
     {
         let known: Vec<String> = recipe.document.seeds.iter().map(u64::to_string).collect();
-        return Err(RunError::Unknown { what: "seed", name: seed.to_string(), known: known.join(", ") });
+        let known = known.iter().map(String::as_str);
+        return Err(RunError::Unknown(unknown("seed", &seed.to_string(), known)));
     }
     Ok(())
 }

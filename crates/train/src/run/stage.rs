@@ -161,7 +161,8 @@ impl StageRun<'_> {
             files: BTreeMap::new(),
         };
         let unfinished = training.step < training.steps;
-        let path = checkpoint::save(self.folder, &*training.learner, self.tokenizer, &state, unfinished)?;
+        let tokenizer = (self.tokenizer, self.model.context());
+        let path = checkpoint::save(self.folder, &*training.learner, tokenizer, &state, unfinished)?;
         checkpoint::prune(self.folder, stage.keep, &stage.milestones)?;
         Ok(path)
     }

@@ -1,4 +1,4 @@
-//! The arithmetic of the policy gradient against verl's, to 1e-6.
+//! The arithmetic of the policy gradient against verl's and TRL's, to 1e-6.
 
 use learner::Objective;
 use serde_json::Value;
@@ -8,6 +8,9 @@ use tercet_train::rl::{
 
 /// Results of verl 0.9.1 on 24 ragged responses in four groups.
 const REFERENCE: &str = include_str!("../grpo_reference.json");
+
+/// Results of TRL 1.16's trainer on the same responses, made by `bench/peers/trl_losses.py`.
+const TRL: &str = include_str!("../trl_reference.json");
 
 const TOLERANCE: f64 = 1e-6;
 
@@ -106,6 +109,45 @@ fn losses_and_gradients_are_verls() {
         close(&format!("ppo_kl of {name}"), s.ppo_kl / s.tokens, metric("actor/ppo_kl"));
         let dual = metric("actor/pg_clipfrac_lower");
         close(&format!("dual clip fraction of {name}"), s.dual_clipped / s.tokens, dual);
+    }
+}
+
+#[test]
+fn losses_and_gradients_are_trls() {
+    let reference = reference();
+    let trl: Value = serde_json::from_str(TRL).expect("the fixture is JSON");
+    let cases = trl["cases"].as_array().expect("a list");
+    assert_eq!(cases.len(), 7);
+    for case in cases {
+        let number = |key: &str| case[key].as_f64().expect("a number");
+        let text = |key: &str| case[key].as_str().expect("a text");
+        let (loss_type, level) = (text("loss_type"), text("level"));
+        let (surrogate, low, high) = match (loss_type, level) {
+            // TRL bounds the ratio itself, and only above.
+            ("cispo", _) => (Surrogate::Cispo, 1.0, number("epsilon_high") - 1.0),
+            (_, "sequence") => (Surrogate::Gspo, number("epsilon_low"), number("epsilon_high")),
+            _ => (Surrogate::PpoClip, number("epsilon_low"), number("epsilon_high")),
+        };
+        let aggregation = match loss_type {
+            "grpo" => Aggregation::SeqMeanTokenMean,
+            "dr_grpo" => Aggregation::SeqMeanTokenSumNorm,
+            _ => Aggregation::TokenMean,
+        };
+        let kl = Kl { kind: KlKind::K3, coefficient: number("beta"), ..Kl::default() };
+        // TRL has no dual clip.
+        let clip = Clip { surrogate, low, high, dual: f64::MAX, kl };
+        let (objective, logprobs_T) = objective(&reference, clip, aggregation);
+        let (loss, got) = gradients(&objective, &logprobs_T);
+        let name = format!("{loss_type}, {level}, beta {}", number("beta"));
+        close(&name, loss, number("loss"));
+        for (got, expected) in got.iter().flatten().zip(rows(&case["grad"]).iter().flatten()) {
+            close(&format!("gradient of {name}"), *got, *expected);
+        }
+        if let Some(clipped) = case["metrics"]["clip_ratio/region_mean"].as_f64().filter(|_| level == "token")
+        {
+            let s = objective.statistics(&logprobs_T);
+            close(&format!("clip ratio of {name}"), s.clipped / s.tokens, clipped);
+        }
     }
 }
 

@@ -504,12 +504,26 @@ fn stopped(folder: &Path) -> std::path::PathBuf {
     checkpoints.map(|entry| entry.expect("readable").path()).max().expect("there is a checkpoint")
 }
 
+/// What the system does not let be read is not said to be damaged: to remove it would lose it. (A folder in a file's place
+/// is refused to everybody, where permissions do not bind an administrator.)
+#[test]
+fn what_may_not_be_read_is_not_to_be_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let weights = stopped(folder.path()).join("model.safetensors");
+    fs::remove_file(&weights).expect("there");
+    fs::create_dir(&weights).expect("writable");
+    let stop = AtomicBool::new(false);
+    let error = work(folder.path(), &Fuse::never(), &mut (), &stop).expect_err("unreadable").to_string();
+    assert!(error.starts_with("cannot read `") && error.contains("model.safetensors`: "), "{error}");
+    assert!(!error.contains("remove"), "{error}");
+}
+
 /// Without its state the optimizer would begin again from zero, and the run would end with other bytes.
 #[test]
 fn a_checkpoint_that_lost_a_part_is_not_gone_on_with() {
     type Spoil = (fn(&Path), &'static str);
     let spoils: [Spoil; 3] = [
-        (|at| fs::remove_file(at.join("optimizer.bin")).expect("there"), "optimizer.bin: No such file"),
+        (|at| fs::remove_file(at.join("optimizer.bin")).expect("there"), "optimizer.bin`: No such file"),
         (
             |at| fs::write(at.join("optimizer.bin"), [0; 8]).expect("writable"),
             "optimizer.bin is not what was",

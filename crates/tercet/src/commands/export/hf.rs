@@ -1,4 +1,4 @@
-//! `tercet export`
+//! `tercet export hf`
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,26 +7,19 @@ use anyhow::Context as _;
 use runs::files;
 use tokens::Tokenizer;
 
-use super::model;
+use super::super::model;
 use crate::failure::Usage;
 use crate::progress::say;
 
-/// Export a model for other programs
-#[derive(Debug, clap::Subcommand)]
-pub(crate) enum Command {
-    Hf(HfArgs),
-}
-
 /// Write weights, configuration and tokenizer of a model as a Hugging Face directory
 ///
-/// A checkpoint of a run already is such a directory. The export leaves out the state of the optimizer and of the loop,
-/// and adds the context length of the model to the configuration of the tokenizer. The tokenizer of another maker is copied
-/// as it is.
+/// A checkpoint of a run already is such a directory. The export leaves out the state of the optimizer and of the loop.
+/// The tokenizer of another maker is copied as it is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tercet export hf runs/quickstart:rl --out my-model
   tercet export hf runs/quickstart/stages/rl-1a2b/checkpoints/step-000100 --out my-model")]
-pub(crate) struct HfArgs {
+pub(crate) struct Args {
     /// Checkpoint to export: its folder, or RUN:STAGE (RUN:ARM/SEED/STAGE where there are several)
     model: PathBuf,
     /// Folder to write; it must not exist
@@ -40,13 +33,7 @@ fn belongs(name: &str) -> bool {
         || (name.starts_with("model") && name.ends_with("safetensors"))
 }
 
-pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
-    match command {
-        Command::Hf(args) => hf(args),
-    }
-}
-
-fn hf(args: &HfArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let model = model::folder(&args.model)?;
     if args.out.exists() {
         return Err(Usage::error(format!("{} exists already", args.out.display())));
@@ -64,7 +51,8 @@ fn hf(args: &HfArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn fill(model: &Path, out: &Path, tokenizer: &Tokenizer, context: usize) -> anyhow::Result<()> {
+/// Writes what belongs to the model.
+pub(super) fn fill(model: &Path, out: &Path, tokenizer: &Tokenizer, context: usize) -> anyhow::Result<()> {
     tokenizer.save_for(out, context)?;
     for entry in fs::read_dir(model).with_context(|| format!("cannot read {}", model.display()))? {
         let entry = entry?;
@@ -78,7 +66,7 @@ fn fill(model: &Path, out: &Path, tokenizer: &Tokenizer, context: usize) -> anyh
 }
 
 /// The model's context length.
-fn context(config: &Path) -> anyhow::Result<usize> {
+pub(super) fn context(config: &Path) -> anyhow::Result<usize> {
     let damaged = || format!("{} is damaged", config.display());
     let text = fs::read_to_string(config).with_context(damaged)?;
     let config: serde_json::Value = serde_json::from_str(&text).with_context(damaged)?;
