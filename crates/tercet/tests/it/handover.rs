@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::run::{checkpoint, tiniest};
+use crate::run::{checkpoint, published, tiniest};
 use crate::{Ended, temporary, tercet};
 
 const RECIPES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes/");
@@ -128,6 +128,50 @@ fn verl_gets_a_folder_with_the_recipes_values() {
     has_lines(&text(dir.path(), "requirements.txt"), &["verl==0.9.1", "vllm==0.24.0"]);
 }
 
+/// A model with a context as long as the paper's, and a tokenizer of its own.
+fn long(dir: &Path) {
+    use learner::LearnerFactory as _;
+    let model = serde_json::json!({
+        "vocab": 600, "hidden": 16, "layers": 1, "heads": 2, "kv_heads": 2, "mlp": 32, "context": 2048,
+        "rope_theta": 1e6, "tied": true, "norm_eps": 1e-6, "init_std": 0.02, "scale_residual_init": false,
+    });
+    let model: learner::ModelConfig = serde_json::from_value(model).expect("a model");
+    let fresh = engine::CpuFactory::with_threads(Some(1)).fresh(&model, [7; 32]).expect("a possible shape");
+    fresh.save(&dir.join("long"), false).expect("writable");
+    let texts =
+        ["problems", "--op", "11-14", "--context", "zoo,school,festival", "-n", "20", "--out", "texts.jsonl"];
+    assert_eq!(tercet(dir, &texts).code, 0);
+    let trained = ["tokenizer", "train", "texts.jsonl", "--vocab", "600", "--out", "long"];
+    assert_eq!(tercet(dir, &trained).code, 0);
+}
+
+/// The paper's settings, as its authors gave them to verl.
+#[test]
+fn verl_gets_the_papers_settings() {
+    let dir = temporary();
+    long(dir.path());
+    let more = ["--scale", "paper", "--arm", "edge", "--model", "long", "--problems", "6"];
+    let ended = export(dir.path(), "verl", "extrapolation", &more);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    has_lines(
+        &text(dir.path(), "config.yaml"),
+        &[
+            "train_batch_size: 1024",
+            "ppo_mini_batch_size: 256",
+            "n: 6",
+            "max_prompt_length: 1024",
+            "max_response_length: 1024",
+            "lr: 0.000001",
+            "weight_decay: 0.01",
+            "kl_loss_coef: 0.001",
+            "kl_loss_type: low_var_kl",
+            "kind: strict",
+            "total_training_steps: 200",
+            "max_model_len: 2048",
+        ],
+    );
+}
+
 #[test]
 fn trl_gets_a_folder_with_the_recipes_values() {
     let dir = temporary();
@@ -230,4 +274,22 @@ fn what_a_trainer_cannot_express_is_refused() {
     check("llama-factory", "quickstart", &["--stage", "rl"], "no stage `rl` that LLaMA-Factory can train");
     check("verl", "quickstart", &["--arm", "x"], "the recipe has no arm `x`");
     check("trl", "quickstart", &["--set", "stage.rl.rollout.max_tokens=380"], "needs ");
+}
+
+/// verl gets messages, so a tokenizer without the right chat template would train on other ids.
+#[test]
+fn other_ids_are_shown_and_refused() {
+    let dir = temporary();
+    published(&dir.path().join("theirs"));
+    let more = ["--scale", "tiny", "--model", "theirs", "--problems", "2"];
+    let said = refused(dir.path(), "verl", "quickstart", &more);
+    assert_eq!(said, "error: the model's tokenizer has no chat template");
+    let config = dir.path().join("theirs/tokenizer_config.json");
+    let mut value: Value = serde_json::from_slice(&fs::read(&config).expect("there")).expect("JSON");
+    let template = "{%- for m in messages -%}<question> {{ m['content'] }} </question>{%- endfor -%}";
+    value["chat_template"] = template.into();
+    fs::write(&config, value.to_string()).expect("writable");
+    let said = refused(dir.path(), "verl", "quickstart", &more);
+    assert!(said.starts_with("error: the chat template gives []"), "{said}");
+    assert!(said.contains(" <solution>") || said.contains("solution"), "{said}");
 }
