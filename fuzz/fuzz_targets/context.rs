@@ -8,7 +8,7 @@ use tercet_problems::verify::{Policy, verify};
 use tercet_problems::{Cell, Contexts, Generator, World};
 
 fuzz_target!(|text: &str| {
-    let Ok(context) = Context::read(text) else { return };
+    let Ok(context) = Context::from_toml(text) else { return };
     let name = context.name.clone();
     let mut contexts = Contexts::builtin();
     if contexts.add(context).is_err() {

@@ -7,7 +7,6 @@
 //! Run in `bench/`. The browser is Debian's `chromium`, or `CHROMIUM`. Times are medians of five rounds, each with a new
 //! profile.
 
-#[expect(dead_code, reason = "the report's tests use more of it")]
 #[path = "../../../crates/report/tests/it/fixture.rs"]
 mod fixture;
 

@@ -1,8 +1,8 @@
 //! Who works on what in a run folder that several processes work in at the same time.
 //!
 //! Every piece of work, such as a stage, has a lock of its own in `RUN/.locks`. Where the file system has locks that reach
-//! all machines, the lock is one of these ([`file`]): the system gives it back when its process ends, however it ends.
-//! Elsewhere it is a lease ([`lease`]): a file whose holder counts in it. A lease is taken over when its counter has stood
+//! all machines, the lock is one of these (`file.rs`): the system gives it back when its process ends, however it ends.
+//! Elsewhere it is a lease (`lease.rs`): a file whose holder counts in it. A lease is taken over when its counter has stood
 //! still for a stated time on the clock of the one who looks. No two clocks are compared.
 //!
 //! All processes in a folder do it the same way: the first that uses leases leaves `RUN/.locks/lease.json`, and the others
