@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from tercet import _lib
 from tercet._progress import listener
+from tercet._toml import toml
 
 Frames = Literal["pandas", "polars"]
 Changes = Mapping[str, Any] | Iterable[str]
@@ -146,15 +147,6 @@ def _overrides(scale: str | None, changes: Changes) -> list[str]:
     if isinstance(changes, str):
         raise ValueError('changes are a dict or a list, such as ["stage.rl.steps=50"]')
     if isinstance(changes, Mapping):
-        changes = [f"{path}={_toml(value)}" for path, value in changes.items()]
+        changes = [f"{path}={toml(value)}" for path, value in changes.items()]
     scales = [] if scale is None else [f"scale={scale}"]
     return [*scales, *changes]
-
-
-def _toml(value: Any) -> str:
-    """A value as TOML has it. JSON's texts, numbers and lists are TOML's as well."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(inner) for inner in value) + "]"
-    return json.dumps(value)

@@ -27,6 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tercet._toml import toml
+
 MIB = 1 << 20
 
 
@@ -395,15 +397,6 @@ def arms_of(recipe: str) -> list[dict[str, Any]]:
         tomllib = importlib.import_module("tomli")
     arms: list[dict[str, Any]] = tomllib.loads(Path(recipe).read_text(encoding="utf-8")).get("arm", [])
     return arms or [{}]
-
-
-def toml(value: Any) -> str:
-    """A value as TOML has it."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(key)} = {toml(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(toml(inner) for inner in value) + "]"
-    return json.dumps(value)
 
 
 def say(line: str) -> None:
